@@ -1,0 +1,115 @@
+"""The command line: an argparse front that imports nothing heavy until a command needs it.
+
+Exit codes: 0 done · 1 failed · 2 a setting or argument is wrong · 3 data · 4 model or missing package ·
+5 stored run · 6 fine-tune · 7 gate: worse than the baseline · 130 interrupted (run again to continue).
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+
+_EXAMPLES = """examples:
+  python -m harness run                                    reuse SmolLM2 on Wikipedia first sentences
+  python -m harness run task=jsonl task.path=data.jsonl model=local model.path=my/model
+  python -m harness run model=replay model.path=completions.jsonl
+  python -m harness run -m prompt=chat,plain,few_shot      one leaderboard over three runs
+  python -m harness report                                 leaderboard over all stored runs
+  python -m harness compare RUN RUN                        paired differences with intervals
+  python -m harness doctor                                 what is installed, what is missing
+
+exit codes: 0 done, 1 failed, 2 wrong setting, 3 data, 4 model or missing package, 5 stored run,
+            6 fine-tune, 7 worse than the baseline, 130 interrupted (the same command continues)"""
+
+_RUN_EXAMPLES = """Everything after `run` is for Hydra: key=value, group=choice, -m for a sweep, --cfg job to print the config.
+
+examples:
+  python -m harness run --cfg job                          print the composed config
+  python -m harness run task.n_validation=500 prompt=few_shot
+  python -m harness run dry_run=true                       what would be done, what is there already
+  python -m harness run tracking=wandb_online              send results to W&B (after `wandb login`)
+
+groups (conf/): task, model, finetune, prompt, generation, metrics, tracking; every key: harness/config.py"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the argument parser of the whole command line."""
+    raw = argparse.RawDescriptionHelpFormatter
+    top = argparse.ArgumentParser(
+        allow_abbrev=False,
+        prog="python -m harness",
+        description="Which language model to ship, how sure that is, and whether it got worse.",
+        epilog=_EXAMPLES,
+        formatter_class=raw,
+    )
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    run = commands.add_parser(
+        "run",
+        help="fine-tune or reuse a model, generate, score, report",
+        description="Fine-tune or reuse a model, complete the validation prompts, score them, report.",
+        epilog=_RUN_EXAMPLES,
+        formatter_class=raw,
+    )
+    run.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="Hydra overrides and options")
+    run.add_argument("--json", action="store_true", help="print the leaderboard as JSON on stdout")
+    report = commands.add_parser("report", help="rebuild the leaderboard and its report from stored runs")
+    _add_runs(report, "*")
+    report.add_argument("--out", default="reports", help="folder for reports (default: %(default)s)")
+    report.add_argument("--name", default="report", help="report folder under OUT/<task>/ (default: %(default)s)")
+    report.add_argument("--samples", type=int, default=10, help="completions shown (default: %(default)s)")
+    report.add_argument("--no-references", action="store_true", help="leave reference texts out, to commit the report")
+    compare = commands.add_parser("compare", help="paired differences between stored runs")
+    _add_runs(compare, "+")
+    doctor = commands.add_parser("doctor", help="versions, devices, extras, models, credentials")
+    doctor.add_argument("--json", action="store_true", help="print as JSON on stdout")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    top = parser()
+    options, rest = top.parse_known_args(arguments)
+    if rest and options.command != "run":
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        return _dispatch(options, arguments)
+    except KeyboardInterrupt:
+        again = shlex.join(["python", "-m", "harness", *arguments])
+        print(f"\ninterrupted. Everything finished is kept; continue with:\n  {again}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def _dispatch(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    from harness.errors import HarnessError
+
+    try:
+        if options.command == "run":
+            from harness.app import main as run
+
+            return run([a for a in arguments[1:] if a != "--json"], options.json)
+        if options.command == "doctor":
+            from harness.doctor import main as doctor
+
+            return doctor(options.json)
+        from harness import stored
+
+        return stored.main(options)
+    except HarnessError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _add_runs(command: argparse.ArgumentParser, count: str) -> None:
+    command.add_argument("runs", nargs=count, metavar="RUN", help="id, start of an id, name or folder; default: all")
+    command.add_argument("--store", help="where runs are kept (default: $HARNESS_STORE or .harness)")
+    command.add_argument("--metric", help="sort by this metric instead of the task's primary one")
+    command.add_argument("--json", action="store_true", help="print as JSON on stdout")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

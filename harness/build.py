@@ -1,0 +1,90 @@
+"""Literal tables from the names in the config to the classes behind them, imported on use.
+
+Any name may also be your own "module:Class". It is called with the keyword options of its config: a dataset
+with its task config, a model with its model config, a metric with `metrics.options.<name>`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from harness.config import ModelConfig, TaskConfig
+from harness.errors import ConfigError, MissingExtra, unknown
+from harness.protocols import Dataset, Metric, Model
+
+DATASETS = {
+    "wiki": "harness.datasets.wiki:WikiFirstSentence",
+    "jsonl": "harness.datasets.jsonl:Jsonl",
+    "hub": "harness.datasets.hub:HubDataset",
+}
+MODELS = {
+    "local": "harness.models.local:LocalModel",
+    "echo": "harness.models.echo:EchoModel",
+    "replay": "harness.models.replay:ReplayModel",
+}
+METRICS: dict[str, tuple[str, dict[str, Any]]] = {
+    "exact_match": ("harness.metrics.exact:ExactMatch", {}),
+    "exact_match_normalized": ("harness.metrics.exact:NormalizedMatch", {}),
+    "prefix_match": ("harness.metrics.exact:PrefixMatch", {}),
+    "token_f1": ("harness.metrics.exact:TokenF1", {}),
+    "rouge1": ("harness.metrics.rouge:Rouge", {"kind": "rouge1"}),
+    "rouge2": ("harness.metrics.rouge:Rouge", {"kind": "rouge2"}),
+    "rougeL": ("harness.metrics.rouge:Rouge", {"kind": "rougeL"}),
+    "rougeLsum": ("harness.metrics.rouge:Rouge", {"kind": "rougeLsum"}),
+    "bleu": ("harness.metrics.bleu:Bleu", {}),
+    "chrf": ("harness.metrics.chrf:Chrf", {}),
+}
+"""Each name's class and the options that make it that metric rather than another of its family."""
+
+
+def dataset(config: TaskConfig) -> Dataset:
+    """Return the dataset that the task names, not yet read."""
+    factory = _find("dataset", config.dataset, DATASETS)
+    accepted = inspect.signature(factory).parameters
+    options = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name in accepted}
+    built: Dataset = factory(**options)
+    return built
+
+
+def model(config: ModelConfig) -> Model:
+    """Return the model that the config names, its weights not yet in memory."""
+    built: Model = _find("model backend", config.backend, MODELS)(config)
+    return built
+
+
+def metric(name: str, options: Mapping[str, Any]) -> Metric:
+    """Return the metric called `name`, with the user's options over its own."""
+    own: Mapping[str, Any] = {}
+    path = name
+    if name.startswith("evaluate:"):
+        path, own = "harness.metrics.hub:HubMetric", {"path": name.removeprefix("evaluate:")}
+    elif name in METRICS:
+        path, own = METRICS[name]
+    factory = _find("metric", path, METRICS)
+    try:
+        built: Metric = factory(**{**own, **options})
+    except TypeError as error:
+        valid = [p for p in inspect.signature(factory).parameters if p not in own]
+        raise ConfigError(f"metrics.options.{name}: {error}. Valid options: {', '.join(valid) or 'none'}.") from error
+    return built
+
+
+def _find(kind: str, name: str, table: Mapping[str, Any]) -> Any:
+    module_name, colon, attribute = str(table.get(name, name)).partition(":")
+    if not colon:
+        raise ConfigError(unknown(kind, name, table) + ' Or your own "module:Class".')
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and module_name.startswith(error.name):
+            raise ConfigError(f"{kind} {name!r}: there is no module {error.name!r} on the Python path") from error
+        raise MissingExtra(str(error.name), "pip install 'finetune-harness[local]'") from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError as error:
+        names = [n for n in vars(module) if n[0].isupper()]
+        raise ConfigError(f"{kind} {name!r}: {unknown('class', attribute, names)}") from error

@@ -1,0 +1,44 @@
+"""Content digests: the one way that anything in the harness is given an identity.
+
+Equal values give equal digests on every machine; a changed input is a new digest, never a stale hit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any
+
+KEY_LENGTH = 16
+"""Hex digits of a stage key: 64 bits, ample for the stages that one store will ever hold."""
+
+
+def canonical(value: Any) -> str:
+    """Return the one JSON text of a value made of dataclasses, enums, mappings, sequences and scalars."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def digest(value: Any) -> str:
+    """Return the key of a value, `KEY_LENGTH` hex digits of the SHA-256 of its canonical JSON."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:KEY_LENGTH]
+
+
+def digest_lines(lines: Iterable[str]) -> str:
+    """Return the key of many texts in order, without holding them joined; each is framed by its length."""
+    state = hashlib.sha256()
+    for line in lines:
+        data = line.encode("utf-8", "surrogatepass")
+        state.update(len(data).to_bytes(8, "little"))
+        state.update(data)
+    return state.hexdigest()[:KEY_LENGTH]
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(f"{type(value).__name__} has no canonical form")

@@ -1,0 +1,89 @@
+"""Completions for examples: taken from the store where they are, made where they are not, kept as they come.
+
+A completion's key is the digest of all that decides it: the model reference, the decoding options and the
+prompt. So a killed run goes on where it stopped, runs of a sweep share what they have in common, and no
+completion of one model is ever served as another's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+
+from harness.digest import digest
+from harness.progress import track
+from harness.protocols import Model
+from harness.store import CompletionLog, Store
+from harness.types import Completion, Decoding, FinishReason, Prompt, StageRecord
+
+
+def prompt_key(prompt: Prompt) -> str:
+    """Return the digest of what the model is shown; the example's id is no part of it."""
+    return digest([prompt.text, prompt.messages])
+
+
+def plan(model: Model, prompts: Sequence[Prompt], decoding: Decoding, store: Store) -> tuple[int, int]:
+    """Return how many of the prompts have a stored completion, and how many have none."""
+    known = store.completions(_inputs(model, decoding)).read()
+    stored = sum(prompt_key(p) in known for p in prompts)
+    return stored, len(prompts) - stored
+
+
+def complete(
+    model: Model, prompts: Sequence[Prompt], decoding: Decoding, store: Store
+) -> tuple[tuple[Completion, ...], StageRecord]:
+    """Return one completion a prompt, in their order, and what the stage took."""
+    start = time.perf_counter()
+    inputs = _inputs(model, decoding)
+    log = store.completions(inputs)
+    keys = {p.example_id: prompt_key(p) for p in prompts}
+    known = log.read()
+    missing = [p for p in prompts if keys[p.example_id] not in known]
+    reused = len(prompts) - len(missing)
+    failed: dict[str, Completion] = {}
+    if missing:
+        with store.lock(log.path.parent):
+            known = log.read()
+            missing = [p for p in missing if keys[p.example_id] not in known]
+            fresh = _generate(model, missing, decoding, log)
+        known |= {key: c for key, c in fresh.items() if c.error is None}
+        failed = {key: c for key, c in fresh.items() if c.error is not None}
+    rows = tuple(_for_example(p, known.get(keys[p.example_id]) or failed[keys[p.example_id]]) for p in prompts)
+    record = StageRecord(
+        name="generate",
+        key=digest(inputs),
+        inputs={"model": digest(model.reference), "decoding": digest(decoding)},
+        seconds=time.perf_counter() - start,
+        done=len(prompts) - reused,
+        reused=reused,
+    )
+    return rows, record
+
+
+def _inputs(model: Model, decoding: Decoding) -> dict[str, object]:
+    return {"model": model.reference, "decoding": decoding}
+
+
+def _generate(model: Model, prompts: Sequence[Prompt], decoding: Decoding, log: CompletionLog) -> dict[str, Completion]:
+    """Ask for each distinct prompt once; a prompt that the model never answers is an error, not a gap."""
+    distinct = {prompt_key(p): p for p in prompts}
+    keys = {p.example_id: key for key, p in distinct.items()}
+    fresh: dict[str, Completion] = {}
+    tokens, errors, start = 0, 0, time.monotonic()
+    with track("generate", total=len(distinct), unit="completions") as bar:
+        for completion in model.generate(list(distinct.values()), decoding):
+            key = keys[completion.example_id]
+            fresh[key] = completion
+            log.append(key, completion)
+            tokens += completion.completion_tokens or 0
+            errors += completion.error is not None
+            rate = tokens / max(time.monotonic() - start, 1e-9)
+            bar.advance(note=f"{rate:.0f} tokens/s" + (f", {errors} errors" if errors else ""))
+    for key in distinct.keys() - fresh.keys():
+        fresh[key] = Completion("", None, FinishReason.ERROR, error="the model returned no completion for this prompt")
+    return fresh
+
+
+def _for_example(prompt: Prompt, stored: Completion) -> Completion:
+    return dataclasses.replace(stored, example_id=prompt.example_id)

@@ -1,0 +1,110 @@
+"""Corpus BLEU (Papineni et al., 2002, https://aclanthology.org/P02-1040/) with sacrebleu's numbers and signature.
+
+sacrebleu (Post, 2018, https://aclanthology.org/W18-6319/) stays the authority for what a token is and for the score.
+What is done differently is how: each distinct word is tokenised once, and n-grams are matched for the whole corpus
+at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import numpy as np
+
+from harness.errors import ConfigError, unknown
+from harness.metrics.encoded import Lexicon
+from harness.metrics.ngrams import clipped_matches
+from harness.metrics.texts import Texts, pairs
+from harness.types import Completion, Example, FloatArray
+
+ORDER = 4
+"""The longest n-grams that count."""
+LOG_ZERO = -9999999999.0
+"""What sacrebleu takes as the logarithm of 0."""
+
+WORDWISE = frozenset({"13a", "char", "none"})
+"""Tokenisers to which a word is the same whatever stands beside it; the others are given whole texts."""
+
+
+class Bleu:
+    """Corpus BLEU from 0 to 100, up to 4-grams, with exponential smoothing of orders that have no match.
+
+    `tokenize` is the name of any sacrebleu tokeniser: 13a, intl, char, zh and so on.
+    """
+
+    name = "bleu"
+    higher_is_better: bool | None = True
+    is_proportion = False
+
+    def __init__(self, tokenize: str = "13a", lowercase: bool = False) -> None:
+        self._tokenize = tokenize
+        self._lowercase = lowercase
+
+    @property
+    def signature(self) -> str:
+        """sacrebleu's signature."""
+        from sacrebleu.metrics import BLEU
+
+        _tokenizer(self._tokenize)
+        metric = BLEU(tokenize=self._tokenize, lowercase=self._lowercase)
+        metric.corpus_score(["a"], [["a"]])
+        return f"BLEU|{metric.get_signature().format()}"
+
+    def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
+        """Return tokens of completion and reference, matches of each order, n-grams of each order, shape (n, 10)."""
+        texts = (_lines(texts, self._tokenize, self._lowercase) for texts in pairs(completions, examples))
+        ours, theirs = _lexicon(self._tokenize).encode(*texts)
+        matches = clipped_matches(ours, theirs, ORDER)
+        columns = (ours.lengths[:, None], theirs.lengths[:, None], matches, ours.totals(ORDER))
+        return np.concatenate(columns, axis=1).astype(np.float64)
+
+    def aggregate(self, sums: FloatArray) -> FloatArray:
+        """Turn summed statistics, shape (..., 10), into corpus BLEU, shape (...)."""
+        return _score(sums, effective_order=False)
+
+    def per_example(self, stats: FloatArray) -> FloatArray:
+        """Return sentence BLEU, shape (n,), over the orders that a completion is long enough for, as sacrebleu does."""
+        return _score(stats, effective_order=True)
+
+
+def _score(sums: FloatArray, effective_order: bool) -> FloatArray:
+    ours, theirs = sums[..., 0], sums[..., 1]
+    matches, totals = sums[..., 2 : 2 + ORDER], sums[..., 2 + ORDER :]
+    penalty = np.where(ours < theirs, np.exp(1 - theirs / np.maximum(ours, 1)), 1.0)
+    counted = np.logical_and.accumulate(totals > 0, axis=-1)
+    smoothing = 2.0 ** np.cumsum(counted & (matches == 0), axis=-1)
+    shares = np.where(matches > 0, matches, 1 / smoothing) / np.maximum(totals, 1)
+    logs = np.where(counted, np.log(100 * shares), 0.0 if effective_order else LOG_ZERO)
+    orders = np.maximum(counted.sum(axis=-1), 1) if effective_order else ORDER
+    return np.where(matches.any(axis=-1), penalty * np.exp(logs.sum(axis=-1) / orders), 0.0)
+
+
+def _lines(texts: Texts, tokenize: str, lowercase: bool) -> Texts:
+    """Return texts in which words can be tokenised one at a time."""
+    lines = [(text.lower() if lowercase else text).rstrip() for text in texts]
+    if tokenize not in WORDWISE:
+        return tuple(map(_tokenizer(tokenize), lines))
+    if tokenize == "13a":  # it joins words over these two before it looks at words
+        return tuple(line.replace("<skipped>", "").replace("-\n", "") for line in lines)
+    return tuple(lines)
+
+
+@cache
+def _lexicon(tokenize: str) -> Lexicon:
+    if tokenize not in WORDWISE:
+        return Lexicon(lambda word: [word])
+    tokenizer = _tokenizer(tokenize)
+    if tokenize == "13a":  # it splits at ASCII symbols only, so most words need no look
+        return Lexicon(lambda word: [word] if word.isalnum() else tokenizer(word).split())
+    return Lexicon(lambda word: tokenizer(word).split())
+
+
+@cache
+def _tokenizer(name: str) -> Callable[[str], str]:
+    from sacrebleu.metrics import BLEU
+
+    if name not in BLEU.TOKENIZERS:
+        raise ConfigError(unknown("sacrebleu tokeniser", name, BLEU.TOKENIZERS))
+    tokenizer: Callable[[str], str] = BLEU(tokenize=name).tokenizer
+    return tokenizer

@@ -1,0 +1,93 @@
+"""Agreement with the reference word by word: exact, normalised, by prefix and as a bag of words.
+
+`ExactMatch` follows `evaluate`'s exact_match: not even surrounding whitespace is forgiven. `NormalizedMatch` and
+`TokenF1` follow the evaluation script of SQuAD (Rajpurkar et al., 2016, https://aclanthology.org/D16-1264/):
+lower case, without ASCII punctuation, without articles, whitespace collapsed. As in SQuAD 2.0, texts of which nothing
+is left agree with each other and with nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from harness.metrics.encoded import Lexicon
+from harness.metrics.mean import RatioMetric, mean_stats
+from harness.metrics.ngrams import clipped_matches
+from harness.metrics.texts import pairs
+from harness.types import Completion, Example, FloatArray
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+class ExactMatch(RatioMetric):
+    """The share of completions that equal their reference character for character."""
+
+    name = "exact_match"
+    is_proportion = True
+    signature = "exact_match|norm:none|agg:mean"
+
+    def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
+        """Return 1 or 0, and a weight of 1, shape (n, 2)."""
+        texts, references = pairs(completions, examples)
+        return mean_stats([float(text == reference) for text, reference in zip(texts, references, strict=True)])
+
+
+class NormalizedMatch(RatioMetric):
+    """The share of completions that equal their reference after SQuAD's normalisation."""
+
+    name = "exact_match_normalized"
+    is_proportion = True
+    signature = "exact_match_normalized|norm:squad|agg:mean"
+
+    def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
+        """Return 1 or 0, and a weight of 1, shape (n, 2)."""
+        ours, theirs = _squad().encode(*pairs(completions, examples))
+        return mean_stats([float(text == reference) for text, reference in zip(ours.strings(), theirs.strings(), strict=True)])
+
+
+class PrefixMatch(RatioMetric):
+    """The share of the reference's words that a completion reproduces before its first wrong word.
+
+    It tells a model that starts right and then drifts from one that is wrong at once, where exact match gives both 0.
+    A reference without words is matched by a completion without words.
+    """
+
+    name = "prefix_match"
+    signature = "prefix_match|tok:whitespace|agg:mean"
+
+    def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
+        """Return a share from 0 to 1, and a weight of 1, shape (n, 2)."""
+        return mean_stats([_prefix(*pair) for pair in zip(*pairs(completions, examples), strict=True)])
+
+
+class TokenF1(RatioMetric):
+    """SQuAD's F1: the harmonic mean of precision and recall over the words of completion and reference."""
+
+    name = "token_f1"
+    signature = "token_f1|norm:squad|tok:whitespace|agg:mean"
+
+    def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
+        """Return an F1 from 0 to 1, and a weight of 1, shape (n, 2)."""
+        ours, theirs = _squad().encode(*pairs(completions, examples))
+        common = clipped_matches(ours, theirs, 1)[:, 0]
+        words = ours.lengths + theirs.lengths
+        return mean_stats(np.where(words > 0, 2 * common / np.maximum(words, 1), 1.0))
+
+
+@cache
+def _squad() -> Lexicon:
+    return Lexicon(lambda word: _ARTICLES.sub(" ", word.lower().translate(_NO_PUNCTUATION)).split())
+
+
+def _prefix(text: str, reference: str) -> float:
+    ours, theirs = text.split(), reference.split()
+    if not theirs:
+        return float(not ours)
+    same = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs)))
+    return same / len(theirs)

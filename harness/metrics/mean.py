@@ -1,0 +1,43 @@
+"""The base of every metric whose score is a ratio of two sums, means over examples among them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.types import Completion, Example, FloatArray
+
+
+class RatioMetric(ABC):
+    """A metric with statistics (numerator, denominator), shape (n, 2), and the ratio of their sums as its score."""
+
+    name: str
+    higher_is_better: bool | None = True
+    is_proportion: bool = False
+
+    @property
+    @abstractmethod
+    def signature(self) -> str:
+        """Name, options and library version."""
+
+    @abstractmethod
+    def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
+        """Return each example's numerator and denominator, shape (n, 2)."""
+
+    def aggregate(self, sums: FloatArray) -> FloatArray:
+        """Divide summed numerators by summed denominators, shape (..., 2) to (...); nan where nothing was counted."""
+        weight = sums[..., 1]
+        return np.where(weight > 0, sums[..., 0] / np.where(weight > 0, weight, 1.0), np.nan)
+
+    def per_example(self, stats: FloatArray) -> FloatArray:
+        """Return each example's own ratio, shape (n,); nan for an example that does not count."""
+        return self.aggregate(stats)
+
+
+def mean_stats(values: Sequence[float] | FloatArray) -> FloatArray:
+    """Return the statistics of a plain mean, shape (n, 2); an example whose value is nan does not count."""
+    value = np.asarray(values, dtype=np.float64)
+    counts = ~np.isnan(value)
+    return np.column_stack([np.where(counts, value, 0.0), counts.astype(np.float64)])

@@ -1,0 +1,66 @@
+"""Translation edit rate (Snover et al., 2006, https://aclanthology.org/2006.amta-papers.25/) with sacrebleu's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from harness.metrics.encoded import Lexicon
+from harness.metrics.ngrams import clipped_matches
+from harness.metrics.shifts import edits
+from harness.metrics.texts import Texts, pairs
+from harness.types import Completion, Example, FloatArray
+
+
+class Ter:
+    """Edits and shifts of words per word of the references, times 100; lower is better, and it can exceed 100.
+
+    `normalized` sets punctuation apart and `no_punct` drops it, as in sacrebleu's options of these names.
+    """
+
+    name = "ter"
+    higher_is_better: bool | None = False
+    is_proportion = False
+
+    def __init__(self, normalized: bool = False, no_punct: bool = False, case_sensitive: bool = False) -> None:
+        self._options = {"normalized": normalized, "no_punct": no_punct, "case_sensitive": case_sensitive}
+
+    @property
+    def signature(self) -> str:
+        """sacrebleu's signature."""
+        from sacrebleu.metrics import TER
+
+        metric = TER(**self._options)
+        metric.corpus_score(["a"], [["a"]])
+        return f"TER|{metric.get_signature().format()}"
+
+    def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
+        """Return edits, and words of the reference, shape (n, 2)."""
+        ours, theirs = _words().encode(*(self._tokenised(texts) for texts in pairs(completions, examples)))
+        floors = np.maximum(ours.lengths, theirs.lengths) - clipped_matches(ours, theirs, 1)[:, 0]
+        counts = list(map(edits, ours.strings(), theirs.strings(), floors.tolist()))
+        return np.column_stack([counts, theirs.lengths]).astype(np.float64).reshape(-1, 2)
+
+    def aggregate(self, sums: FloatArray) -> FloatArray:
+        """Turn summed statistics, shape (..., 2), into TER, shape (...); as in sacrebleu 100 where references are empty
+        but completions are not."""
+        errors, words = sums[..., 0], sums[..., 1]
+        return 100 * np.where(words > 0, errors / np.where(words > 0, words, 1.0), errors > 0)
+
+    def per_example(self, stats: FloatArray) -> FloatArray:
+        """Return sentence TER, shape (n,)."""
+        return self.aggregate(stats)
+
+    def _tokenised(self, texts: Texts) -> Texts:
+        from sacrebleu.tokenizers.tokenizer_ter import TercomTokenizer
+
+        if self._options["normalized"] or self._options["no_punct"]:
+            return tuple(map(TercomTokenizer(**self._options), map(str.rstrip, texts)))
+        return texts if self._options["case_sensitive"] else tuple(map(str.lower, texts))
+
+
+@cache
+def _words() -> Lexicon:
+    return Lexicon(lambda word: [word])

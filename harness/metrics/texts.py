@@ -1,0 +1,27 @@
+"""The texts of completions and examples, checked once for every metric.
+
+Tuples, because they are the keys under which metrics keep what they worked out about a set of texts: the references
+are the same for every model of a leaderboard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.types import Completion, Example
+
+Texts = tuple[str, ...]
+
+
+def pairs(completions: Sequence[Completion], examples: Sequence[Example]) -> tuple[Texts, Texts]:
+    """Return the completions' texts and the references; ValueError unless they are aligned and all have a text."""
+    if len(completions) != len(examples):
+        raise ValueError(f"Expected one completion an example, got {len(completions)} for {len(examples)}.")
+    texts = []
+    for completion, example in zip(completions, examples, strict=True):
+        if completion.example_id != example.id:
+            raise ValueError(f"Expected the completion of example {example.id!r}, got {completion.example_id!r}'s.")
+        if completion.text is None:
+            raise ValueError(f"Completion {example.id!r} has no text: metrics score only completions that have one.")
+        texts.append(completion.text)
+    return tuple(texts), tuple(example.reference for example in examples)

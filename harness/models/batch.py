@@ -1,0 +1,83 @@
+"""Prompts decoded together: the model's own forward pass over a cache that finished rows leave.
+
+transformers' `generate` computes a batch until its last row is done. Answers of one sentence end at very different
+lengths, so most of that is spent on rows that are long finished.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.types import Decoding
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+
+class Batch:
+    """Rows that are decoded in step: `logits` looks at the next token, `advance` takes it."""
+
+    def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> None:
+        import torch
+        from transformers import DynamicCache
+
+        width = max(len(prompt) for prompt in prompts)
+        pads = [width - len(prompt) for prompt in prompts]
+        rows = [[0] * pad + list(prompt) for pad, prompt in zip(pads, prompts, strict=True)]
+        self._model = model
+        self._tokens = torch.tensor(rows, device=model.device)
+        self._mask = (torch.arange(width) >= torch.tensor(pads)[:, None]).long().to(model.device)
+        self._positions = (self._mask.cumsum(-1) - 1).clamp(min=0)
+        self._cache = DynamicCache(config=model.config)
+        self._accepted = inspect.signature(model.forward).parameters
+
+    def logits(self) -> Tensor:
+        """Return the next token's logits, float32 of shape (rows, vocabulary)."""
+        import torch
+
+        optional: dict[str, Any] = {"position_ids": self._positions, "logits_to_keep": 1}
+        with torch.inference_mode():
+            output: Any = self._model(
+                input_ids=self._tokens,
+                attention_mask=self._mask,
+                past_key_values=self._cache,
+                use_cache=True,
+                **{name: value for name, value in optional.items() if name in self._accepted},
+            )
+            last: Tensor = output.logits[:, -1].float()
+        return last
+
+    def advance(self, tokens: Tensor, keep: Sequence[int]) -> None:
+        """Append one of `tokens`, shape (rows,), to each row, and go on with the rows in `keep` alone."""
+        import torch
+
+        with torch.inference_mode():
+            rows = torch.tensor(keep, device=tokens.device)
+            if len(keep) < len(tokens):
+                self._cache.batch_select_indices(rows)
+            mask = self._mask[rows]
+            self._tokens = tokens[rows, None]
+            self._mask = torch.cat([mask, mask.new_ones(len(keep), 1)], dim=-1)
+            self._positions = self._positions[rows, -1:] + 1
+
+
+def choose(logits: Tensor, decoding: Decoding, uniform: Sequence[float]) -> Tensor:
+    """Return the next token of each row, shape (rows,): the likeliest at temperature 0, else one that is drawn.
+
+    A row's number in [0, 1) picks from its tokens in falling order of probability, by the inverse of their
+    cumulative distribution, cut at the smallest set that holds `top_p` (Holtzman et al. 2020,
+    https://arxiv.org/abs/1904.09751). So what one row draws does not depend on the others.
+    """
+    import torch
+
+    if decoding.temperature == 0:
+        return logits.argmax(-1)
+    falling, order = torch.softmax(logits.double() / decoding.temperature, -1).sort(-1, descending=True)
+    reached = falling.cumsum(-1)
+    last = ((reached - falling) < decoding.top_p).sum(-1, keepdim=True) - 1
+    drawn = torch.tensor(uniform, dtype=torch.double, device=logits.device)[:, None] * reached.gather(-1, last)
+    rank = (reached <= drawn).sum(-1, keepdim=True).minimum(last)
+    return order.gather(-1, rank).squeeze(-1)

@@ -1,0 +1,207 @@
+"""The whole flow, read top to bottom: data -> model -> completions -> scores -> record -> leaderboard -> sinks."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from harness import build, generate, leaderboard, score
+from harness.config import HarnessConfig, ReportConfig, TrackingConfig
+from harness.datasets.audit import audit, fingerprint
+from harness.datasets.split import subset
+from harness.digest import digest
+from harness.errors import StoreError
+from harness.prompts import render
+from harness.protocols import Metric, Model
+from harness.records import SCHEMA_VERSION, StoredRun, load_run, save_run
+from harness.sinks.markdown import MarkdownSink
+from harness.sinks.terminal import TerminalSink
+from harness.sinks.wandb import WandbSink
+from harness.store import Store
+from harness.types import (
+    Completion,
+    Corpus,
+    DatasetRecord,
+    Decoding,
+    Example,
+    FinishReason,
+    Prompt,
+    RunResult,
+    StageRecord,
+    Usage,
+)
+
+PACKAGES = ("finetune-harness", "torch", "transformers", "peft", "sentence-transformers", "sacrebleu", "rouge-score")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run before any work: its data, model and metrics, and the id that all of them decide."""
+
+    run_id: str
+    corpus: Corpus
+    examples: tuple[Example, ...]
+    prompts: tuple[Prompt, ...]
+    dataset: DatasetRecord
+    model: Model
+    metrics: tuple[Metric, ...]
+    decoding: Decoding
+    seconds: float
+
+
+def prepare(config: HarnessConfig) -> Prepared:
+    """Read and check the data, find the model and the metrics, and name the run; nothing is generated."""
+    start = time.perf_counter()
+    corpus = build.dataset(config.task).load()
+    examples = subset(corpus.validation, config.task.n_validation, config.seed)
+    shots = subset(corpus.train, config.prompt.shots, config.seed) if config.prompt.shots else ()
+    prompts = tuple(render(example, config.task, config.prompt, shots) for example in examples)
+    model = build.model(config.model)
+    metrics = tuple(build.metric(name, config.metrics.options.get(name, {})) for name in config.metrics.names)
+    found = audit(shots, examples, config.generation.max_tokens, allow_leakage=config.task.allow_leakage)
+    dataset = DatasetRecord(
+        name=corpus.name,
+        source=corpus.source,
+        licence=corpus.licence,
+        fingerprint=fingerprint(examples),
+        n_validation=len(examples),
+        n_train_pool=len(corpus.train),
+        notices=(*corpus.notices, *found),
+    )
+    decoding = Decoding(
+        max_tokens=config.generation.max_tokens,
+        temperature=config.generation.temperature,
+        top_p=config.generation.top_p,
+        stop=tuple(config.task.stop),
+        stop_at=config.task.stop_at,
+        seed=config.seed,
+    )
+    decided = [dataset.fingerprint, prompts, model.reference, decoding, [m.signature for m in metrics], config.stats]
+    return Prepared(
+        run_id=f"{_slug(config.name)}-{digest([*decided, config.task.primary_metric])[:8]}",
+        corpus=corpus,
+        examples=examples,
+        prompts=prompts,
+        dataset=dataset,
+        model=model,
+        metrics=metrics,
+        decoding=decoding,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def run(config: HarnessConfig, command: str, factors: Mapping[str, str] | None = None) -> StoredRun:
+    """Carry one config through to a stored run; what is already in the store is not done again."""
+    prepared = prepare(config)
+    store = Store(Path(config.store))
+    folder = store.runs / prepared.run_id
+    for notice in prepared.dataset.notices:
+        _say(f"data: {notice.count:,} {notice.message}")
+    if stored := _finished(folder):
+        _say(f"nothing to do: run {prepared.run_id} is complete (0 completions made, {stored.result.usage.n} reused)")
+        return stored
+    completions, generated = generate.complete(prepared.model, prepared.prompts, prepared.decoding, store)
+    _say(f"generate: {generated.done} completions made, {generated.reused} reused, {generated.seconds:.1f} s")
+    scored = score.score(prepared.metrics, prepared.examples, completions, config.stats, config.seed, store)
+    _say(f"score: {scored.stage.done} metrics computed, {scored.stage.reused} reused, {scored.stage.seconds:.1f} s")
+    result = RunResult(
+        schema_version=SCHEMA_VERSION,
+        run_id=prepared.run_id,
+        name=config.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        task=config.task.name,
+        primary_metric=config.task.primary_metric,
+        config=asdict(config),
+        model=prepared.model.reference,
+        parameters=prepared.model.parameters,
+        dataset=prepared.dataset,
+        usage=_usage(completions),
+        metrics=scored.metrics,
+        stages=(_data_stage(prepared), generated, scored.stage),
+        versions=_versions(),
+        factors=factors or {},
+    )
+    return save_run(folder, result, scored.predictions, scored.stats)
+
+
+def dry_run(config: HarnessConfig) -> None:
+    """Print what a run would do and what is already there."""
+    prepared = prepare(config)
+    store = Store(Path(config.store))
+    stored, missing = generate.plan(prepared.model, prepared.prompts, prepared.decoding, store)
+    done = "complete" if _finished(store.runs / prepared.run_id) else "to do"
+    print(f"run {prepared.run_id}: {done}")
+    print(f"  data: {len(prepared.examples)} validation examples, fingerprint {prepared.dataset.fingerprint[:16]}")
+    print(f"  generate: {stored} completions stored, {missing} to make")
+    print(f"  score: {', '.join(m.name for m in prepared.metrics)}")
+
+
+def show(runs: Sequence[StoredRun], report: ReportConfig, tracking: TrackingConfig, as_json: bool) -> None:
+    """Make the leaderboard of these runs and write it to the terminal, the report and W&B."""
+    store = runs[0].folder.parent.parent
+    for board in leaderboard.by_task(runs):
+        paths = [*MarkdownSink(report).write(board), *WandbSink(tracking, store).write(board)]
+        records = [str(entry.run.folder / "results.json") for entry in board.entries]
+        if as_json:
+            print(json.dumps({**leaderboard.as_json(board), "wrote": [*records, *paths]}, indent=2))
+            continue
+        TerminalSink().write(board)
+        print("wrote:", *records, *paths, sep="\n  ")
+
+
+def _finished(folder: Path) -> StoredRun | None:
+    """Return a complete run without failed completions; damage and failures are mended by running again."""
+    if not (folder / "results.json").exists():
+        return None
+    try:
+        stored = load_run(folder)
+    except StoreError as error:
+        _say(f"warning: {error}")
+        return None
+    return None if stored.result.usage.errors else stored
+
+
+def _usage(completions: Sequence[Completion]) -> Usage:
+    prompt = [c.prompt_tokens for c in completions if c.prompt_tokens is not None]
+    made = [c.completion_tokens for c in completions if c.completion_tokens is not None]
+    return Usage(
+        n=len(completions),
+        errors=sum(c.error is not None for c in completions),
+        truncated=sum(c.finish_reason is FinishReason.LENGTH for c in completions),
+        prompt_tokens=sum(prompt) if prompt else None,
+        completion_tokens=sum(made) if made else None,
+        seconds=float(np.sum([c.seconds or 0.0 for c in completions])),
+    )
+
+
+def _data_stage(prepared: Prepared) -> StageRecord:
+    inputs = {"fingerprint": prepared.dataset.fingerprint}
+    n = len(prepared.examples)
+    return StageRecord("data", prepared.dataset.fingerprint[:16], inputs, prepared.seconds, n, 0)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": sys.version.split()[0]}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-") or "run"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

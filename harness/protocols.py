@@ -1,0 +1,116 @@
+"""The seams: what a dataset, a model, a fine-tuner, a metric and a sink must be, and nothing more.
+
+Anything that fits can be named in the config as "your.module:Class"; see `harness.build` for how it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from harness.types import (
+    Completion,
+    Corpus,
+    Decoding,
+    Example,
+    FineTuneRecord,
+    FloatArray,
+    ModelReference,
+    Prompt,
+    TrainingPair,
+)
+
+if TYPE_CHECKING:
+    from harness.leaderboard import Leaderboard
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A source of examples."""
+
+    def load(self) -> Corpus:
+        """Return the validated corpus; DataError names file, line and mend when it is damaged."""
+        ...
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Something that completes prompts."""
+
+    @property
+    def reference(self) -> ModelReference:
+        """Identify the model without loading it into memory."""
+        ...
+
+    @property
+    def parameters(self) -> int | None:
+        """Count the weights, or None where that is unknown."""
+        ...
+
+    def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[Completion]:
+        """Yield one completion a prompt, in any order, as they finish; a failure is a completion with an error."""
+        ...
+
+
+@runtime_checkable
+class FineTuner(Protocol):
+    """Something that trains a base model; all that it is configured with is already in it."""
+
+    @property
+    def base(self) -> ModelReference:
+        """Identify the model that training starts from."""
+        ...
+
+    def fit(self, train: Sequence[TrainingPair], validation: Sequence[TrainingPair], folder: Path) -> FineTuneRecord:
+        """Train, leave the adapter or the weights in `folder`, and say how it went.
+
+        A `folder` that holds the checkpoints of a killed fit is gone on with.
+        """
+        ...
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """Per-example sufficient statistics, and the rule that aggregates their sums."""
+
+    @property
+    def name(self) -> str:
+        """The name that it has in the config and on the leaderboard."""
+        ...
+
+    @property
+    def signature(self) -> str:
+        """Name, options and library version, as in sacrebleu: equal signatures mean comparable scores."""
+        ...
+
+    @property
+    def higher_is_better(self) -> bool | None:
+        """The direction, or None for a diagnostic that has none."""
+        ...
+
+    @property
+    def is_proportion(self) -> bool:
+        """Whether each example counts 0 or 1, so that the interval is a binomial one."""
+        ...
+
+    def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
+        """Return float64 statistics, shape (n, k), of aligned completions and examples; every text is a string."""
+        ...
+
+    def aggregate(self, sums: FloatArray) -> FloatArray:
+        """Turn summed statistics, shape (..., k), into scores, shape (...); nan where nothing was counted."""
+        ...
+
+    def per_example(self, stats: FloatArray) -> FloatArray:
+        """Turn statistics, shape (n, k), into each example's own score, shape (n,)."""
+        ...
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Somewhere that a leaderboard is shown."""
+
+    def write(self, leaderboard: Leaderboard) -> Sequence[str]:
+        """Write it and return the paths or addresses that a reader opens."""
+        ...

@@ -1,0 +1,138 @@
+"""Run records on disk: saved whole, read back checked, found by id, name or path.
+
+results.json        a `RunResult`; its JSON schema is `results_schema()`
+predictions.jsonl   a `Prediction` a line
+stats.npz           each metric's sufficient statistics, rows in the order of predictions.jsonl;
+                    rows of failed completions are nan
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from harness.errors import StoreError, unknown
+from harness.store import write_atomic
+from harness.types import FloatArray, Prediction, RunResult
+
+SCHEMA_VERSION = 1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run read back from its folder; predictions and statistics are read when asked for."""
+
+    folder: Path
+    result: RunResult
+
+    def predictions(self) -> tuple[Prediction, ...]:
+        """Return the run's examples, completions and scores, in order."""
+        path = self.folder / "predictions.jsonl"
+        lines = _read(path).removesuffix("\n").split("\n")  # not splitlines: texts may hold U+2028
+        return tuple(_parse(_prediction_adapter(), line, f"{path}:{i}") for i, line in enumerate(lines, 1))
+
+    def stats(self) -> dict[str, FloatArray]:
+        """Return each metric's statistics, shape (n examples, k)."""
+        path = self.folder / "stats.npz"
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path}: cannot be read ({error}). Run again: only what is missing is made.") from error
+
+
+def save_run(
+    folder: Path, result: RunResult, predictions: Iterable[Prediction], stats: Mapping[str, FloatArray]
+) -> StoredRun:
+    """Write a run; results.json comes last, so that a folder that has it is complete."""
+    adapter = _prediction_adapter()
+    lines = b"".join(adapter.dump_json(p) + b"\n" for p in predictions)
+    write_atomic(folder / "predictions.jsonl", lines)
+    archive = io.BytesIO()
+    np.savez_compressed(archive, **dict(stats))  # type: ignore[arg-type]
+    write_atomic(folder / "stats.npz", archive.getvalue())
+    write_atomic(folder / "results.json", _result_adapter().dump_json(result, indent=2) + b"\n")
+    return StoredRun(folder, result)
+
+
+def load_run(folder: Path) -> StoredRun:
+    """Read a run's record; StoreError when it is missing, damaged or of another schema version."""
+    path = folder / "results.json"
+    text = _read(path)
+    try:
+        version = json.loads(text).get("schema_version")
+    except (ValueError, AttributeError) as error:
+        raise StoreError(f"{path}: expected a JSON object ({error}). Run it again.") from error
+    if version != SCHEMA_VERSION:
+        raise StoreError(f"{path}: expected schema_version {SCHEMA_VERSION}, got {version}. Run it again.")
+    return StoredRun(folder, _parse(_result_adapter(), text, str(path)))
+
+
+def find_runs(runs: Path, selectors: Sequence[str]) -> list[StoredRun]:
+    """Return the runs that the selectors name, by folder, id, start of an id, or name; all of them for none."""
+    folders = sorted(p.parent for p in runs.glob("*/results.json"))
+    if not selectors:
+        return [load_run(folder) for folder in folders]
+    found: dict[Path, StoredRun] = {}
+    for selector in selectors:
+        matches = _matches(selector, folders)
+        if not matches:
+            ids = [folder.name for folder in folders]
+            raise StoreError(f"{unknown('run', selector, ids)} Runs are kept in {runs}.")
+        found.update({run.folder: run for run in matches})
+    return list(found.values())
+
+
+def results_schema() -> dict[str, Any]:
+    """Return the JSON schema of results.json."""
+    return _result_adapter().json_schema()
+
+
+def result_json(result: RunResult) -> dict[str, Any]:
+    """Return a run's record as plain JSON values."""
+    values: dict[str, Any] = _result_adapter().dump_python(result, mode="json")
+    return values
+
+
+def _matches(selector: str, folders: Sequence[Path]) -> list[StoredRun]:
+    path = Path(selector)
+    if (path / "results.json").exists():
+        return [load_run(path.resolve())]
+    by_id = [load_run(folder) for folder in folders if folder.name.startswith(selector)]
+    return by_id or [run for run in map(load_run, folders) if run.result.name == selector]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}). Run it again: only what is missing is made.") from error
+
+
+def _parse(adapter: TypeAdapter[T], text: str, where: str) -> T:
+    try:
+        return adapter.validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise StoreError(f"{where}: {key}: {first['msg']}. Run it again: only what is missing is made.") from error
+
+
+@cache
+def _result_adapter() -> TypeAdapter[RunResult]:
+    return TypeAdapter(RunResult)
+
+
+@cache
+def _prediction_adapter() -> TypeAdapter[Prediction]:
+    return TypeAdapter(Prediction)

@@ -1,0 +1,106 @@
+"""The bridge between Hydra and the schema: registration, typed resolution, and checks that Hydra leaves out.
+
+Hydra refuses a misspelt `key=` but accepts any `+key=`; here both are refused, with the nearest valid name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from harness import config as schema
+from harness.errors import ConfigError, unknown
+
+T = TypeVar("T")
+
+_SCHEMAS: tuple[tuple[str | None, str, type], ...] = (
+    (None, "harness_schema", schema.HarnessConfig),
+    ("task", "wiki_schema", schema.WikiTaskConfig),
+    ("task", "jsonl_schema", schema.JsonlTaskConfig),
+    ("task", "hub_schema", schema.HubTaskConfig),
+    ("model", "local_schema", schema.LocalModelConfig),
+    ("model", "echo_schema", schema.EchoModelConfig),
+    ("model", "replay_schema", schema.ReplayModelConfig),
+    ("finetune", "finetune_schema", schema.FineTuneConfig),
+)
+
+
+def register() -> None:
+    """Make the schema and the resolver `${basename:PATH}` known to Hydra; calling it twice changes nothing."""
+    store = ConfigStore.instance()
+    for group, name, node in _SCHEMAS:
+        store.store(group=group, name=name, node=node)
+    OmegaConf.register_new_resolver("basename", _basename, replace=True)
+
+
+def conf_dir() -> Path:
+    """Return the folder of the shipped configs: inside an installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "conf", package.parent / "conf"):
+        if (folder / "config.yaml").exists():
+            return folder
+    raise ConfigError(f"the shipped configs are missing: expected {package / 'conf'}. Install the package again.")
+
+
+def resolve(config: DictConfig) -> schema.HarnessConfig:
+    """Return the composed config as typed objects; ConfigError names a missing, unknown or ill-typed key."""
+    _refuse_unknown(config)
+    try:
+        resolved = OmegaConf.to_object(config)
+    except MissingMandatoryValue as error:
+        key = str(error.full_key)
+        raise ConfigError(f"{key} has no value. Add {key}=... to the command line.") from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).splitlines()[0]) from error
+    if not isinstance(resolved, schema.HarnessConfig):
+        raise ConfigError(f"expected a HarnessConfig, got {type(resolved).__name__}: keep harness_schema in defaults")
+    return resolved
+
+
+def section(typed: type[T], values: Mapping[str, Any]) -> T:
+    """Return one part of a stored config as its typed object."""
+    built: T = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(typed), values))  # type: ignore[assignment]
+    return built
+
+
+def keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted name of every setting."""
+    for key, value in config._content.items():
+        name = f"{prefix}{key}"
+        yield name
+        if isinstance(value, DictConfig) and isinstance(value._content, dict):
+            yield from keys(value, f"{name}.")
+
+
+def nearest(name: str, valid: list[str]) -> list[str]:
+    """Return up to three valid names like `name`: by whole dotted name first, then by last part."""
+    whole = difflib.get_close_matches(name, valid, n=3, cutoff=0.6)
+    last = name.rsplit(".", 1)[-1]
+    parts = {v: v.rsplit(".", 1)[-1] for v in valid}
+    by_part = difflib.get_close_matches(last, list(parts.values()), n=3, cutoff=0.7)
+    return list(dict.fromkeys([*whole, *(v for v, part in parts.items() if part in by_part)]))[:3]
+
+
+def _refuse_unknown(config: DictConfig, prefix: str = "") -> None:
+    typed = OmegaConf.get_type(config)
+    if not dataclasses.is_dataclass(typed):
+        return
+    fields = {f.name for f in dataclasses.fields(typed)}
+    for key in config:
+        if key not in fields:
+            raise ConfigError(unknown("setting", f"{prefix}{key}", [f"{prefix}{f}" for f in fields]))
+        value: Any = config._get_node(key)
+        if isinstance(value, DictConfig) and not value._is_missing():
+            _refuse_unknown(value, f"{prefix}{key}.")
+
+
+def _basename(path: str) -> str:
+    name = Path(str(path).rstrip("/")).name
+    return name.removesuffix(".gguf").removesuffix(".jsonl")

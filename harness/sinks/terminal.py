@@ -1,0 +1,88 @@
+"""The leaderboard in a terminal: metrics down the side for a few runs, runs down the side for many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.leaderboard import Leaderboard
+from harness.sinks.text import bounds, decimals, visible, with_interval
+from harness.types import RunResult
+
+FEW = 3
+"""Up to so many runs, a metric is a row."""
+
+
+class TerminalSink:
+    """Prints to stdout."""
+
+    def write(self, leaderboard: Leaderboard) -> Sequence[str]:
+        """Print the verdict, the table, and what the reader must know about failed and truncated completions."""
+        console = Console()
+        table = _by_metric(leaderboard) if len(leaderboard.entries) <= FEW else _by_run(leaderboard)
+        console.print(table)
+        for entry in leaderboard.entries:
+            for remark in remarks(entry.run.result, leaderboard.primary):
+                console.print(Text(f"· {entry.run.result.name}: {remark}", style="yellow"))
+        console.print(Text(leaderboard.verdict.text, style="bold"))
+        return []
+
+
+def remarks(result: RunResult, primary: str) -> list[str]:
+    """Return what a reader of this run's scores must know: failures with their bounds, truncations, warnings."""
+    found = []
+    usage = result.usage
+    if usage.errors:
+        metric = result.metric(primary)
+        spread = bounds(metric.score, decimals([metric])) if metric else ""
+        found.append(
+            f"{usage.errors} of {usage.n} completions failed and are left out"
+            + (f"; with them all wrong or all right {primary} is {spread}" if spread else "")
+        )
+    if usage.truncated:
+        found.append(f"{usage.truncated} of {usage.n} completions were cut at the token limit")
+    return [*found, *result.warnings]
+
+
+def _by_metric(board: Leaderboard) -> Table:
+    table = Table(title=_title(board), title_justify="left", title_style="bold")
+    table.add_column("metric")
+    for entry in board.entries:
+        label = Text(visible(entry.run.result.name))
+        table.add_column(Text.assemble(label, f" ({entry.group})") if entry.group else label, justify="right")
+    for name in board.metrics:
+        results = [entry.run.result.metric(name) for entry in board.entries]
+        places = decimals(r for r in results if r)
+        cells = [with_interval(r.score, places) if r else "–" for r in results]
+        table.add_row(Text(f"{name} {_arrow(board, name)}"), *cells, style="bold" if name == board.primary else "")
+    return table
+
+
+def _by_run(board: Leaderboard) -> Table:
+    table = Table(title=_title(board), title_justify="left", title_style="bold")
+    names = [board.primary, *(n for n in board.metrics if n != board.primary)][:6]
+    table.add_column("run")
+    table.add_column("tie")
+    for name in names:
+        table.add_column(f"{name} {_arrow(board, name)}", justify="right")
+    places = {n: decimals(r for e in board.entries if (r := e.run.result.metric(n))) for n in names}
+    for entry in board.entries:
+        results = [entry.run.result.metric(n) for n in names]
+        cells = [with_interval(r.score, places[n]) if r else "–" for n, r in zip(names, results, strict=True)]
+        table.add_row(Text(visible(entry.run.result.name)), entry.group, *cells)
+    return table
+
+
+def _title(board: Leaderboard) -> str:
+    confidence = f"{board.confidence:.0%}"
+    return f"{board.task}: {board.n} validation examples, {confidence} intervals"
+
+
+def _arrow(board: Leaderboard, name: str) -> str:
+    metric = next((r for e in board.entries if (r := e.run.result.metric(name))), None)
+    if metric is None or metric.higher_is_better is None:
+        return " "
+    return "↑" if metric.higher_is_better else "↓"

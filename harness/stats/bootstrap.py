@@ -1,0 +1,109 @@
+"""The resampling core: every resample of every metric is one row of one matrix product.
+
+A metric is a rule over sums of per-example statistics, so a bootstrap resample is a vector of counts (how often each
+example was drawn) and its score is `aggregate(counts @ stats)`. The same counts serve all metrics and all systems,
+which is what pairs their resamples. Examples that belong together are summed first (`cluster_sums`); from then on a
+cluster is simply a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from harness.types import FloatArray
+
+BLOCK_BYTES = 32 * 2**20
+"""Counts are widened to float64 for the matrix product in blocks of this size."""
+CACHE_BYTES = 256 * 2**20
+"""Counts that are kept for reuse, over all numbers of rows."""
+COINS = 2**32 - 1
+"""The stream that coin flips come from."""
+
+
+class Resampler:
+    """Seeded bootstrap counts and coin flips: equal seeds give equal draws, in whatever order they are asked for."""
+
+    def __init__(self, seed: int, resamples: int = 2000, permutations: int = 9999) -> None:
+        if resamples < 1 or permutations < 1:
+            raise ValueError(f"Expected at least 1 resample and 1 permutation, got {resamples} and {permutations}.")
+        self.seed, self.resamples, self.permutations = seed, resamples, permutations
+        self._counts: dict[tuple[int, int], NDArray[np.uint8]] = {}
+
+    def counts(self, n: int, stream: int = 0) -> NDArray[np.uint8]:
+        """Return how often each of `n` rows is in each resample, shape (resamples, n); streams are independent."""
+        if n < 1:
+            raise ValueError(f"Expected at least 1 row to resample, got {n}.")
+        if (n, stream) not in self._counts:
+            if sum(kept.nbytes for kept in self._counts.values()) + n * self.resamples > CACHE_BYTES:
+                self._counts.clear()
+            rng = self._generator(n, stream)
+            # Of 256 rows or more, one is drawn 256 times with a probability below 1e-500: a byte holds every count.
+            counts = np.empty((self.resamples, n), np.uint8)
+            for row in counts:
+                row[:] = np.bincount(rng.integers(0, n, n), minlength=n)
+            self._counts[n, stream] = counts
+        return self._counts[n, stream]
+
+    def sums(self, stats: FloatArray, stream: int = 0) -> FloatArray:
+        """Sum `stats`, shape (n, ...), over each bootstrap resample; shape (resamples, ...)."""
+        counts = self.counts(len(stats), stream)
+        return _products((counts[rows] for rows in _blocks(self.resamples, len(stats))), stats)
+
+    def coin_sums(self, stats: FloatArray) -> FloatArray:
+        """Sum `stats`, shape (n, ...), over the rows whose fair coin fell heads; shape (permutations, ...)."""
+        n = len(stats)
+        rng = self._generator(n, COINS)
+
+        def flips() -> Iterator[NDArray[np.uint8]]:
+            for rows in _blocks(self.permutations, n):
+                words = rng.integers(0, 2**64, (rows.stop - rows.start, -(-n // 64)), dtype=np.uint64)
+                yield np.unpackbits(words.view(np.uint8), axis=1, count=n)
+
+        return _products(flips(), stats)
+
+    def _generator(self, n: int, stream: int) -> np.random.Generator:
+        return np.random.default_rng((self.seed, n, stream))
+
+
+def _blocks(rows: int, n: int) -> Iterator[slice]:
+    step = max(1, BLOCK_BYTES // (8 * n))
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+
+
+def _products(weights: Iterable[NDArray[np.uint8]], stats: FloatArray) -> FloatArray:
+    flat = stats.reshape(len(stats), -1)
+    product = np.concatenate([block.astype(np.float64) @ flat for block in weights])
+    return product.reshape(-1, *stats.shape[1:])
+
+
+def cluster_sums(stats: FloatArray, clusters: ArrayLike | None) -> FloatArray:
+    """Sum `stats`, shape (n, ...), within each cluster label, shape (n,); without labels every row is its own cluster.
+
+    Resampling whole clusters keeps the dependence within them. Source: Davison and Hinkley (1997), Bootstrap Methods
+    and their Application, section 3.8.
+    """
+    if clusters is None:
+        return stats
+    labels = np.asarray(clusters)
+    if labels.shape != stats.shape[:1]:
+        raise ValueError(f"Expected one cluster label for each of {len(stats)} rows, got shape {labels.shape}.")
+    unique, index = np.unique(labels, return_inverse=True)
+    sums = np.zeros((len(unique), *stats.shape[1:]))
+    np.add.at(sums, index, stats)
+    return sums
+
+
+def leave_one_out(stats: FloatArray) -> FloatArray:
+    """Sum `stats`, shape (n, ...), over all rows but one, for each row in turn; shape (n, ...)."""
+    return np.asarray(stats.sum(axis=0) - stats)
+
+
+def jackknife_error(scores: FloatArray) -> FloatArray:
+    """Return the standard error from `scores`, shape (n, ...), that leave out one row each; for a mean, s / sqrt(n).
+
+    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, eq. 11.5.
+    """
+    return np.asarray(np.sqrt((len(scores) - 1) * scores.var(axis=0)))

@@ -1,0 +1,88 @@
+"""Training seeds as a second level of noise: would another training run, on other examples, give the same answer?
+
+With the two to five runs that teams can afford, resampling runs is far too narrow (of three runs a bootstrap sees two
+thirds of the variance, and no t quantile). So the two variances are estimated and added: that of the examples by the
+jackknife of the mean over runs, that of training by the spread between runs, with Satterthwaite's degrees of freedom.
+Source: Satterthwaite (1946), Biometrics Bulletin 2(6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from harness.errors import StoreError
+from harness.protocols import Metric
+from harness.stats.bootstrap import cluster_sums, jackknife_error, leave_one_out
+from harness.stats.comparison import Comparison, Question, Sample
+from harness.stats.confidence import Student
+from harness.stats.intervals import Interval
+from harness.types import FloatArray
+
+
+def compare_replicates(
+    metric: Metric,
+    first: Sequence[FloatArray],
+    second: Sequence[FloatArray],
+    clusters: ArrayLike | None = None,
+    question: Question | None = None,
+) -> Comparison:
+    """Compare two systems, each trained one or more times, by the statistics, shape (n, k), of every training run.
+
+    All runs answer the same n examples in the same order. A system with a single run is taken as it is: `method` then
+    says that its training noise is not included.
+    """
+    question = question or Question()
+    student, sample = _student(metric, (first, second), clusters)
+    if student is None:
+        return Comparison(sample, question, None, f"none: {sample.of}", f"none: {sample.of}")
+    return Comparison(
+        sample,
+        question,
+        student.estimate,
+        method=f"t, {sample.of}",
+        test="t",
+        p=2 * min(student.tail(0.0), 1 - student.tail(0.0)),
+        error=student.error,
+    ).bounded(student)
+
+
+def replicate_interval(
+    metric: Metric, runs: Sequence[FloatArray], clusters: ArrayLike | None = None, confidence: float = 0.95
+) -> Interval:
+    """Return the interval of one system's expected score over training runs, from each run's statistics (n, k)."""
+    student, sample = _student(metric, (runs,), clusters)
+    if student is None:
+        return Interval(None, None, f"none: {sample.of}")
+    return Interval(*student.interval(confidence), f"t, {sample.of}")
+
+
+def _student(
+    metric: Metric, systems: Sequence[Sequence[FloatArray]], clusters: ArrayLike | None
+) -> tuple[Student | None, Sample]:
+    shapes = {run.shape for runs in systems for run in runs}
+    if len(shapes) != 1 or not all(systems):
+        raise StoreError(f"Expected training runs on the same examples, got statistics of shapes {sorted(shapes)}.")
+    units = [cluster_sums(np.stack(runs, axis=1), clusters) for runs in systems]
+    sample = Sample(n=len(systems[0][0]), units=len(units[0]), of=_words(systems, units[0], clusters))
+    if sample.units < 2:
+        return None, sample
+    scores = [metric.aggregate(each.sum(axis=0)) for each in units]
+    leave_out = [metric.aggregate(leave_one_out(each)).mean(axis=1) for each in units]
+    parts = [(float(jackknife_error(leave_out[0] - sum(leave_out[1:]))) ** 2, sample.units - 1)]
+    parts += [(float(each.var(ddof=1)) / len(each), len(each) - 1) for each in scores if len(each) > 1]
+    variance = sum(part for part, _ in parts)
+    if not variance > 0:
+        return None, sample
+    degrees = variance**2 / sum(part**2 / free for part, free in parts)
+    means = [float(each.mean()) for each in scores]
+    return Student(means[0] - sum(means[1:]), variance**0.5, degrees), sample
+
+
+def _words(systems: Sequence[Sequence[FloatArray]], units: FloatArray, clusters: ArrayLike | None) -> str:
+    runs = " and ".join(str(len(each)) for each in systems)
+    words = f"{runs} training runs on {len(units)} {'examples' if clusters is None else 'clusters'}"
+    single = any(len(each) == 1 for each in systems)
+    return f"{words} (training noise of a single run not included)" if single else words

@@ -1,0 +1,280 @@
+"""The vocabulary: every value that travels between modules is one of these frozen dataclasses.
+
+Reading this file is reading the flow: a `Corpus` of `Example`s becomes `Prompt`s, a model turns each into a
+`Completion`, a metric turns those into a `MetricResult`, and a `RunResult` holds all that one run found.
+They load and save as JSON through `harness.records`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+"""Sufficient statistics of a metric, shape (n examples, k)."""
+
+
+class FinishReason(StrEnum):
+    """Why a completion ended."""
+
+    STOP = "stop"
+    """The end-of-text token, a stop sequence, or the task's line or sentence end."""
+    LENGTH = "length"
+    """The token limit: the text is truncated."""
+    ERROR = "error"
+    """The model failed: there is no text."""
+    UNKNOWN = "unknown"
+    """Completions made elsewhere that do not say."""
+
+
+class StopAt(StrEnum):
+    """Where a task ends a completion, besides stop sequences and the end-of-text token.
+
+    Members are in lower case because OmegaConf reads enums by name.
+    """
+
+    none = "none"
+    line = "line"
+    sentence = "sentence"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One prompt with its reference completion, an id, and the slices that it is reported under.
+
+    `messages` are the turns of a conversation that is more than one user message, whose text is `prompt`.
+    `origin` says where the example was read, as `file:line`; it is no part of what the example is.
+    """
+
+    id: str
+    prompt: str
+    reference: str
+    slices: Mapping[str, str] = field(default_factory=dict)
+    messages: tuple[Message, ...] = ()
+    origin: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a user should know about the data: what, how many rows, a few of them, and the mend."""
+
+    code: str
+    message: str
+    count: int
+    where: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A dataset, split into disjoint training and validation pools in a fixed order."""
+
+    name: str
+    source: str
+    licence: str
+    train: tuple[Example, ...]
+    validation: tuple[Example, ...]
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat prompt."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is asked for one example: chat `messages`, or plain `text` when there are none.
+
+    `source` is the example's own prompt, before any template; models that look answers up go by it.
+    """
+
+    example_id: str
+    text: str = ""
+    messages: tuple[Message, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPair:
+    """What a fine-tune learns from one example: its rendered prompt and the completion that should follow."""
+
+    prompt: Prompt
+    completion: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """Every option that decides which text comes out of a model for a given prompt."""
+
+    max_tokens: int = 64
+    temperature: float = 0.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    stop_at: StopAt = StopAt.none
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReference:
+    """Everything about a model that decides what text comes out; equal references give equal completions."""
+
+    backend: str
+    base: str
+    revision: str = ""
+    weights: str = ""
+    adapter: str = ""
+    tokenizer: str = ""
+    chat_template: str = ""
+    dtype: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model returned for one example: `text`, or an `error` and no text. Latency is in seconds."""
+
+    example_id: str
+    text: str | None
+    finish_reason: FinishReason
+    error: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A value with its interval over `n` scored examples.
+
+    `errors` rows had no completion and are left out of `value`; `worst` and `best` are the value with all of
+    them wrong and all of them right. `value` is None when nothing could be scored.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    errors: int
+    worst: float | None = None
+    best: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricResult:
+    """One metric of one run: overall, and per slice key and slice value."""
+
+    name: str
+    signature: str
+    higher_is_better: bool | None
+    interval: str
+    score: Score
+    slices: Mapping[str, Mapping[str, Score]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the completions of a run took; `cost_usd` is None where no price is known."""
+
+    n: int
+    errors: int
+    truncated: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    seconds: float
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """One stage of a run: its content key, what decided the key, how much was reused, and the time it took."""
+
+    name: str
+    key: str
+    inputs: Mapping[str, str]
+    seconds: float
+    done: int
+    reused: int
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One evaluation during a fine-tune; losses are nats per completion token."""
+
+    step: int
+    examples: int
+    learning_rate: float
+    train_loss: float | None = None
+    validation_loss: float | None = None
+    validation_loss_se: float | None = None
+    token_accuracy: float | None = None
+    sequence_accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuneRecord:
+    """What a fine-tune was and did; `factors` are the swept hyper-parameters under their config names."""
+
+    method: str
+    n_train: int
+    seconds: float
+    parameters_trained: int
+    tokens: int
+    best_step: int
+    curve: tuple[CurvePoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRecord:
+    """Which examples a run was scored on, by digest."""
+
+    name: str
+    source: str
+    licence: str
+    fingerprint: str
+    n_validation: int
+    n_train_pool: int
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """The content of `results.json`: one run, its inputs by digest, and its scores."""
+
+    schema_version: int
+    run_id: str
+    name: str
+    created: str
+    command: str
+    task: str
+    primary_metric: str
+    config: Mapping[str, Any]
+    model: ModelReference
+    parameters: int | None
+    dataset: DatasetRecord
+    usage: Usage
+    metrics: tuple[MetricResult, ...]
+    stages: tuple[StageRecord, ...]
+    versions: Mapping[str, str]
+    factors: Mapping[str, str] = field(default_factory=dict)
+    finetune: FineTuneRecord | None = None
+    warnings: tuple[str, ...] = ()
+
+    def metric(self, name: str) -> MetricResult | None:
+        """Return the result of the metric called `name`, or None when the run did not score it."""
+        return next((m for m in self.metrics if m.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One line of `predictions.jsonl`: an example, its completion, and the completion's score on each metric."""
+
+    example: Example
+    completion: Completion
+    scores: Mapping[str, float | None]

@@ -1,0 +1,83 @@
+"""The resampling core gives what drawing rows one by one gives, and the same for the same seed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.stats import bootstrap
+from harness.stats.bootstrap import Resampler, cluster_sums, jackknife_error, leave_one_out
+
+
+def normal(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape)
+
+
+def test_counts_draw_n_rows_with_replacement() -> None:
+    counts = Resampler(1, resamples=4000).counts(50)
+    assert (counts.sum(axis=1) == 50).all()
+    assert counts.mean() == pytest.approx(1.0)
+    assert counts.var() == pytest.approx(1 - 1 / 50, abs=0.02)
+
+
+def test_sums_are_those_of_the_drawn_rows() -> None:
+    resampler, stats = Resampler(1, resamples=20), normal(30, 2, 3)
+    drawn = [np.repeat(stats, counts, axis=0).sum(axis=0) for counts in resampler.counts(30)]
+    np.testing.assert_allclose(resampler.sums(stats), drawn)
+
+
+def test_coins_keep_about_half_of_the_rows() -> None:
+    heads = Resampler(1, permutations=3000).coin_sums(np.eye(100))
+    assert set(np.unique(heads)) == {0.0, 1.0}
+    assert heads.mean() == pytest.approx(0.5, abs=0.005)
+    assert np.abs(np.corrcoef(heads.T) - np.eye(100)).max() < 0.1
+
+
+def test_equal_seeds_give_equal_draws_in_any_order() -> None:
+    first, second = Resampler(7, 100, 100), Resampler(7, 100, 100)
+    stats = normal(40, 2)
+    first.sums(normal(33, 1))
+    np.testing.assert_array_equal(first.coin_sums(stats), second.coin_sums(stats))
+    np.testing.assert_array_equal(first.sums(stats), second.sums(stats))
+    assert (Resampler(8, 100).sums(stats) != first.sums(stats)).any()
+    assert (first.sums(stats, stream=1) != first.sums(stats)).any()
+
+
+@pytest.mark.parametrize("block_bytes", [1, 8 * 40 * 3, 8 * 40 * 64])
+def test_blocks_change_nothing(block_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    stats = np.random.default_rng(0).integers(0, 9, (40, 5)).astype(np.float64)
+    whole = Resampler(7, 100, 100)
+    expected = whole.sums(stats), whole.coin_sums(stats)
+    monkeypatch.setattr(bootstrap, "BLOCK_BYTES", block_bytes)
+    blocks = Resampler(7, 100, 100)
+    np.testing.assert_array_equal(blocks.sums(stats), expected[0])
+    np.testing.assert_array_equal(blocks.coin_sums(stats), expected[1])
+
+
+def test_the_cache_is_bounded_and_forgets_nothing_that_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "CACHE_BYTES", 100 * 50)
+    resampler = Resampler(7, 100)
+    before = resampler.counts(40).copy()
+    resampler.counts(45)
+    np.testing.assert_array_equal(resampler.counts(40), before)
+    assert sum(kept.nbytes for kept in resampler._counts.values()) <= 100 * 50
+
+
+def test_clusters_are_summed_in_the_order_of_their_labels() -> None:
+    stats = np.arange(8.0).reshape(4, 2)
+    np.testing.assert_array_equal(cluster_sums(stats, ["b", "a", "b", "a"]), [[8.0, 10.0], [4.0, 6.0]])
+    assert cluster_sums(stats, None) is stats
+    with pytest.raises(ValueError, match="one cluster label for each of 4 rows"):
+        cluster_sums(stats, ["a"])
+
+
+def test_jackknife_error_of_a_mean_is_its_standard_error() -> None:
+    values = normal(25)
+    scores = leave_one_out(values) / 24
+    assert jackknife_error(scores) == pytest.approx(values.std(ddof=1) / 5)
+
+
+@pytest.mark.parametrize("make", [lambda: Resampler(0, 0), lambda: Resampler(0, 1, 0), lambda: Resampler(0).counts(0)])
+def test_nothing_to_draw_is_an_error(make: object) -> None:
+    with pytest.raises(ValueError, match="Expected at least 1"):
+        make()  # type: ignore[operator]

@@ -1,0 +1,33 @@
+"""Digests are the same on every machine, and different for different things."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.digest import digest, digest_lines
+from harness.types import Decoding, StopAt
+
+
+def test_the_digest_is_the_same_everywhere() -> None:
+    assert digest({"b": [1, 2.5, None, "é"], "a": Decoding()}) == "771d03c32d76ae61"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [Decoding(max_tokens=65), Decoding(stop=("x",)), Decoding(stop_at=StopAt.line), Decoding(temperature=0.1)],
+)
+def test_every_option_decides(other: Decoding) -> None:
+    assert digest(other) != digest(Decoding())
+
+
+def test_the_order_of_keys_decides_nothing() -> None:
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+
+
+def test_lines_are_framed() -> None:
+    assert digest_lines(["ab", "c"]) != digest_lines(["a", "bc"])
+
+
+def test_what_has_no_canonical_form_is_refused() -> None:
+    with pytest.raises(TypeError, match="set has no canonical form"):
+        digest({1, 2})

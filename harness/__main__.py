@@ -23,7 +23,7 @@ _EXAMPLES = """examples:
 exit codes: 0 done, 1 failed, 2 wrong setting, 3 data, 4 model or missing package, 5 stored run,
             6 fine-tune, 7 worse than the baseline, 130 interrupted (the same command continues)"""
 
-_RUN_EXAMPLES = """Everything after `run` is for Hydra: key=value, group=choice, -m for a sweep, --cfg job to print the config.
+_RUN_EXAMPLES = """Everything after `run` is for Hydra: key=value, group=choice, -m for a sweep, --cfg job to see all.
 
 examples:
   python -m harness run --cfg job                          print the composed config

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str], as_json: bool = False) -> int:
     try:
         decorate()
     except (HydraException, OmegaConfBaseException) as error:
-        raise _explain(error, arguments) from error
+        raise _explain(error) from error
     finally:
         code = _finish(sweep, as_json)
     return code
@@ -100,12 +100,16 @@ def _factors(overrides: Sequence[str]) -> dict[str, str]:
     return {key.lstrip("+"): value for key, value in pairs}
 
 
-def _explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
+def _explain(error: Exception) -> ConfigError:
     """Turn a composition error into one that names the nearest valid keys, groups and choices."""
     text = str(error)
-    missing = re.search(r"Could not find '([^/']+)/([^']+)'", text)
-    if missing:
-        group, choice = missing.groups()
-        choices = [p.stem for p in (schema.conf_dir() / group).glob("*.yaml")]
-        return ConfigError(unknown(group, choice, choices))
-    return ConfigError(text)
+    if choice := re.search(r"Could not find '([^/']+)/([^']+)'", text):
+        folder = schema.conf_dir() / choice[1]
+        return ConfigError(unknown(choice[1], choice[2], [path.stem for path in folder.glob("*.yaml")]))
+    if key := re.search(r"Could not override '([^']+)'|Key '([^']+)' (?:is not in struct|not in)", text):
+        name = key[1] or key[2]
+        near = schema.nearest(name)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        return ConfigError(f"Unknown setting or group {name!r}.{hint} All of them: python -m harness run --cfg job")
+    cause = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ else ""
+    return ConfigError(text + cause)

@@ -15,6 +15,7 @@ from typing import Any
 from harness.config import ModelConfig, TaskConfig
 from harness.errors import ConfigError, MissingExtra, unknown
 from harness.protocols import Dataset, Metric, Model
+from harness.records import StoredRun
 
 DATASETS = {
     "wiki": "harness.datasets.wiki:WikiFirstSentence",
@@ -71,6 +72,12 @@ def metric(name: str, options: Mapping[str, Any]) -> Metric:
         valid = [p for p in inspect.signature(factory).parameters if p not in own]
         raise ConfigError(f"metrics.options.{name}: {error}. Valid options: {', '.join(valid) or 'none'}.") from error
     return built
+
+
+def stored_metric(run: StoredRun, name: str) -> Metric:
+    """Return a metric as the stored run was scored with it."""
+    options = run.result.config["metrics"]["options"].get(name, {})
+    return metric(name, options)
 
 
 def _find(kind: str, name: str, table: Mapping[str, Any]) -> Any:

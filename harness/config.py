@@ -1,7 +1,8 @@
 """The schema of every setting: Python holds the schema, `conf/` holds the values.
 
 Hydra composes into these mutable dataclasses, `resolve` turns the result into objects once, and nothing
-downstream changes them. Enum members are in lower case because OmegaConf reads them by name. A task or model of another kind is one more subclass, so that a misspelt key is refused.
+downstream changes them. Enum members are in lower case because OmegaConf reads them by name. A task or model of
+another kind is one more subclass, so that a misspelt key is refused.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from harness.errors import ConfigError
 from harness.types import StopAt
+
+
+def _check(ok: bool, key: str, expected: str, got: object) -> None:
+    if not ok:
+        raise ConfigError(f"{key}: expected {expected}, got {got}")
 
 
 class PromptStyle(StrEnum):
@@ -68,6 +75,11 @@ class TaskConfig:
     """Go on, with a warning, where a validation prompt is also a training prompt."""
     labels: list[str] = field(default_factory=list)
     """The classes, where the task is a classification."""
+
+    def __post_init__(self) -> None:
+        n = self.n_validation
+        _check(n is None or n >= 1, "task.n_validation", "1 or more, or null for all", n)
+        _check(self.validation_pool >= 1, "task.validation_pool", "1 or more", self.validation_pool)
 
 
 @dataclass
@@ -163,11 +175,16 @@ class FineTuneConfig:
 class PromptConfig:
     """How examples become prompts."""
 
+    name: str = MISSING
+    """What the form of the prompt is called in the name of a run."""
     style: PromptStyle = PromptStyle.chat
     system: str = ""
     """A system message before a chat prompt."""
     shots: int = 0
     """How many training examples stand before the question."""
+
+    def __post_init__(self) -> None:
+        _check(self.shots >= 0, "prompt.shots", "0 or more", self.shots)
 
 
 @dataclass
@@ -179,6 +196,11 @@ class GenerationConfig:
     temperature: float = 0.0
     """0 is greedy."""
     top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(self.max_tokens >= 1, "generation.max_tokens", "1 or more", self.max_tokens)
+        _check(self.temperature >= 0, "generation.temperature", "0 or more", self.temperature)
+        _check(0 < self.top_p <= 1, "generation.top_p", "more than 0 and at most 1", self.top_p)
 
 
 @dataclass
@@ -200,6 +222,10 @@ class StatsConfig:
     """Bootstrap resamples."""
     cluster: str | None = None
     """A slice key whose values are resampled whole, where examples within one are not independent."""
+
+    def __post_init__(self) -> None:
+        _check(0 < self.confidence < 1, "stats.confidence", "a share between 0 and 1, such as 0.95", self.confidence)
+        _check(self.n_resamples >= 100, "stats.n_resamples", "100 or more", self.n_resamples)
 
 
 @dataclass

@@ -9,13 +9,13 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
-import netrc
 import os
 import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+
+from harness.credentials import has_openai_key, has_wandb_login
 
 PACKAGES = ("hydra-core", "wandb", "evaluate", "rouge-score", "sacrebleu", "sentence-transformers", "openai", "pytest")
 EXTRAS: Mapping[str, tuple[str, ...]] = {
@@ -98,20 +98,11 @@ def _data() -> list[Finding]:
 
 
 def _credentials() -> list[Finding]:
-    openai = bool(os.environ.get("OPENAI_API_KEY"))
-    wandb = bool(os.environ.get("WANDB_API_KEY")) or _has_wandb_login()
+    openai, wandb = has_openai_key(), has_wandb_login()
     return [
         Finding("credentials", "OPENAI_API_KEY", openai, "set" if openai else "not set", "only for OpenAI models"),
         Finding("credentials", "W&B login", wandb, "there" if wandb else "none", "only for online runs: wandb login"),
     ]
-
-
-def _has_wandb_login() -> bool:
-    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    try:
-        return any("wandb" in host for host in netrc.netrc(path).hosts)
-    except (OSError, netrc.NetrcParseError):
-        return False
 
 
 def _version(name: str) -> str | None:

@@ -39,24 +39,22 @@ def complete(
     log = store.completions(inputs)
     keys = {p.example_id: prompt_key(p) for p in prompts}
     known = log.read()
-    missing = [p for p in prompts if keys[p.example_id] not in known]
-    reused = len(prompts) - len(missing)
-    failed: dict[str, Completion] = {}
-    if missing:
-        with store.lock(log.path.parent):
+    fresh: dict[str, Completion] = {}
+    if any(key not in known for key in keys.values()):
+        with store.lock(log.path.parent):  # another run may be making the same completions: wait, then look again
             known = log.read()
-            missing = [p for p in missing if keys[p.example_id] not in known]
+            missing = [p for p in prompts if keys[p.example_id] not in known]
             fresh = _generate(model, missing, decoding, log)
-        known |= {key: c for key, c in fresh.items() if c.error is None}
-        failed = {key: c for key, c in fresh.items() if c.error is not None}
-    rows = tuple(_for_example(p, known.get(keys[p.example_id]) or failed[keys[p.example_id]]) for p in prompts)
+    known |= fresh
+    rows = tuple(dataclasses.replace(known[keys[p.example_id]], example_id=p.example_id) for p in prompts)
+    made = sum(key in fresh for key in keys.values())
     record = StageRecord(
         name="generate",
         key=digest(inputs),
         inputs={"model": digest(model.reference), "decoding": digest(decoding)},
         seconds=time.perf_counter() - start,
-        done=len(prompts) - reused,
-        reused=reused,
+        done=made,
+        reused=len(prompts) - made,
     )
     return rows, record
 
@@ -70,20 +68,19 @@ def _generate(model: Model, prompts: Sequence[Prompt], decoding: Decoding, log: 
     distinct = {prompt_key(p): p for p in prompts}
     keys = {p.example_id: key for key, p in distinct.items()}
     fresh: dict[str, Completion] = {}
-    tokens, errors, start = 0, 0, time.monotonic()
+    tokens, errors = 0, 0
+    start = last = time.monotonic()
     with track("generate", total=len(distinct), unit="completions") as bar:
         for completion in model.generate(list(distinct.values()), decoding):
+            now = time.monotonic()
             key = keys[completion.example_id]
-            fresh[key] = completion
-            log.append(key, completion)
+            fresh[key] = dataclasses.replace(completion, wall_seconds=now - last)
+            log.append(key, fresh[key])
+            last = now
             tokens += completion.completion_tokens or 0
             errors += completion.error is not None
-            rate = tokens / max(time.monotonic() - start, 1e-9)
+            rate = tokens / max(now - start, 1e-9)
             bar.advance(note=f"{rate:.0f} tokens/s" + (f", {errors} errors" if errors else ""))
     for key in distinct.keys() - fresh.keys():
         fresh[key] = Completion("", None, FinishReason.ERROR, error="the model returned no completion for this prompt")
     return fresh
-
-
-def _for_example(prompt: Prompt, stored: Completion) -> Completion:
-    return dataclasses.replace(stored, example_id=prompt.example_id)

@@ -1,19 +1,29 @@
-"""Stored runs side by side: sorted by the task's primary metric, with intervals, tie groups and a verdict."""
+"""Stored runs side by side: sorted by the task's primary metric, with intervals, tie groups and a verdict.
+
+Runs that the data do not tell apart share a letter; a rank alone would claim more than is known.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import ConfigError, unknown
+from harness.comparisons import Aligned, MetricComparison
+from harness.config import StatsConfig
+from harness.errors import ConfigError, StoreError, unknown
+from harness.protocols import Metric
 from harness.records import StoredRun, result_json
+from harness.stats.power import Plan, pairs_needed
 from harness.types import RunResult
+
+MetricOf = Callable[[StoredRun, str], Metric]
+"""Builds the metric of a stored run by name, with the options that the run had."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the scores say, in plain words, and in one: `ship`, `keep` or `not enough data`."""
+    """What the scores say: `ship`, `keep` or `not enough data`, and why in plain words."""
 
     decision: str
     text: str
@@ -35,6 +45,8 @@ class Leaderboard:
     primary: str
     entries: tuple[Entry, ...]
     verdict: Verdict
+    comparison: MetricComparison | None = None
+    """All pairs on the primary metric, in the order of the entries; None where there is nothing to compare."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -49,15 +61,28 @@ class Leaderboard:
     @property
     def confidence(self) -> float:
         """The confidence of the intervals."""
-        return float(self.entries[0].run.result.config["stats"]["confidence"])
+        return stats_config(self.entries[0].run.result).confidence
 
 
-def by_task(runs: Sequence[StoredRun], primary: str | None = None) -> list[Leaderboard]:
+def by_task(runs: Sequence[StoredRun], metric_of: MetricOf, primary: str | None = None) -> list[Leaderboard]:
     """Return a leaderboard for each task and set of examples; `primary` replaces the tasks' own metric."""
     groups: dict[tuple[str, str], list[StoredRun]] = {}
     for run in runs:
         groups.setdefault((run.result.task, run.result.dataset.fingerprint), []).append(run)
-    return [_leaderboard(task, group, primary) for (task, _), group in groups.items()]
+    return [_leaderboard(group, metric_of, primary) for group in groups.values()]
+
+
+def ordered(runs: Sequence[StoredRun], metric: str) -> list[StoredRun]:
+    """Return the runs best first; ConfigError when none has the metric."""
+    names = {m.name for run in runs for m in run.result.metrics}
+    if metric not in names:
+        raise ConfigError(unknown("metric", metric, names))
+    return sorted(runs, key=lambda run: _sort_key(run.result, metric))
+
+
+def stats_config(result: RunResult) -> StatsConfig:
+    """Return how the run's uncertainty was measured."""
+    return StatsConfig(**result.config["stats"])
 
 
 def as_json(board: Leaderboard) -> dict[str, Any]:
@@ -70,14 +95,20 @@ def as_json(board: Leaderboard) -> dict[str, Any]:
     }
 
 
-def _leaderboard(task: str, runs: Sequence[StoredRun], primary: str | None) -> Leaderboard:
-    name = primary or runs[0].result.primary_metric
-    names = {m.name for run in runs for m in run.result.metrics}
-    if name not in names:
-        raise ConfigError(unknown("metric", name, names))
-    ordered = sorted(runs, key=lambda run: _sort_key(run.result, name))
-    entries = tuple(Entry(run) for run in ordered)
-    return Leaderboard(task, name, entries, _verdict(ordered, name))
+def _leaderboard(runs: Sequence[StoredRun], metric_of: MetricOf, primary: str | None) -> Leaderboard:
+    task, name = runs[0].result.task, primary or runs[0].result.primary_metric
+    best_first = ordered(runs, name)
+    unordered = tuple(Entry(run) for run in best_first)
+    if len(runs) == 1:
+        verdict = Verdict("not enough data", "Nothing to compare with yet: run another model, prompt or setting.")
+        return Leaderboard(task, name, unordered, verdict)
+    try:
+        aligned = Aligned(best_first, stats_config(best_first[0].result))
+        comparison = aligned.compare(metric_of(best_first[0], name))
+    except StoreError as error:
+        return Leaderboard(task, name, unordered, Verdict("not enough data", f"Not compared: {error}"))
+    entries = tuple(Entry(run, group) for run, group in zip(best_first, comparison.groups, strict=True))
+    return Leaderboard(task, name, entries, _verdict(entries, comparison), comparison)
 
 
 def _sort_key(result: RunResult, name: str) -> tuple[bool, float]:
@@ -87,5 +118,36 @@ def _sort_key(result: RunResult, name: str) -> tuple[bool, float]:
     return False, metric.score.value * (1 if metric.higher_is_better is False else -1)
 
 
-def _verdict(ordered: Sequence[StoredRun], primary: str) -> Verdict:
-    return Verdict("not enough data", "One run: nothing to compare it with yet.")
+def _verdict(entries: Sequence[Entry], comparison: MetricComparison) -> Verdict:
+    """Ship the best run when it is told apart from all others; else say what it would take."""
+    names = [entry.run.result.name for entry in entries]
+    nearest = comparison.between(0, 1)
+    found = nearest.comparison
+    evidence = f"{comparison.metric} {_difference(found.difference, found.low, found.high)}"
+    evidence += f", adjusted p = {_p(nearest.p_adjusted)}, n = {found.sample.n}"
+    ties = [
+        name for name, entry in zip(names[1:], entries[1:], strict=True) if set(entry.group) & set(entries[0].group)
+    ]
+    if not ties:
+        return Verdict("ship", f"Ship {names[0]}: it is better than {names[1]}, the next best ({evidence}).")
+    n_needed = None
+    if found.difference and found.deviation:
+        n_needed = pairs_needed(found.deviation, found.difference, Plan(found.question.confidence))
+    enough = f" About {n_needed:,} examples would show a difference of this size." if n_needed else ""
+    listed = ", ".join(ties[:3]) + (f" and {len(ties) - 3} more" if len(ties) > 3 else "")
+    return Verdict(
+        "not enough data", f"Not enough data to tell {names[0]} from {listed}; against {names[1]}: {evidence}.{enough}"
+    )
+
+
+def _difference(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return "has no difference that can be known"
+    bounds = f" [{low:+.3g}, {high:+.3g}]" if low is not None and high is not None else ""
+    return f"{value:+.3g}{bounds}"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"

@@ -11,14 +11,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from harness import build, generate, leaderboard, score
-from harness.config import HarnessConfig, ReportConfig, TrackingConfig
+from harness.config import HarnessConfig, ReportConfig, TrackingConfig, TrackingMode
+from harness.credentials import has_wandb_login
 from harness.datasets.audit import audit, fingerprint
 from harness.datasets.split import subset
 from harness.digest import digest
-from harness.errors import StoreError
+from harness.errors import ConfigError, StoreError, unknown
 from harness.prompts import render
 from harness.protocols import Metric, Model
 from harness.records import SCHEMA_VERSION, StoredRun, load_run, save_run
@@ -60,6 +59,7 @@ class Prepared:
 def prepare(config: HarnessConfig) -> Prepared:
     """Read and check the data, find the model and the metrics, and name the run; nothing is generated."""
     start = time.perf_counter()
+    _check(config)
     corpus = build.dataset(config.task).load()
     examples = subset(corpus.validation, config.task.n_validation, config.seed)
     shots = subset(corpus.train, config.prompt.shots, config.seed) if config.prompt.shots else ()
@@ -148,7 +148,7 @@ def dry_run(config: HarnessConfig) -> None:
 def show(runs: Sequence[StoredRun], report: ReportConfig, tracking: TrackingConfig, as_json: bool) -> None:
     """Make the leaderboard of these runs and write it to the terminal, the report and W&B."""
     store = runs[0].folder.parent.parent
-    for board in leaderboard.by_task(runs):
+    for board in leaderboard.by_task(runs, build.stored_metric):
         paths = [*MarkdownSink(report).write(board), *WandbSink(tracking, store).write(board)]
         records = [str(entry.run.folder / "results.json") for entry in board.entries]
         if as_json:
@@ -156,6 +156,17 @@ def show(runs: Sequence[StoredRun], report: ReportConfig, tracking: TrackingConf
             continue
         TerminalSink().write(board)
         print("wrote:", *records, *paths, sep="\n  ")
+
+
+def _check(config: HarnessConfig) -> None:
+    """Refuse, before any work, settings that do not go together."""
+    names, primary = config.metrics.names, config.task.primary_metric
+    if primary not in names:
+        raise ConfigError(f"task.primary_metric: {unknown('metric of metrics.names', primary, names)}")
+    if len(set(names)) < len(names):
+        raise ConfigError(f"metrics.names: expected each metric once, got {', '.join(names)}")
+    if config.tracking.mode is TrackingMode.online and not has_wandb_login():
+        raise ConfigError("tracking=wandb_online needs a login: run `wandb login`, or take tracking=wandb_offline")
 
 
 def _finished(folder: Path) -> StoredRun | None:
@@ -179,7 +190,7 @@ def _usage(completions: Sequence[Completion]) -> Usage:
         truncated=sum(c.finish_reason is FinishReason.LENGTH for c in completions),
         prompt_tokens=sum(prompt) if prompt else None,
         completion_tokens=sum(made) if made else None,
-        seconds=float(np.sum([c.seconds or 0.0 for c in completions])),
+        seconds=sum(c.wall_seconds or 0.0 for c in completions),
     )
 
 

@@ -2,15 +2,15 @@
 
 results.json        a `RunResult`; its JSON schema is `results_schema()`
 predictions.jsonl   a `Prediction` a line
-stats.npz           each metric's sufficient statistics, rows in the order of predictions.jsonl;
-                    rows of failed completions are nan
+stats.npz           each metric's sufficient statistics, and `example_ids`; rows in the order of
+                    predictions.jsonl, nan for failed completions
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class RunStats:
+    """The ids of a run's examples, and each metric's statistics, shape (n examples, k), in their order."""
+
+    example_ids: tuple[str, ...]
+    metrics: Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
 class StoredRun:
     """A run read back from its folder; predictions and statistics are read when asked for."""
 
@@ -41,25 +49,27 @@ class StoredRun:
         lines = _read(path).removesuffix("\n").split("\n")  # not splitlines: texts may hold U+2028
         return tuple(_parse(_prediction_adapter(), line, f"{path}:{i}") for i, line in enumerate(lines, 1))
 
-    def stats(self) -> dict[str, FloatArray]:
-        """Return each metric's statistics, shape (n examples, k)."""
+    def stats(self) -> RunStats:
+        """Return each metric's statistics with the ids of their rows."""
         path = self.folder / "stats.npz"
         try:
             with np.load(path, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        except (OSError, ValueError) as error:
+                arrays = {name: archive[name] for name in archive.files}
+                return RunStats(tuple(arrays.pop("example_ids").tolist()), arrays)
+        except (OSError, ValueError, KeyError) as error:
             raise StoreError(f"{path}: cannot be read ({error}). Run again: only what is missing is made.") from error
 
 
 def save_run(
-    folder: Path, result: RunResult, predictions: Iterable[Prediction], stats: Mapping[str, FloatArray]
+    folder: Path, result: RunResult, predictions: Sequence[Prediction], stats: Mapping[str, FloatArray]
 ) -> StoredRun:
     """Write a run; results.json comes last, so that a folder that has it is complete."""
     adapter = _prediction_adapter()
     lines = b"".join(adapter.dump_json(p) + b"\n" for p in predictions)
     write_atomic(folder / "predictions.jsonl", lines)
     archive = io.BytesIO()
-    np.savez_compressed(archive, **dict(stats))  # type: ignore[arg-type]
+    ids = np.array([p.example.id for p in predictions], np.str_)
+    np.savez_compressed(archive, allow_pickle=False, example_ids=ids, **stats)
     write_atomic(folder / "stats.npz", archive.getvalue())
     write_atomic(folder / "results.json", _result_adapter().dump_json(result, indent=2) + b"\n")
     return StoredRun(folder, result)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
@@ -70,22 +70,26 @@ def section(typed: type[T], values: Mapping[str, Any]) -> T:
     return built
 
 
-def keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
-    """Yield the dotted name of every setting."""
-    for key, value in config._content.items():
-        name = f"{prefix}{key}"
-        yield name
-        if isinstance(value, DictConfig) and isinstance(value._content, dict):
-            yield from keys(value, f"{name}.")
-
-
-def nearest(name: str, valid: list[str]) -> list[str]:
-    """Return up to three valid names like `name`: by whole dotted name first, then by last part."""
+def nearest(name: str) -> list[str]:
+    """Return up to three settings or groups like `name`: by whole dotted name first, then by last part."""
+    valid = _names(schema.HarnessConfig)
     whole = difflib.get_close_matches(name, valid, n=3, cutoff=0.6)
-    last = name.rsplit(".", 1)[-1]
     parts = {v: v.rsplit(".", 1)[-1] for v in valid}
-    by_part = difflib.get_close_matches(last, list(parts.values()), n=3, cutoff=0.7)
-    return list(dict.fromkeys([*whole, *(v for v, part in parts.items() if part in by_part)]))[:3]
+    like = difflib.get_close_matches(name.rsplit(".", 1)[-1], set(parts.values()), n=3, cutoff=0.7)
+    return list(dict.fromkeys([*whole, *(v for v, part in parts.items() if part in like)]))[:3]
+
+
+def _names(typed: type, prefix: str = "") -> list[str]:
+    """Return the dotted name of every setting, those of all variants of a group included."""
+    found = []
+    for each in (typed, *typed.__subclasses__()):
+        hints = get_type_hints(each)
+        for field in dataclasses.fields(each):
+            name = f"{prefix}{field.name}"
+            kind = hints[field.name]
+            nested = isinstance(kind, type) and dataclasses.is_dataclass(kind)
+            found += [name, *(_names(kind, f"{name}.") if nested else [])]
+    return list(dict.fromkeys(found))
 
 
 def _refuse_unknown(config: DictConfig, prefix: str = "") -> None:
@@ -95,10 +99,10 @@ def _refuse_unknown(config: DictConfig, prefix: str = "") -> None:
     fields = {f.name for f in dataclasses.fields(typed)}
     for key in config:
         if key not in fields:
-            raise ConfigError(unknown("setting", f"{prefix}{key}", [f"{prefix}{f}" for f in fields]))
+            raise ConfigError(unknown("setting", f"{prefix}{key!s}", [f"{prefix}{f}" for f in fields]))
         value: Any = config._get_node(key)
         if isinstance(value, DictConfig) and not value._is_missing():
-            _refuse_unknown(value, f"{prefix}{key}.")
+            _refuse_unknown(value, f"{prefix}{key!s}.")
 
 
 def _basename(path: str) -> str:

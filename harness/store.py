@@ -149,6 +149,7 @@ def _row(completion: Completion) -> dict[str, Any]:
         "prompt_tokens": completion.prompt_tokens,
         "completion_tokens": completion.completion_tokens,
         "seconds": completion.seconds,
+        "wall_seconds": completion.wall_seconds,
     }
 
 

@@ -1,17 +1,20 @@
-"""`report` and `compare`: leaderboards from stored runs alone, without Hydra and without torch."""
+"""`report` and `compare`: leaderboards and paired tests from stored runs alone, without Hydra and without torch."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import leaderboard
+from harness import build, leaderboard
+from harness.comparisons import Aligned, MetricComparison
 from harness.config import ReportConfig
-from harness.errors import StoreError
+from harness.errors import ConfigError, StoreError
 from harness.records import StoredRun, find_runs
+from harness.sinks.comparison import print_comparison
 from harness.sinks.markdown import MarkdownSink
 from harness.sinks.terminal import TerminalSink
 
@@ -22,20 +25,63 @@ def main(options: argparse.Namespace) -> int:
     runs = find_runs(store / "runs", options.runs)
     if not runs:
         raise StoreError(f"there are no runs in {store / 'runs'}. Make one: python -m harness run")
-    return report(runs, options) if options.command == "report" else compare(runs, options)
+    return _report(runs, options) if options.command == "report" else _compare(runs, options)
 
 
-def report(runs: Sequence[StoredRun], options: argparse.Namespace) -> int:
-    """Write one report a task."""
-    config = ReportConfig(options.out, options.name, not options.no_references, options.samples)
-    boards = leaderboard.by_task(runs, options.metric)
-    paths = []
-    for board in boards:
+def _report(runs: Sequence[StoredRun], options: argparse.Namespace) -> int:
+    """Show one leaderboard a task and set of examples, and write its report."""
+    boards = leaderboard.by_task(runs, build.stored_metric, options.metric)
+    paths: list[str] = []
+    for i, board in enumerate(boards):
+        name = options.name if i == 0 else f"{options.name}-{i + 1}"
+        config = ReportConfig(options.out, name, not options.no_references, options.samples)
+        paths += MarkdownSink(config).write(board)
         if not options.json:
             TerminalSink().write(board)
-        paths += MarkdownSink(config).write(board)
     if options.json:
         print(json.dumps([leaderboard.as_json(board) for board in boards], indent=2))
     else:
-        print("\n".join(paths))
+        print("wrote:", *paths, sep="\n  ")
     return 0
+
+
+def _compare(runs: Sequence[StoredRun], options: argparse.Namespace) -> int:
+    """Compare the runs pairwise: on one metric, or on all that they have in common."""
+    if len(runs) < 2:
+        raise ConfigError(f"compare: expected two runs or more, got {len(runs)}. List them: python -m harness report")
+    primary = options.metric or runs[0].result.primary_metric
+    best_first = leaderboard.ordered(runs, primary)
+    aligned = Aligned(best_first, leaderboard.stats_config(best_first[0].result))
+    names = [options.metric] if options.metric else _shared_metrics(best_first)
+    found = [aligned.compare(build.stored_metric(best_first[0], name)) for name in names]
+    if options.json:
+        print(json.dumps([_as_json(best_first, comparison) for comparison in found], indent=2))
+    else:
+        print_comparison(aligned, found, primary)
+    return 0
+
+
+def _shared_metrics(runs: Sequence[StoredRun]) -> list[str]:
+    signatures = [{m.name: m.signature for m in run.result.metrics} for run in runs]
+    return [name for name, signature in signatures[0].items() if all(s.get(name) == signature for s in signatures)]
+
+
+def _as_json(runs: Sequence[StoredRun], comparison: MetricComparison) -> dict[str, object]:
+    ids = [run.result.run_id for run in runs]
+    return {
+        "metric": comparison.metric,
+        "runs": [
+            {"run_id": run_id, "tie_group": group, "rank": list(rank)}
+            for run_id, group, rank in zip(ids, comparison.groups, comparison.ranks, strict=True)
+        ],
+        "pairs": [
+            {
+                "first": ids[pair.first],
+                "second": ids[pair.second],
+                "p_adjusted": pair.p_adjusted,
+                **dataclasses.asdict(pair.comparison),
+                "effect": pair.comparison.effect,
+            }
+            for pair in comparison.pairs
+        ],
+    }

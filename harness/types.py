@@ -138,7 +138,11 @@ class ModelReference:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model returned for one example: `text`, or an `error` and no text. Latency is in seconds."""
+    """What a model returned for one example: `text`, or an `error` and no text.
+
+    `seconds` is its latency, from request to answer. `wall_seconds` is the time between the answer before it and
+    this one, so that the sum over completions is the time that all of them took, however they overlapped.
+    """
 
     example_id: str
     text: str | None
@@ -147,6 +151,7 @@ class Completion:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     seconds: float | None = None
+    wall_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +185,7 @@ class MetricResult:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the completions of a run took; `cost_usd` is None where no price is known."""
+    """What the completions of a run took; `seconds` is wall time, `cost_usd` is None where no price is known."""
 
     n: int
     errors: int

@@ -1,0 +1,1 @@
+"""What trains a base model before it is evaluated."""

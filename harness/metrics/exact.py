@@ -48,7 +48,9 @@ class NormalizedMatch(RatioMetric):
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return 1 or 0, and a weight of 1, shape (n, 2)."""
         ours, theirs = _squad().encode(*pairs(completions, examples))
-        return mean_stats([float(text == reference) for text, reference in zip(ours.strings(), theirs.strings(), strict=True)])
+        return mean_stats(
+            [float(text == reference) for text, reference in zip(ours.strings(), theirs.strings(), strict=True)]
+        )
 
 
 class PrefixMatch(RatioMetric):

@@ -71,7 +71,7 @@ def _best_shift(ours: str, theirs: str, possible: int, checked: int) -> tuple[in
     align, ours_wrong, theirs_wrong = alignment(ours, theirs)
     before = Levenshtein.distance(ours, theirs)
     best, result = (0, MAX_BLOCK + 1, 0, 0), ours
-    for start, at, length in _common_blocks(ours, theirs):
+    for start, at, length in _common_blocks(ours, theirs, align):
         end = start + length
         if start <= align[at] < end or 1 not in ours_wrong[start:end] or 1 not in theirs_wrong[at : at + length]:
             continue
@@ -88,14 +88,14 @@ def _best_shift(ours: str, theirs: str, possible: int, checked: int) -> tuple[in
     return best[0], result, checked
 
 
-def _common_blocks(ours: str, theirs: str) -> Iterator[tuple[int, int, int]]:
-    """Yield where a block starts in `ours` and in `theirs`, and its length, for every block that both hold."""
+def _common_blocks(ours: str, theirs: str, align: list[int]) -> Iterator[tuple[int, int, int]]:
+    """Yield where a block starts in `ours` and in `theirs`, and its length, for every block that is not yet in place."""
     where: dict[str, list[int]] = {}
     for at, word in enumerate(theirs):
         where.setdefault(word, []).append(at)
     for start, word in enumerate(ours):
         for at in where.get(word, ()):
-            if abs(at - start) > MAX_DISTANCE:
+            if align[at] == start or abs(at - start) > MAX_DISTANCE:
                 continue
             for length in range(1, min(MAX_BLOCK, len(ours) - start, len(theirs) - at) + 1):
                 if ours[start + length - 1] != theirs[at + length - 1]:

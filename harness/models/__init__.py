@@ -1,0 +1,1 @@
+"""What completes prompts: weights on this machine, a fake for tests, and completions that somebody already has."""

@@ -1,0 +1,1 @@
+"""Where a leaderboard is shown: terminal, markdown, Weights & Biases."""

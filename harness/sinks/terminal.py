@@ -23,6 +23,7 @@ class TerminalSink:
         """Print the verdict, the table, and what the reader must know about failed and truncated completions."""
         console = Console()
         table = _by_metric(leaderboard) if len(leaderboard.entries) <= FEW else _by_run(leaderboard)
+        console.print(Text(_title(leaderboard), style="bold"))
         console.print(table)
         for entry in leaderboard.entries:
             for remark in remarks(entry.run.result, leaderboard.primary):
@@ -48,7 +49,7 @@ def remarks(result: RunResult, primary: str) -> list[str]:
 
 
 def _by_metric(board: Leaderboard) -> Table:
-    table = Table(title=_title(board), title_justify="left", title_style="bold")
+    table = Table()
     table.add_column("metric")
     for entry in board.entries:
         label = Text(visible(entry.run.result.name))
@@ -62,7 +63,7 @@ def _by_metric(board: Leaderboard) -> Table:
 
 
 def _by_run(board: Leaderboard) -> Table:
-    table = Table(title=_title(board), title_justify="left", title_style="bold")
+    table = Table()
     names = [board.primary, *(n for n in board.metrics if n != board.primary)][:6]
     table.add_column("run")
     table.add_column("tie")

@@ -15,7 +15,6 @@ from typing import Any
 
 from harness.config import TrackingConfig, TrackingMode
 from harness.digest import digest
-from harness.errors import ConfigError
 from harness.leaderboard import Leaderboard
 from harness.records import StoredRun
 from harness.store import write_atomic
@@ -35,8 +34,6 @@ class WandbSink:
         """Log what is not logged yet; return the folders of offline runs or the addresses of online ones."""
         if self.config.mode is TrackingMode.disabled:
             return []
-        if self.config.mode is TrackingMode.online and not _logged_in():
-            raise ConfigError("tracking=wandb_online needs a login: run `wandb login`, or take tracking=wandb_offline")
         places = [self._run(entry.run, leaderboard) for entry in leaderboard.entries]
         if len(leaderboard.entries) > 1:
             places.append(self._leaderboard(leaderboard))
@@ -83,7 +80,7 @@ class WandbSink:
             job_type=job_type,
             config=config,
             dir=str(self.store),
-            mode=str(self.config.mode),
+            mode=self.config.mode.value,
             settings=settings,
             reinit="finish_previous",
         )
@@ -116,7 +113,7 @@ def _predictions(run: StoredRun) -> Any:
     import wandb
 
     names = [m.name for m in run.result.metrics]
-    columns = ["id", "prompt", "reference", "completion", "finish_reason", "error", "slices", *names]
+    columns: list[str | int] = ["id", "prompt", "reference", "completion", "finish_reason", "error", "slices", *names]
     table = wandb.Table(columns=columns)
     for row in run.predictions()[:MAX_ROWS]:
         example, completion = row.example, row.completion
@@ -137,14 +134,14 @@ def _table(board: Leaderboard, runs: Sequence[StoredRun]) -> Any:
     import wandb
 
     groups = {entry.run.folder: entry.group for entry in board.entries}
-    columns = ["run", "run_id", "tie_group", "n", "errors", "truncated"]
+    columns: list[str | int] = ["run", "run_id", "tie_group", "n", "errors", "truncated"]
     columns += [column for name in board.metrics for column in (name, f"{name}_low", f"{name}_high")]
     table = wandb.Table(columns=columns)
     for run in runs:
         result, usage = run.result, run.result.usage
         values = _summary(result.metrics)
         fixed = [result.name, result.run_id, groups[run.folder], usage.n, usage.errors, usage.truncated]
-        table.add_data(*fixed, *(values.get(column) for column in columns[len(fixed) :]))
+        table.add_data(*fixed, *(values.get(str(column)) for column in columns[len(fixed) :]))
     return table
 
 
@@ -174,10 +171,4 @@ def _artifacts(run: StoredRun) -> Iterator[Any]:
 
 
 def _place(session: Any) -> str:
-    return str(session.url) if session.url and not session.offline else str(Path(session.dir).parent)
-
-
-def _logged_in() -> bool:
-    import wandb
-
-    return bool(wandb.api.api_key)
+    return str(Path(session.dir).parent) if session.offline else str(session.url)

@@ -64,7 +64,10 @@ class Bootstrap:
         """Return the bounds, interpolated between resampled scores."""
         z = float(stdtrit(self.degrees, (1 + confidence) / 2)) * np.sqrt(1 + 1 / self.degrees)
         low, high = (self._level(side * z) for side in (-1, 1))
-        return float(np.quantile(self.scores, low)), float(np.quantile(self.scores, high))
+        # This is np.quantile, which would sort again.
+        last = len(self.scores) - 1
+        low, high = np.interp([low * last, high * last], np.arange(last + 1), self.scores)
+        return float(low), float(high)
 
     def tail(self, threshold: float) -> float:
         """Return the level at which the interval's lower bound is `threshold`; never 0 or 1."""

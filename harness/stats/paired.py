@@ -152,4 +152,4 @@ def share_as_large(chance: FloatArray, difference: float) -> float:
     Counting itself keeps the test's level: Phipson and Smyth (2010), Permutation p-values should never be zero.
     """
     as_large = np.count_nonzero(np.abs(chance) >= abs(difference) * (1 - 1e-9))
-    return (1 + as_large) / (1 + len(chance))
+    return float((1 + as_large) / (1 + len(chance)))

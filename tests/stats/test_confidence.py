@@ -36,14 +36,11 @@ def test_intervals_are_scipys(method: str, confidence: float) -> None:
 
 
 def test_bca_is_exactly_scipys_on_the_same_resamples() -> None:
-    calls = iter([resampled_means(), leave_one_out(SKEWED) / (len(SKEWED) - 1), SKEWED.mean()])
-
     def replayed(sample: np.ndarray, axis: int = -1) -> np.ndarray:
         if sample.ndim == 1:
             return np.asarray(sample.mean())
         return resampled_means() if len(sample) == 9999 else sample.mean(axis=axis)
 
-    del calls
     scipys = scipy.stats.bootstrap(
         (SKEWED,), replayed, vectorized=True, method="BCa", n_resamples=9999, rng=np.random.default_rng(0)
     )

@@ -46,7 +46,7 @@ def score_statistic(table: Tango, difference: float) -> float:
 
     def loss(only_second: float) -> float:
         parts = (b, only_second + difference), (c, only_second), (n - b - c, 1 - 2 * only_second - difference)
-        return -sum(count * np.log(p) for count, p in parts if count)
+        return -float(sum(count * np.log(p) for count, p in parts if count))
 
     edges = max(0.0, -difference), (1 - difference) / 2
     q = scipy.optimize.minimize_scalar(loss, bounds=edges, method="bounded", options={"xatol": 1e-12}).x

@@ -1,0 +1,144 @@
+"""Stored runs compared on the examples that they share, refused where their scores are not the same thing.
+
+A difference is a claim only when its p-value survives Holm's adjustment over all pairs of the leaderboard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.config import StatsConfig
+from harness.errors import StoreError
+from harness.protocols import Metric
+from harness.records import StoredRun
+from harness.stats.bootstrap import Resampler, cluster_sums
+from harness.stats.comparison import Comparison, Question
+from harness.stats.multiplicity import holm, rank_intervals, tie_groups
+from harness.stats.paired import compare_all
+from harness.types import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two of the compared runs, by position, and the first one's score minus the second's."""
+
+    first: int
+    second: int
+    comparison: Comparison
+    p_adjusted: float | None
+    """Holm's over all pairs of this metric; None where the pair could not be tested."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricComparison:
+    """All pairs of runs on one metric, with tie groups and plausible ranks in the order of the runs."""
+
+    metric: str
+    pairs: tuple[Pair, ...]
+    groups: tuple[str, ...]
+    ranks: tuple[tuple[int, int], ...]
+
+    def between(self, first: int, second: int) -> Pair:
+        """Return the pair of the runs at positions `first` < `second`."""
+        return next(p for p in self.pairs if (p.first, p.second) == (first, second))
+
+
+class Aligned:
+    """Runs on the examples that all of them completed, in one order.
+
+    StoreError when they share too few to compare. `left_out` says in words what was not used.
+    """
+
+    def __init__(self, runs: Sequence[StoredRun], config: StatsConfig, seed: int = 0) -> None:
+        self.runs, self.config = runs, config
+        self.resampler = Resampler(seed, config.n_resamples)
+        self._stats = [run.stats() for run in runs]
+        ids = [stats.example_ids for stats in self._stats]
+        shared, union = set(ids[0]).intersection(*ids[1:]), set().union(*ids)
+        if not shared:
+            names = " and ".join(run.result.run_id for run in runs)
+            raise StoreError(f"{names} have no example in common. Compare runs of one task, seed and n_validation.")
+        order = [example_id for example_id in ids[0] if example_id in shared]
+        self._rows = [_positions(each, order) for each in ids]
+        failed = self._failed()
+        self._rows = [rows[~failed] for rows in self._rows]
+        self.n = int((~failed).sum())
+        self.left_out = _left_out(len(union) - len(shared), int(failed.sum()))
+
+    def stats(self, metric: str) -> list[FloatArray]:
+        """Return every run's statistics on the shared examples, each of shape (n, k).
+
+        StoreError when a run lacks the metric, or scored it under another signature.
+        """
+        signatures = {
+            run.result.run_id: found.signature if (found := run.result.metric(metric)) else None for run in self.runs
+        }
+        if len(set(signatures.values())) > 1 or None in signatures.values():
+            listed = "; ".join(f"{run_id}: {signature or 'not scored'}" for run_id, signature in signatures.items())
+            raise StoreError(f"{metric} is not comparable between these runs ({listed}). Score them again alike.")
+        return [stats.metrics[metric][rows] for stats, rows in zip(self._stats, self._rows, strict=True)]
+
+    @cached_property
+    def clusters(self) -> NDArray[np.str_] | None:
+        """The cluster label of each shared example, or None when examples are independent."""
+        if self.config.cluster is None:
+            return None
+        predictions = self.runs[0].predictions()
+        return np.array([predictions[i].example.slices[self.config.cluster] for i in self._rows[0]])
+
+    def compare(self, metric: Metric) -> MetricComparison:
+        """Compare all pairs of runs on one metric."""
+        systems = self.stats(metric.name)
+        question = Question(self.config.confidence)
+        found = compare_all(metric, systems, self.resampler, self.clusters, question)
+        pairs = list(combinations(range(len(systems)), 2))
+        adjusted = holm([np.nan if c.p is None else c.p for c in found])
+        differs = np.zeros((len(systems), len(systems)), bool)
+        for (i, j), p in zip(pairs, adjusted, strict=True):
+            differs[i, j] = differs[j, i] = p <= 1 - self.config.confidence
+        return MetricComparison(
+            metric=metric.name,
+            pairs=tuple(
+                Pair(i, j, comparison, None if np.isnan(p) else float(p))
+                for (i, j), comparison, p in zip(pairs, found, adjusted, strict=True)
+            ),
+            groups=tuple(tie_groups(differs)),
+            ranks=self._ranks(metric, systems),
+        )
+
+    def _ranks(self, metric: Metric, systems: Sequence[FloatArray]) -> tuple[tuple[int, int], ...]:
+        if self.n < 2:
+            return tuple((1, len(systems)) for _ in systems)
+        sums = self.resampler.sums(cluster_sums(np.stack(systems, axis=1), self.clusters))
+        return tuple(
+            rank_intervals(metric.aggregate(sums), metric.higher_is_better is not False, self.config.confidence)
+        )
+
+    def _failed(self) -> NDArray[np.bool_]:
+        """Say which shared examples some run has no completion for: its statistics are nan."""
+        columns = [
+            np.isnan(values[rows]).all(axis=1)
+            for stats, rows in zip(self._stats, self._rows, strict=True)
+            for values in stats.metrics.values()
+        ]
+        return np.asarray(np.any(columns, axis=0), bool)
+
+
+def _positions(ids: Sequence[str], order: Sequence[str]) -> NDArray[np.intp]:
+    where = {example_id: i for i, example_id in enumerate(ids)}
+    return np.array([where[example_id] for example_id in order], np.intp)
+
+
+def _left_out(not_shared: int, failed: int) -> str:
+    parts = []
+    if not_shared:
+        parts.append(f"{not_shared} examples that not all runs have")
+    if failed:
+        parts.append(f"{failed} examples that some run failed on")
+    return f"left out: {' and '.join(parts)}" if parts else ""

@@ -1,0 +1,113 @@
+"""What a killed fine-tune goes on from: one file, replaced whole.
+
+Weights and optimiser state are tensors of a safetensors file; everything else is JSON in its header. Nothing is
+pickled, and since both are in one file they always belong to the same step. The data order needs no saving: it
+follows from the seed and the step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import FineTuneError
+from harness.types import CurvePoint
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Parameter
+    from torch.optim import Optimizer
+
+CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
+SEPARATOR = "::"
+"""Between a parameter's name and that of its optimiser state; no parameter's name has it."""
+
+
+@dataclass
+class State:
+    """How far a fine-tune is; `identity` is the digest of all that decides it."""
+
+    identity: str
+    step: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    loss_sum: float = 0.0
+    """Training loss since the last evaluation, over `loss_tokens` completion tokens."""
+    loss_tokens: int = 0
+    best_step: int = 0
+    best_loss: float | None = None
+    stale: int = 0
+    """Evaluations since the best one."""
+    curve: list[CurvePoint] = field(default_factory=list)
+
+
+def save(folder: Path, state: State, weights: Mapping[str, Parameter], optimizer: Optimizer) -> None:
+    """Replace the checkpoint in `folder`."""
+    tensors: dict[str, Tensor] = dict(weights)
+    for name, weight in weights.items():
+        tensors |= {f"{name}{SEPARATOR}{key}": value for key, value in optimizer.state[weight].items()}
+    _write(folder / CHECKPOINT, tensors, {"state": json.dumps(dataclasses.asdict(state))})
+
+
+def resume(folder: Path, identity: str, weights: Mapping[str, Parameter], optimizer: Optimizer) -> State:
+    """Put the checkpoint in `folder` back into weights and optimiser, and return how far it was.
+
+    Without a checkpoint this is the start. FineTuneError when it is damaged or of another fine-tune.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return State(identity)
+    try:
+        with safe_open(path, framework="pt") as file:
+            saved: dict[str, Any] = json.loads((file.metadata() or {})["state"])
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise FineTuneError(f"{path}: cannot be read ({error}). Delete it to start again.") from error
+    if saved["identity"] != identity:
+        raise FineTuneError(f"{path} is of a fine-tune with other data or settings. Delete it to start again.")
+    _restore(weights, tensors)
+    for key, value in tensors.items():
+        name, separator, slot = key.partition(SEPARATOR)
+        if separator:
+            weight = weights[name]
+            optimizer.state[weight][slot] = value if slot == "step" else value.to(weight.device)
+    return State(**{**saved, "curve": [CurvePoint(**point) for point in saved["curve"]]})
+
+
+def save_best(folder: Path, weights: Mapping[str, Parameter]) -> None:
+    """Replace the best weights in `folder`."""
+    _write(folder / BEST, weights, {})
+
+
+def load_best(folder: Path, weights: Mapping[str, Parameter]) -> None:
+    """Put the best weights back, where some were kept."""
+    from safetensors.torch import load_file
+
+    if (folder / BEST).exists():
+        _restore(weights, load_file(folder / BEST))
+
+
+def clean(folder: Path) -> None:
+    """Delete what only an unfinished fine-tune needs."""
+    for name in (CHECKPOINT, BEST):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _restore(weights: Mapping[str, Parameter], tensors: Mapping[str, Tensor]) -> None:
+    for name, weight in weights.items():
+        weight.data.copy_(tensors[name])
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    from safetensors.torch import save_file
+
+    partial = path.with_suffix(".partial")
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, partial, dict(metadata))
+    os.replace(partial, path)

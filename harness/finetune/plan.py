@@ -1,0 +1,108 @@
+"""The hyper-parameters of one fine-tune, resolved before any weight is loaded.
+
+Names are those of OpenAI's fine-tuning API where it has one. What the config leaves open is chosen from the number
+of examples, so that the same config suits 20 of them as well as 50,000.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from harness.config import FineTuneMethod, LoraConfig, Schedule, TrainingConfig
+from harness.errors import ConfigError
+
+BASE_LEARNING_RATE = {FineTuneMethod.lora: 1e-3, FineTuneMethod.full: 5e-5}
+"""What `learning_rate_multiplier` multiplies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many optimiser steps there are, of how many examples, at what rate, and where validation happens."""
+
+    batch_size: int
+    epoch_steps: int
+    steps: int
+    warmup: int
+    peak_rate: float
+    schedule: Schedule
+    evaluate_at: frozenset[int]
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+        if step < self.warmup:
+            return self.peak_rate * (step + 1) / self.warmup
+        done = (step - self.warmup) / max(1, self.steps - self.warmup)
+        if self.schedule is Schedule.linear:
+            return self.peak_rate * (1 - done)
+        if self.schedule is Schedule.cosine:
+            return self.peak_rate * (1 + math.cos(math.pi * done)) / 2
+        return self.peak_rate
+
+
+def plan(config: TrainingConfig, n: int) -> Plan:
+    """Return the plan for `n` training examples; ConfigError names a setting that cannot be."""
+    check(config)
+    if n < 1:
+        raise ConfigError("finetune.n_train: expected 1 or more training examples, got 0. Set finetune.n_train.")
+    batch_size = min(n, config.batch_size or auto_batch_size(n))
+    epoch_steps = math.ceil(n / batch_size)
+    steps = epoch_steps * (config.n_epochs or auto_epochs(n))
+    return Plan(
+        batch_size=batch_size,
+        epoch_steps=epoch_steps,
+        steps=steps,
+        warmup=math.ceil(config.warmup_ratio * steps),
+        peak_rate=config.learning_rate_multiplier * BASE_LEARNING_RATE[config.method],
+        schedule=config.schedule,
+        evaluate_at=frozenset(math.ceil(steps * i / config.n_evaluations) for i in range(1, config.n_evaluations + 1)),
+    )
+
+
+def auto_batch_size(n: int) -> int:
+    """Return about 0.2% of the examples, as OpenAI's first fine-tuning API did, but from 4 to 256."""
+    return min(256, max(4, round(n * 0.002)))
+
+
+def auto_epochs(n: int) -> int:
+    """Return 3 epochs, or what makes 100 to 25,000 examples in all, but from 1 to 25.
+
+    The rule is the one of OpenAI's cookbook, "Data preparation and analysis for chat model fine-tuning".
+    """
+    if n * 3 < 100:
+        return min(25, 100 // n)
+    return max(1, min(3, 25_000 // n))
+
+
+def check(config: TrainingConfig) -> None:
+    """Raise ConfigError for the first setting that is out of its range."""
+    if config.method not in BASE_LEARNING_RATE:
+        raise ConfigError(f"finetune.method: expected lora or full, got {config.method}. Choose finetune=lora.")
+    _positive(config, "n_train", "n_validation", "n_epochs", "batch_size", "n_evaluations", "patience")
+    _positive(config, "learning_rate_multiplier", "max_grad_norm")
+    _within(config, "prompt_loss_weight", "warmup_ratio")
+    _not_negative(config, "weight_decay", "seed")
+    if isinstance(config, LoraConfig):
+        _positive(config, "rank", "alpha")
+        _within(config, "dropout")
+
+
+def _positive(config: TrainingConfig, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and not 0 < value < math.inf:
+            raise ConfigError(f"finetune.{name}: expected more than 0, got {value}. Set finetune.{name} higher.")
+
+
+def _within(config: TrainingConfig, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if not 0 <= value <= 1:
+            raise ConfigError(f"finetune.{name}: expected 0 to 1, got {value}. Set finetune.{name} within it.")
+
+
+def _not_negative(config: TrainingConfig, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if not 0 <= value < math.inf:
+            raise ConfigError(f"finetune.{name}: expected 0 or more, got {value}. Set finetune.{name} higher.")

@@ -1,0 +1,123 @@
+"""The training loop: compact, because what it leaves out is what makes trainers slow on short examples.
+
+Everything random follows from the seed and the step's number, so that a run that was killed ends with the same
+weights as one that was not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.config import TrainingConfig
+from harness.errors import FineTuneError
+from harness.finetune import checkpoint
+from harness.finetune.batches import Tokens, collate, epoch, parts
+from harness.finetune.loss import Scorer
+from harness.finetune.plan import Plan
+from harness.progress import Bar, track
+from harness.types import CurvePoint
+
+CHECKPOINT_SECONDS = 60.0
+"""The most work that a kill can lose."""
+CHECKPOINT_COST = 20.0
+"""Where saving is slow, the work between two checkpoints takes so many times as long."""
+
+
+class Training:
+    """One fine-tune of `model`, whose weights that ask for gradients are trained; `folder` holds its checkpoints."""
+
+    def __init__(self, model: Any, config: TrainingConfig, plan: Plan, folder: Path) -> None:
+        import torch
+
+        self._model, self._config, self._plan, self._folder = model, config, plan, folder
+        self.weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+        self._optimizer = torch.optim.AdamW(self.weights.values(), lr=0.0, weight_decay=config.weight_decay, fused=True)
+        self._scorer = Scorer(model)
+
+    def run(self, train: Sequence[Tokens], validation: Sequence[Tokens], identity: str) -> checkpoint.State:
+        """Train to the end, or until validation loss stops falling, and leave the best weights in the model."""
+        import torch
+
+        state = checkpoint.resume(self._folder, identity, self.weights, self._optimizer)
+        with torch.random.fork_rng(), track("fine-tune", self._plan.steps, "steps") as bar:
+            bar.advance(state.step)
+            saver = _Saver(state.seconds)
+            for batch in self._batches(train, state.step):
+                if self._config.patience and state.stale >= self._config.patience:
+                    break
+                self._step(batch, state, bar)
+                evaluate = state.step in self._plan.evaluate_at
+                if evaluate:
+                    self._evaluate(validation, state)
+                state.seconds = saver.elapsed
+                if evaluate or saver.due:
+                    with saver:
+                        checkpoint.save(self._folder, state, self.weights, self._optimizer)
+        checkpoint.load_best(self._folder, self.weights)
+        return state
+
+    def _batches(self, train: Sequence[Tokens], start: int) -> Iterator[list[Tokens]]:
+        """Yield the batches from step `start` to the last."""
+        first, done = divmod(start, self._plan.epoch_steps)
+        for number in range(first, self._plan.steps // self._plan.epoch_steps):
+            batches = epoch(train, self._plan.batch_size, (self._config.seed, number))
+            yield from itertools.islice(batches, done if number == first else 0, None)
+
+    def _step(self, batch: Sequence[Tokens], state: checkpoint.State, bar: Bar) -> None:
+        import torch
+
+        start = time.perf_counter()
+        torch.manual_seed(int(np.random.SeedSequence((self._config.seed, state.step)).generate_state(1)[0]))
+        self._model.train()
+        completion = sum(len(example.ids) - max(example.n_prompt, 1) for example in batch)
+        prompt = sum(max(example.n_prompt - 1, 0) for example in batch)
+        weight = completion + self._config.prompt_loss_weight * prompt
+        loss = sum(
+            self._scorer.train(collate(part, self._scorer.device), self._config.prompt_loss_weight, weight)
+            for part in parts(batch)
+        )
+        if not math.isfinite(loss):
+            raise FineTuneError(
+                f"The training loss is {loss} at step {state.step + 1}. Lower finetune.learning_rate_multiplier "
+                f"(now {self._config.learning_rate_multiplier})."
+            )
+        torch.nn.utils.clip_grad_norm_(self.weights.values(), self._config.max_grad_norm)
+        self._optimizer.param_groups[0]["lr"] = self._plan.rate(state.step)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        tokens = sum(len(example.ids) for example in batch)
+        state.step, state.tokens = state.step + 1, state.tokens + tokens
+        state.loss_sum, state.loss_tokens = state.loss_sum + loss, state.loss_tokens + completion
+        bar.advance(1, f"loss {loss / completion:.3f} · {tokens / (time.perf_counter() - start):.0f} tokens/s")
+
+    def _evaluate(self, validation: Sequence[Tokens], state: checkpoint.State) -> None:
+        """Add a point to the curve, and keep the weights when they are the best so far."""
+        self._model.eval()
+        found = self._scorer.validate(validation) if validation else None
+        if found is None or state.best_loss is None or found.loss < state.best_loss:
+            state.best_step, state.stale = state.step, 0
+            if found is not None:
+                state.best_loss = found.loss
+                checkpoint.save_best(self._folder, self.weights)
+        else:
+            state.stale += 1
+        state.curve.append(
+            CurvePoint(
+                step=state.step,
+                examples=...,
+                learning_rate=self._plan.rate(state.step - 1),
+                train_loss=state.loss_sum / state.loss_tokens,
+                validation_loss=found and found.loss,
+                validation_loss_se=found and found.se,
+                token_accuracy=found and found.token_accuracy,
+                sequence_accuracy=found and found.sequence_accuracy,
+            )
+        )
+        state.loss_sum, state.loss_tokens = 0.0, 0

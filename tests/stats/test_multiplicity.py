@@ -1,0 +1,74 @@
+"""Adjusted p-values are statsmodels', tie groups are R's, ranks are what the resamples say."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
+
+from harness.stats.multiplicity import benjamini_hochberg, holm, rank_intervals, tie_groups
+
+
+@pytest.mark.parametrize("m", [1, 2, 7, 66])
+@pytest.mark.parametrize("decimals", [1, 9])
+def test_adjusted_p_values_are_statsmodels(m: int, decimals: int) -> None:
+    p = np.round(np.random.default_rng(m).beta(0.3, 1, m), decimals)
+    np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1])
+    np.testing.assert_allclose(benjamini_hochberg(p), multipletests(p, method="fdr_bh")[1])
+
+
+def test_what_was_not_tested_counts_for_nothing() -> None:
+    for adjust in (holm, benjamini_hochberg):
+        np.testing.assert_array_equal(adjust([0.03, np.nan, 0.01])[[0, 2]], adjust([0.03, 0.01]))
+        assert np.isnan(adjust([0.03, np.nan, 0.01])[1])
+        assert adjust([]).shape == (0,)
+
+
+def differs(names: str, pairs: str) -> np.ndarray:
+    matrix = np.zeros((len(names), len(names)), bool)
+    for pair in pairs.split():
+        i, j = (names.index(name) for name in pair)
+        matrix[i, j] = matrix[j, i] = True
+    return matrix
+
+
+@pytest.mark.parametrize(
+    ("names", "pairs", "letters"),
+    [
+        ("x", "", ["a"]),
+        ("xyz", "", ["a", "a", "a"]),
+        ("xyz", "xy xz yz", ["a", "b", "c"]),
+        ("xyz", "xz", ["a", "ab", "b"]),
+        # R's chickwts, pairwise Wilcoxon tests: casein a, horsebean b, linseed bc, meatmeal ac, soybean c, sunflower a;
+        # here with the best first: sunflower, casein, meatmeal, soybean, linseed, horsebean.
+        ("ucmslh", "us ul uh cs cl ch ml mh sh", ["a", "a", "ab", "bc", "cd", "d"]),
+    ],
+)
+def test_tie_groups(names: str, pairs: str, letters: list[str]) -> None:
+    assert tie_groups(differs(names, pairs)) == letters
+
+
+@given(st.integers(1, 7), st.randoms(use_true_random=False))
+def test_letters_are_shared_exactly_by_ties(m: int, random: object) -> None:
+    matrix = np.zeros((m, m), bool)
+    for i, j in itertools.combinations(range(m), 2):
+        matrix[i, j] = matrix[j, i] = random.random() < 0.5  # type: ignore[attr-defined]
+    letters = tie_groups(matrix)
+    assert "a" in letters[0]
+    for i, j in itertools.combinations(range(m), 2):
+        assert bool(set(letters[i]) & set(letters[j])) != matrix[i, j]
+
+
+def test_letters_beyond_z_stay_distinct() -> None:
+    assert tie_groups(~np.eye(28, dtype=bool))[25:] == ["z", "a'", "b'"]
+
+
+def test_rank_intervals() -> None:
+    scores = np.random.default_rng(0).normal(size=(2000, 3)) * 0.1 + [3.0, 1.0, 1.01]
+    assert rank_intervals(scores) == [(1, 1), (2, 3), (2, 3)]
+    assert rank_intervals(scores, higher_is_better=False) == [(3, 3), (1, 2), (1, 2)]
+    assert rank_intervals(np.ones((10, 2))) == [(1, 1), (1, 1)]

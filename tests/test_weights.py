@@ -200,7 +200,7 @@ def test_pickles_are_refused(tiny_model: Path, tmp_path: Path) -> None:
         ({"dtype": "fp32"}, r"Unknown dtype 'fp32'\. Did you mean 'float32'\?"),
     ],
 )
-def test_impossible_settings(tiny_model: Path, settings: dict[str, str], message: str) -> None:
+def test_impossible_settings(tiny_model: Path, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         loading.load_model(tiny_model, **settings)
 

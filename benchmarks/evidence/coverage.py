@@ -3,7 +3,7 @@
 Samples are drawn from a population whose true scores are known, and the harness's own functions run on each. The
 default interval stands beside its rivals on the same resamples, which is why it is the default.
 
-    python benchmarks/evidence/coverage.py [--quick]
+    python -m benchmarks.evidence.coverage [--quick]
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from population import Population, populations
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.evidence.population import Population, populations
 from harness.progress import track
 from harness.stats.bootstrap import Resampler, cluster_sums, leave_one_out
 from harness.stats.confidence import bca, percentile
@@ -166,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer samples, in under a minute")
     quick = parser.parse_args().quick
-    runs = 200 if quick else 2000
+    runs = 150 if quick else 1000
     sizes = {False: [64, 256], True: [64]} if quick else {False: [16, 64, 256, 1000], True: [64, 200]}
     everything = populations(size=2000 if quick else 8000, seed=1)
     tallies = simulate(everything, sizes, runs)

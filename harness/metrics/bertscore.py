@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from harness import loading, weights
-from harness.metrics.encoders import describe
+from harness.metrics.encoders import describe, opening
 from harness.metrics.mean import RatioMetric, mean_stats
 from harness.metrics.texts import Texts, pairs
 from harness.progress import track
@@ -119,9 +119,9 @@ class _Encoder:
 def _encoder(model: str, device: str) -> _Encoder:
     folder = weights.locate(model).folder
     tokenizer = loading.load_tokenizer(folder)
-    from transformers import AutoModel
+    with track("load the encoder"), opening(folder):
+        from transformers import AutoModel
 
-    with track("load the encoder"):
         loaded = AutoModel.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype="float32"
         )

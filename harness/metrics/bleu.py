@@ -44,7 +44,7 @@ class Bleu:
     @property
     def signature(self) -> str:
         """sacrebleu's signature."""
-        from sacrebleu.metrics import BLEU
+        from sacrebleu.metrics.bleu import BLEU
 
         _tokenizer(self._tokenize)
         metric = BLEU(tokenize=self._tokenize, lowercase=self._lowercase)
@@ -102,7 +102,7 @@ def _lexicon(tokenize: str) -> Lexicon:
 
 @cache
 def _tokenizer(name: str) -> Callable[[str], str]:
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     if name not in BLEU.TOKENIZERS:
         raise ConfigError(unknown("sacrebleu tokeniser", name, BLEU.TOKENIZERS))

@@ -39,7 +39,7 @@ class Chrf:
     @property
     def signature(self) -> str:
         """sacrebleu's signature."""
-        from sacrebleu.metrics import CHRF
+        from sacrebleu.metrics.chrf import CHRF
 
         metric = CHRF(word_order=self._word_order, lowercase=self._lowercase)
         score = metric.corpus_score(["a"], [["a"]])
@@ -52,7 +52,8 @@ class Chrf:
             ours, theirs = (tuple(map(str.lower, texts)) for texts in (ours, theirs))
         counts = [_counts(_characters(ours), _characters(theirs), ORDER)]
         if self._word_order:
-            counts.append(_counts(*_words().encode(ours, theirs), self._word_order))
+            our_words, their_words = _words().encode(ours, theirs)
+            counts.append(_counts(our_words, their_words, self._word_order))
         return np.concatenate(counts, axis=1)
 
     def aggregate(self, sums: FloatArray) -> FloatArray:

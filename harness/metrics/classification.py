@@ -74,7 +74,7 @@ class Classification:
     def per_example(self, stats: FloatArray) -> FloatArray:
         """Return 1 for each right completion and 0 for each wrong one, shape (n,)."""
         n_labels = len(self._labels)
-        return stats[:, np.arange(n_labels) * (n_labels + 2)].sum(axis=-1)
+        return np.asarray(stats[:, np.arange(n_labels) * (n_labels + 2)].sum(axis=-1))
 
     def _said(self, text: str) -> int:
         """Return the number of the label that `text` says, or how many labels there are when it says none."""

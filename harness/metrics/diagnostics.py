@@ -20,10 +20,8 @@ class LengthRatio(RatioMetric):
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return words of completion and of reference, shape (n, 2)."""
-        return np.array(
-            [[len(text.split()) for text in pair] for pair in zip(*pairs(completions, examples), strict=True)],
-            dtype=np.float64,
-        ).reshape(-1, 2)
+        lengths = [[len(text.split()) for text in texts] for texts in pairs(completions, examples)]
+        return np.array(lengths, dtype=np.float64).T
 
 
 class Repetition(RatioMetric):

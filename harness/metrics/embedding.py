@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from harness import loading, weights
-from harness.errors import MissingExtra
-from harness.metrics.encoders import describe
+from harness.metrics.encoders import describe, opening
 from harness.metrics.mean import RatioMetric, mean_stats
 from harness.metrics.texts import pairs
 from harness.progress import track
@@ -77,11 +76,9 @@ class _Encoder:
 
 @lru_cache(maxsize=1)
 def _encoder(model: str, device: str) -> _Encoder:
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise MissingExtra("sentence-transformers", "pip install sentence-transformers") from error
     folder = weights.locate(model).folder
-    with track("load the sentence encoder"):
+    with track("load the sentence encoder"), opening(folder):
+        from sentence_transformers import SentenceTransformer
+
         loaded = SentenceTransformer(str(folder), device=device, trust_remote_code=False, local_files_only=True)
     return _Encoder(loaded.float().eval())

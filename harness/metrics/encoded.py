@@ -48,7 +48,7 @@ class Encoded:
 
     def totals(self, order: int) -> IntArray:
         """Count the n-grams of each order from 1 to `order`, shape (n, order)."""
-        return np.maximum(self.lengths[:, None] - np.arange(order), 0)
+        return np.asarray(np.maximum(self.lengths[:, None] - np.arange(order), 0))
 
     def strings(self) -> list[str]:
         """Return each text as a string with one character a symbol, which is what rapidfuzz compares fastest."""

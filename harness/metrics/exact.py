@@ -12,6 +12,7 @@ import re
 import string
 from collections.abc import Sequence
 from functools import cache
+from operator import eq
 
 import numpy as np
 
@@ -34,8 +35,7 @@ class ExactMatch(RatioMetric):
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return 1 or 0, and a weight of 1, shape (n, 2)."""
-        texts, references = pairs(completions, examples)
-        return mean_stats([float(text == reference) for text, reference in zip(texts, references, strict=True)])
+        return mean_stats(list(map(eq, *pairs(completions, examples))))
 
 
 class NormalizedMatch(RatioMetric):
@@ -48,9 +48,7 @@ class NormalizedMatch(RatioMetric):
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return 1 or 0, and a weight of 1, shape (n, 2)."""
         ours, theirs = _squad().encode(*pairs(completions, examples))
-        return mean_stats(
-            [float(text == reference) for text, reference in zip(ours.strings(), theirs.strings(), strict=True)]
-        )
+        return mean_stats(list(map(eq, ours.strings(), theirs.strings())))
 
 
 class PrefixMatch(RatioMetric):
@@ -65,7 +63,7 @@ class PrefixMatch(RatioMetric):
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return a share from 0 to 1, and a weight of 1, shape (n, 2)."""
-        return mean_stats([_prefix(*pair) for pair in zip(*pairs(completions, examples), strict=True)])
+        return mean_stats(list(map(_prefix, *pairs(completions, examples))))
 
 
 class TokenF1(RatioMetric):

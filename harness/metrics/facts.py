@@ -22,7 +22,8 @@ from harness.types import Completion, Example, FloatArray
 
 Kind = Literal["f1", "precision", "recall"]
 
-_MONTHS = "january february march april may june july august september october november december".split()
+_MONTHS = ["january", "february", "march", "april", "may", "june"]
+_MONTHS += ["july", "august", "september", "october", "november", "december"]
 _MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _YEAR = r"(?P<year>\d{4})\b"
@@ -31,17 +32,20 @@ _DATES = [
     for pattern in (
         rf"\b{_DAY}\s+(?:of\s+)?{_MONTH},?\s+{_YEAR}",
         rf"\b{_MONTH}\s+{_DAY},?\s+{_YEAR}",
-        rf"\b(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)\b",
+        r"\b(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)\b",
     )
 ]
 _NUMBER = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 _WORD = re.compile(r"[^\W\d_]\w*(?:[-'’]\w+)*")
 _FUNCTION_WORDS = frozenset(
-    "a about after all also although an and another any are as at be because before being between both but by can "
-    "could did do does during each either every few first for from had has have he her here his how however i if in "
-    "is it its later many may more most much my near no not of often on once one only or other our over she should "
-    "since so some such than that the their them then there these they this those though through to under until up "
-    "usually was we were what when where whether which while who whose why will with within without would you your".split()
+    _WORD.findall(
+        "a about after all also although an and another any are as at be because before being between both but by can "
+        "could did do does during each either every few first for from had has have he her here his how however i if "
+        "in is it its later many may more most much my near no not of often on once one only or other our over she "
+        "should since so some such than that the their them then there these they this those though through to under "
+        "until up usually was we were what when where whether which while who whose why will with within without would "
+        "you your"
+    )
 )
 """Capitalised only because a sentence starts with them."""
 

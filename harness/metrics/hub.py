@@ -84,11 +84,8 @@ class HubMetric(RatioMetric):
 
     @cached_property
     def _metric(self) -> Any:
-        if ("/" in self._path or self._path.endswith(".py")) and Path(self._path).parent.is_dir():
-            if not Path(self._path).exists():
-                raise ConfigError(
-                    f"{self.name}: there is no script {self._path}. Give the path of a metric's .py file."
-                )
+        if self._path.endswith(".py") and not Path(self._path).exists():
+            raise ConfigError(f"{self.name}: there is no such file. Give the path of a metric's script.")
         with track("import evaluate"):
             import evaluate
         try:

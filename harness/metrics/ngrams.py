@@ -8,6 +8,8 @@ the same sorted array by a shift and a comparison of neighbours.
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from harness.metrics.encoded import Encoded, IntArray
@@ -31,8 +33,8 @@ def clipped_matches(completions: Encoded, references: Encoded, order: int) -> In
         ours, theirs = completions.part(first, last), references.part(first, last)
         alphabet = np.unique(theirs.symbols)
         alphabet = alphabet[alphabet > 0]
-        bits = int(len(alphabet)).bit_length()
-        if bits * order + int(last - first).bit_length() <= KEY_BITS:
+        bits = len(alphabet).bit_length()
+        if bits * order + (last - first).bit_length() <= KEY_BITS:
             keys = np.concatenate([_windows(ours, alphabet, order, 1), _windows(theirs, alphabet, order, 0)])
             matches[first:last] = _count(np.sort(keys), last - first, order, bits)
         elif last - first > 1:
@@ -45,7 +47,7 @@ def clipped_matches(completions: Encoded, references: Encoded, order: int) -> In
 
 def _windows(texts: Encoded, alphabet: IntArray, order: int, ours: int) -> IntArray:
     """Pack example, `order` symbols and whose window it is into one integer for each position that can match."""
-    bits = int(len(alphabet)).bit_length()
+    bits = len(alphabet).bit_length()
     table = np.zeros(max(int(texts.symbols.max(initial=0)), int(alphabet.max(initial=0))) + 1, dtype=np.int64)
     table[alphabet] = np.arange(1, len(alphabet) + 1)
     symbols = np.concatenate([table[texts.symbols], np.zeros(order - 1, dtype=np.int64)])
@@ -78,12 +80,9 @@ def _count(keys: IntArray, n: int, order: int, bits: int) -> IntArray:
 
 def _count_one(completion: IntArray, reference: IntArray, order: int) -> IntArray:
     """Count the matches of one example whose alphabet is too large for packed keys."""
-    from collections import Counter
+    ours, theirs = completion.tolist(), reference.tolist()
+    return np.array([(_grams(ours, length) & _grams(theirs, length)).total() for length in range(1, order + 1)])
 
-    matches = []
-    for length in range(1, order + 1):
-        ours, theirs = (
-            Counter(zip(*(text[i:].tolist() for i in range(length)), strict=False)) for text in (completion, reference)
-        )
-        matches.append((ours & theirs).total())
-    return np.array(matches)
+
+def _grams(symbols: list[int], length: int) -> Counter[tuple[int, ...]]:
+    return Counter(zip(*(symbols[i:] for i in range(length)), strict=False))

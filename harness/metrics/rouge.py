@@ -83,7 +83,8 @@ def _lexicon(stem: bool) -> Lexicon:
 
 @lru_cache(maxsize=2)
 def _ngrams(texts: Texts, references: Texts, stem: bool) -> IntArray:
-    return clipped_matches(*_lexicon(stem).encode(texts, references), 2)
+    ours, theirs = _lexicon(stem).encode(texts, references)
+    return clipped_matches(ours, theirs, 2)
 
 
 @lru_cache(maxsize=2)

@@ -89,7 +89,7 @@ def _best_shift(ours: str, theirs: str, possible: int, checked: int) -> tuple[in
 
 
 def _common_blocks(ours: str, theirs: str, align: list[int]) -> Iterator[tuple[int, int, int]]:
-    """Yield where a block starts in `ours` and in `theirs`, and its length, for every block that is not yet in place."""
+    """Yield where a block starts in `ours` and in `theirs`, and its length, where it is not yet in place."""
     where: dict[str, list[int]] = {}
     for at, word in enumerate(theirs):
         where.setdefault(word, []).append(at)

@@ -1,4 +1,7 @@
-"""Translation edit rate (Snover et al., 2006, https://aclanthology.org/2006.amta-papers.25/) with sacrebleu's numbers."""
+"""TER, the translation edit rate, with sacrebleu's numbers and signature.
+
+Source: Snover et al. (2006), https://aclanthology.org/2006.amta-papers.25/.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,16 @@ class Ter:
     is_proportion = False
 
     def __init__(self, normalized: bool = False, no_punct: bool = False, case_sensitive: bool = False) -> None:
-        self._options = {"normalized": normalized, "no_punct": no_punct, "case_sensitive": case_sensitive}
+        self._normalized = normalized
+        self._no_punct = no_punct
+        self._case_sensitive = case_sensitive
 
     @property
     def signature(self) -> str:
         """sacrebleu's signature."""
-        from sacrebleu.metrics import TER
+        from sacrebleu.metrics.ter import TER
 
-        metric = TER(**self._options)
+        metric = TER(self._normalized, self._no_punct, case_sensitive=self._case_sensitive)
         metric.corpus_score(["a"], [["a"]])
         return f"TER|{metric.get_signature().format()}"
 
@@ -44,8 +49,10 @@ class Ter:
         return np.column_stack([counts, theirs.lengths]).astype(np.float64).reshape(-1, 2)
 
     def aggregate(self, sums: FloatArray) -> FloatArray:
-        """Turn summed statistics, shape (..., 2), into TER, shape (...); as in sacrebleu 100 where references are empty
-        but completions are not."""
+        """Turn summed statistics, shape (..., 2), into TER, shape (...).
+
+        As in sacrebleu, it is 100 where the references are empty and the completions are not.
+        """
         errors, words = sums[..., 0], sums[..., 1]
         return 100 * np.where(words > 0, errors / np.where(words > 0, words, 1.0), errors > 0)
 
@@ -56,9 +63,10 @@ class Ter:
     def _tokenised(self, texts: Texts) -> Texts:
         from sacrebleu.tokenizers.tokenizer_ter import TercomTokenizer
 
-        if self._options["normalized"] or self._options["no_punct"]:
-            return tuple(map(TercomTokenizer(**self._options), map(str.rstrip, texts)))
-        return texts if self._options["case_sensitive"] else tuple(map(str.lower, texts))
+        if self._normalized or self._no_punct:
+            tokenizer = TercomTokenizer(self._normalized, self._no_punct, case_sensitive=self._case_sensitive)
+            return tuple(map(tokenizer, map(str.rstrip, texts)))
+        return texts if self._case_sensitive else tuple(map(str.lower, texts))
 
 
 @cache

@@ -18,13 +18,13 @@ from harness.types import Completion, Decoding, FinishReason, ModelReference, Pr
 class EchoModel:
     """Says the prompt back in one sentence; a token is a word."""
 
-    reference = ModelReference(backend="echo", base="echo", revision="1")
     parameters = None
 
     def __init__(self, config: EchoModelConfig) -> None:
         if not 0 <= config.error_rate <= 1:
             raise ConfigError(f"model.error_rate: expected a share from 0 to 1, got {config.error_rate}.")
         self._config = config
+        self.reference = ModelReference(backend="echo", base="echo", revision=f"1, error_rate {config.error_rate}")
 
     def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[Completion]:
         """Yield a completion a prompt, in order; the same prompts fail each time."""

@@ -30,10 +30,10 @@ class Sample:
     """Examples; of the smaller sample where there are two."""
     units: int
     """Rows that were resampled: the examples, or clusters of them."""
+    of: str
+    """The units in words."""
     paired: bool = True
     """Whether both systems answered the same examples."""
-    of: str = ""
-    """The same in words."""
 
 
 @dataclass(frozen=True, slots=True)

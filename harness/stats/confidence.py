@@ -13,6 +13,9 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from harness.types import FloatArray
 
+LEAST = 1e-9
+"""BCa's correction has a pole, which very few, very skewed rows can pass; there the bound is the outermost score."""
+
 
 class Confidence(Protocol):
     """What is known about one true value."""
@@ -72,12 +75,12 @@ class Bootstrap:
     def tail(self, threshold: float) -> float:
         """Return the level at which the interval's lower bound is `threshold`; never 0 or 1."""
         w = float(ndtri(_share_below(self.scores, threshold))) - self.bias
-        z = w / (1 + self.acceleration * w) - self.bias
+        z = w / max(1 + self.acceleration * w, LEAST) - self.bias
         return float(stdtr(self.degrees, z / np.sqrt(1 + 1 / self.degrees)))
 
     def _level(self, z: float) -> float:
         shifted = self.bias + z
-        return float(ndtr(self.bias + shifted / (1 - self.acceleration * shifted)))
+        return float(ndtr(self.bias + shifted / max(1 - self.acceleration * shifted, LEAST)))
 
 
 def percentile(scores: FloatArray, degrees: float = np.inf) -> Bootstrap:

@@ -40,17 +40,18 @@ def threshold(margin: float, higher_is_better: bool) -> float:
 
 
 def decide(
-    comparisons: Sequence[Comparison], higher_is_better: Sequence[bool], plan_power: float = 0.8
+    comparisons: Sequence[Comparison], higher_is_better: Sequence[bool], power: float = 0.8
 ) -> tuple[Decision, ...]:
     """Decide each comparison, candidate minus baseline, against the threshold of its question.
 
     One comparison alone is decided by its interval. In a family, failures are adjusted by Holm, so that the chance of
     any false one is at most (1 - confidence) / 2; passes need no adjustment, because the family passes only if all
-    of it does (intersection-union: Berger, 1982, Technometrics 24(4)).
+    of it does (intersection-union: Berger, 1982, Technometrics 24(4)). A bootstrap p-value is never below
+    1 / resamples, so at 95% a family of m takes 40 m resamples or more.
     """
     worse = [c.p_below if up else c.p_above for c, up in zip(comparisons, higher_is_better, strict=True)]
     failures = holm([np.nan if p is None else p for p in worse])
-    return tuple(_decision(*each, plan_power) for each in zip(comparisons, worse, failures, strict=True))
+    return tuple(_decision(*each, power) for each in zip(comparisons, worse, failures, strict=True))
 
 
 def _decision(comparison: Comparison, p_worse: float | None, adjusted: float, power: float) -> Decision:

@@ -75,13 +75,13 @@ def compare_all(
 
 
 def _binary(differences: FloatArray, question: Question) -> Comparison:
-    known_differences = differences[np.isfinite(differences)]
-    n = len(known_differences)
+    counted = differences[np.isfinite(differences)]
+    n = len(counted)
     sample = Sample(n=n, units=n, of=f"{n} examples")
     if n < 2:
         reason = f"none: {n} examples"
         return Comparison(sample, question, None, reason, reason)
-    higher, lower = (int(np.count_nonzero(known_differences == sign)) for sign in (1, -1))
+    higher, lower = (int(np.count_nonzero(counted == sign)) for sign in (1, -1))
     return Comparison(
         sample,
         question,
@@ -89,7 +89,7 @@ def _binary(differences: FloatArray, question: Question) -> Comparison:
         method=f"tango, {n} examples",
         test="mcnemar mid-p",
         p=mcnemar(higher, lower)[1],
-        error=float(known_differences.std(ddof=1)) / n**0.5,
+        error=float(counted.std(ddof=1)) / n**0.5,
     ).bounded(Tango(higher, lower, n))
 
 
@@ -124,7 +124,7 @@ class _Draws:
         scores, leave_out = self.scores[:, i] - self.scores[:, j], self.leave_out[:, i] - self.leave_out[:, j]
         if not (np.isfinite(scores).all() and np.isfinite(leave_out).all()):
             reason = f"none: undefined for some resamples of {sample.of}"
-            return Comparison(sample, question, None, reason, reason)
+            return Comparison(sample, question, difference if np.isfinite(difference) else None, reason, reason)
         p, test = self._permutation_p(pair, difference), f"permutation, {len(self.coin_sums)} swaps"
         if np.ptp(leave_out) <= FLAT * np.abs(totals[[i, j]]).max():
             return Comparison(sample, question, difference, f"none: {sample.of} that all differ equally", test, p=p)

@@ -18,7 +18,7 @@ from harness.protocols import Metric
 from harness.stats.bootstrap import cluster_sums, jackknife_error, leave_one_out
 from harness.stats.comparison import Comparison, Question, Sample
 from harness.stats.confidence import Student
-from harness.stats.intervals import Interval
+from harness.stats.intervals import FLAT, Interval
 from harness.types import FloatArray
 
 
@@ -74,10 +74,10 @@ def _student(
     parts = [(float(jackknife_error(leave_out[0] - sum(leave_out[1:]))) ** 2, sample.units - 1)]
     parts += [(float(each.var(ddof=1)) / len(each), len(each) - 1) for each in scores if len(each) > 1]
     variance = sum(part for part, _ in parts)
-    if not variance > 0:
+    means = [float(each.mean()) for each in scores]
+    if not variance**0.5 > FLAT * max(map(abs, means)):
         return None, sample
     degrees = variance**2 / sum(part**2 / free for part, free in parts)
-    means = [float(each.mean()) for each in scores]
     return Student(means[0] - sum(means[1:]), variance**0.5, degrees), sample
 
 

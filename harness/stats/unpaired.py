@@ -12,6 +12,7 @@ from harness.protocols import Metric
 from harness.stats.bootstrap import Resampler, jackknife_error, leave_one_out
 from harness.stats.comparison import Comparison, Question, Sample
 from harness.stats.confidence import percentile
+from harness.stats.intervals import FLAT
 from harness.stats.paired import share_as_large
 from harness.types import FloatArray
 
@@ -26,7 +27,7 @@ def compare_unpaired(
     question = question or Question()
     n = min(len(first), len(second))
     of = f"{len(first)} and {len(second)} unpaired examples"
-    sample = Sample(n=n, units=n, paired=False, of=of)
+    sample = Sample(n=n, units=n, of=of, paired=False)
     if n < 2:
         return Comparison(sample, question, None, f"none: {of}", f"none: {of}")
     systems = (first, second)
@@ -34,7 +35,8 @@ def compare_unpaired(
     scores = [metric.aggregate(resampler.sums(each, stream)) for stream, each in enumerate(systems)]
     errors = [float(jackknife_error(metric.aggregate(leave_one_out(each)))) for each in systems]
     difference, resampled = totals[0] - totals[1], scores[0] - scores[1]
-    if not np.isfinite(resampled).all() or not any(errors):
+    error = float(np.hypot(errors[0], errors[1]))
+    if not (np.isfinite(resampled).all() and error > FLAT * max(map(abs, totals))):
         reason = f"none: {of}, undefined for some resamples or all the same"
         return Comparison(sample, question, difference, reason, reason)
     p = share_as_large(resampled - difference, difference)
@@ -46,5 +48,5 @@ def compare_unpaired(
         test="unpaired centred bootstrap",
         p=p,
         p_bootstrap=p,
-        error=float(np.hypot(errors[0], errors[1])),
+        error=error,
     ).bounded(percentile(resampled, degrees=n - 1))

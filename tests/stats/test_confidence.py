@@ -76,3 +76,15 @@ def test_few_rows_widen_the_bootstrap_to_about_the_t_interval() -> None:
 
 def test_a_tail_is_never_certain() -> None:
     assert 0 < own("percentile").tail(-100.0) < own("percentile").tail(100.0) < 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_bounds_stay_in_order_on_two_to_four_skewed_rows(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.exponential(size=2 + seed % 3) ** 4
+    n = len(values)
+    own = bca(Resampler(1).sums(values) / n, float(values.mean()), leave_one_out(values) / (n - 1), degrees=n - 1)
+    low, high = own.interval(0.99)
+    slack = 1e-12 * values.max()
+    assert values.min() - slack <= low < high <= values.max() + slack
+    assert own.tail(values.min()) <= own.tail(values.mean()) <= own.tail(values.max())

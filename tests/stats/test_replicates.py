@@ -55,7 +55,7 @@ def test_clusters_count_as_units() -> None:
     assert replicate_interval(F1, runs, clusters=[0, 1, 2] * 20).method == "t, 3 training runs on 3 clusters"
 
 
-@pytest.mark.parametrize("values", [[0.5], [0.5] * 4])
+@pytest.mark.parametrize("values", [[0.5], [0.1] * 7])
 def test_degenerate_input_has_no_interval(values: list[float]) -> None:
     runs = [mean_stats(values)] * 2
     assert replicate_interval(F1, runs).low is None

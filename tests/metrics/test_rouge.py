@@ -1,0 +1,65 @@
+"""ROUGE's numbers are rouge-score's, to the last bit that a sum may differ in."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from metric_texts import ADVERSARIAL, stats, value, wiki_pairs
+from rouge_score.rouge_scorer import RougeScorer
+
+from harness.metrics import encoded
+from harness.metrics.rouge import Kind, Rouge, _lexicon
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+WORDS = ["a", "the", "b", "running", "runs", "Straße", "42", ".", "\n", "\n\n", "x-y", "İ"]
+texts = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)
+
+
+def expected(text: str, reference: str, stem: bool = True) -> dict[str, float]:
+    scores = RougeScorer(list(KINDS), use_stemmer=stem).score(reference, text)
+    return {kind: scores[kind].fmeasure for kind in KINDS}
+
+
+@pytest.mark.parametrize("stem", [True, False])
+def test_wiki(stem: bool) -> None:
+    ours, theirs = wiki_pairs()
+    wanted = [expected(text, reference, stem) for text, reference in zip(ours, theirs, strict=True)]
+    for kind in KINDS:
+        found = stats(Rouge(kind, stem), ours, theirs)
+        np.testing.assert_allclose(found[:, 0], [scores[kind] for scores in wanted], rtol=0, atol=1e-12)
+        assert float(Rouge(kind).aggregate(found.sum(axis=0))) == pytest.approx(found[:, 0].mean())
+
+
+def test_wiki_in_lines() -> None:
+    ours, theirs = (tuple(text.replace(" the ", "\nthe ") for text in texts) for texts in wiki_pairs(100))
+    wanted = [expected(*pair)["rougeLsum"] for pair in zip(ours, theirs, strict=True)]
+    np.testing.assert_allclose(stats(Rouge("rougeLsum"), ours, theirs)[:, 0], wanted, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("text", "reference"), ADVERSARIAL)
+def test_adversarial(text: str, reference: str) -> None:
+    wanted = expected(text, reference)
+    assert {kind: value(Rouge(kind), text, reference) for kind in KINDS} == pytest.approx(wanted, abs=1e-12)
+
+
+@given(texts, texts)
+def test_any_lines(text: str, reference: str) -> None:
+    wanted = expected(text, reference)
+    assert {kind: value(Rouge(kind), text, reference) for kind in KINDS} == pytest.approx(wanted, abs=1e-12)
+
+
+def test_a_full_lexicon_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = wiki_pairs(20)
+    before = stats(Rouge("rougeL"), ours, theirs)
+    monkeypatch.setattr(encoded, "MAX_WORDS", 3)
+    np.testing.assert_array_equal(stats(Rouge("rougeL"), ours[::-1], theirs[::-1]), before[::-1])
+    stats(Rouge("rougeL"), ["one"], ["two"])
+    assert len(_lexicon(True)) == 2
+
+
+def test_signature() -> None:
+    assert Rouge("rouge1", stem=False).signature == "rouge1|tok:rouge|stem:none|score:f|agg:mean|version:0.1.2"

@@ -1,0 +1,80 @@
+"""TER's edits, numbers and signature are sacrebleu's, whatever the greedy search meets."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from metric_texts import ADVERSARIAL, drawn, replicated, stats, wiki_pairs
+from sacrebleu.metrics.lib_ter import BeamEditDistance, _flip_trace, trace_to_alignment, translation_edit_rate
+from sacrebleu.metrics.ter import TER
+
+from harness.metrics.shifts import alignment, outside_beam
+from harness.metrics.ter import Ter
+
+OPTIONS: list[dict[str, Any]] = [{}, {"normalized": True}, {"no_punct": True}, {"case_sensitive": True}]
+words = st.lists(st.sampled_from("abcdef"), max_size=14)
+
+
+def corpus(ours: list[str], theirs: list[str], **options: Any) -> float:
+    return float(TER(**options).corpus_score(ours, [theirs]).score)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("source", ["wiki", "adversarial"])
+def test_corpus_and_sentences(source: str, options: dict[str, Any]) -> None:
+    pairs = zip(*wiki_pairs(150), strict=True) if source == "wiki" else ADVERSARIAL
+    ours, theirs = map(list, zip(*pairs, strict=True))
+    metric = Ter(**options)
+    found = stats(metric, ours, theirs)
+    assert float(metric.aggregate(found.sum(axis=0))) == pytest.approx(corpus(ours, theirs, **options), abs=1e-9)
+    wanted = [TER(**options).sentence_score(a, [b]).score for a, b in zip(ours, theirs, strict=True)]
+    np.testing.assert_allclose(metric.per_example(found), wanted, rtol=0, atol=1e-9)
+
+
+@given(words, words)
+def test_any_order_of_few_words(ours: list[str], theirs: list[str]) -> None:
+    found = stats(Ter(), [" ".join(ours)], [" ".join(theirs)])
+    assert tuple(found[0]) == translation_edit_rate(ours, theirs)
+
+
+@pytest.mark.parametrize(("n_ours", "n_theirs", "vocabulary"), [(60, 55, 30), (80, 20, 6), (5, 90, 50), (70, 70, 400)])
+def test_long_texts(n_ours: int, n_theirs: int, vocabulary: int) -> None:
+    rng = random.Random(n_ours)
+    ours, theirs = ([str(rng.randrange(vocabulary)) for _ in range(n)] for n in (n_ours, n_theirs))
+    found = stats(Ter(), [" ".join(ours)], [" ".join(theirs)])
+    assert tuple(found[0]) == translation_edit_rate(ours, theirs)
+
+
+def test_long_texts_in_another_order() -> None:
+    rng = random.Random(0)
+    theirs = [str(rng.randrange(40)) for _ in range(100)]
+    ours = theirs[60:80] + theirs[:30] + theirs[80:] + theirs[30:60]
+    assert len(theirs) > outside_beam(100, 100) / 2
+    found = stats(Ter(), [" ".join(ours)], [" ".join(theirs)])
+    assert tuple(found[0]) == translation_edit_rate(ours, theirs)
+
+
+@given(words, words)
+def test_alignment_prefers_what_tercom_prefers(ours: list[str], theirs: list[str]) -> None:
+    align, their_errors, our_errors = trace_to_alignment(_flip_trace(BeamEditDistance(theirs)(ours)[1]))
+    found = alignment("".join(ours), "".join(theirs))
+    assert found == ([align[i] for i in range(len(theirs))], bytes(our_errors), bytes(their_errors))
+
+
+def test_a_resample_is_the_corpus_that_was_drawn() -> None:
+    ours, theirs = wiki_pairs(60)
+    rows = replicated(60)
+    wanted = corpus([ours[i] for i in rows], [theirs[i] for i in rows])
+    assert float(Ter().aggregate(drawn(rows, stats(Ter(), ours, theirs)))) == pytest.approx(wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_signature(options: dict[str, Any]) -> None:
+    metric = TER(**options)
+    metric.corpus_score(["a"], [["a"]])
+    assert Ter(**options).signature == f"TER|{metric.get_signature()}"

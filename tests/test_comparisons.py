@@ -1,0 +1,102 @@
+"""Stored runs are compared on what they share, and refused where their scores are not the same thing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from harness import build, pipeline
+from harness.comparisons import Aligned
+from harness.config import StatsConfig
+from harness.errors import StoreError
+from harness.leaderboard import by_task
+from harness.records import StoredRun, save_run
+from tests.fakes import config
+
+CONFIG = StatsConfig(n_resamples=500)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[StoredRun]:
+    good, bad = config(tmp_path, "good"), config(tmp_path, "bad")
+    bad.task.instruction = "Tell me all there is to tell about {prompt}"
+    return [pipeline.run(settings, "command") for settings in (good, bad)]
+
+
+def rouge(runs: Sequence[StoredRun]) -> list[list[float]]:
+    return [[p.scores["rougeL"] or 0.0 for p in run.predictions()] for run in runs]
+
+
+def test_the_difference_is_that_of_the_paired_scores(runs: list[StoredRun]) -> None:
+    found = Aligned(runs, CONFIG).compare(build.metric("rougeL", {})).pairs[0].comparison
+    first, second = rouge(runs)
+    assert found.difference == pytest.approx(np.mean(first) - np.mean(second), abs=1e-12)
+    assert found.p == pytest.approx(stats.wilcoxon(first, second).pvalue, abs=0.01)
+    assert found.sample.n == 12
+
+
+def test_examples_are_matched_by_id_whatever_their_order(runs: list[StoredRun], tmp_path: Path) -> None:
+    second = runs[1]
+    predictions, stored = second.predictions()[::-1], second.stats()
+    turned = {name: values[::-1] for name, values in stored.metrics.items()}
+    backwards = save_run(tmp_path / "backwards", second.result, predictions, turned)
+    metric = build.metric("rougeL", {})
+    assert Aligned([runs[0], backwards], CONFIG).compare(metric) == Aligned(runs, CONFIG).compare(metric)
+
+
+def test_only_shared_examples_count_and_the_rest_is_said(runs: list[StoredRun], tmp_path: Path) -> None:
+    fewer = pipeline.run(config(tmp_path, "fewer", n=9), "command")
+    aligned = Aligned([runs[0], fewer], CONFIG)
+    assert aligned.n == 9
+    assert aligned.left_out == "left out: 3 examples that not all runs have"
+
+
+def test_failures_are_left_out_and_said(runs: list[StoredRun], tmp_path: Path) -> None:
+    failing = pipeline.run(config(tmp_path, "failing", error_rate=0.5), "command")
+    aligned = Aligned([runs[0], failing], CONFIG)
+    assert aligned.n == failing.result.usage.n - failing.result.usage.errors
+    assert "examples that some run failed on" in aligned.left_out
+
+
+def test_other_examples_are_refused(runs: list[StoredRun], tmp_path: Path) -> None:
+    second = runs[1]
+    renamed = [replace(p, example=replace(p.example, id=f"x{p.example.id}")) for p in second.predictions()]
+    other = save_run(tmp_path / "other", second.result, renamed, second.stats().metrics)
+    with pytest.raises(StoreError, match="no example in common"):
+        Aligned([runs[0], other], CONFIG)
+
+
+def test_other_signatures_are_refused(runs: list[StoredRun], tmp_path: Path) -> None:
+    settings = config(tmp_path, "unstemmed")
+    settings.metrics.options = {"rougeL": {"stem": False}}
+    unstemmed = pipeline.run(settings, "command")
+    with pytest.raises(StoreError, match="rougeL is not comparable"):
+        Aligned([runs[0], unstemmed], CONFIG).compare(build.metric("rougeL", {}))
+
+
+def test_the_verdict_ships_a_clear_winner(runs: list[StoredRun]) -> None:
+    board = by_task(runs[::-1], build.stored_metric)[0]
+    assert [entry.run.result.name for entry in board.entries] == ["good", "bad"]
+    assert [entry.group for entry in board.entries] == ["a", "b"]
+    assert board.verdict.decision == "ship"
+    assert board.verdict.text.startswith("Ship good: it is better than bad, the next best (rougeL +")
+
+
+def test_the_verdict_of_a_tie_says_what_it_would_take(tmp_path: Path) -> None:
+    first, second = config(tmp_path, "first", n=4), config(tmp_path, "second", n=4)
+    second.task.instruction = "Tell {prompt}"
+    runs = [pipeline.run(settings, "command") for settings in (first, second)]
+    board = by_task(runs, build.stored_metric)[0]
+    assert board.verdict.decision == "not enough data"
+    assert {entry.group for entry in board.entries} == {"a"}
+    assert "examples would show a difference of this size" in board.verdict.text
+
+
+def test_runs_on_other_examples_have_a_leaderboard_of_their_own(runs: list[StoredRun], tmp_path: Path) -> None:
+    fewer = pipeline.run(config(tmp_path, "fewer", n=9), "command")
+    assert [len(board.entries) for board in by_task([*runs, fewer], build.stored_metric)] == [2, 1]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import sys
 import time
@@ -23,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from harness import pipeline, schema
 from harness.config import ReportConfig, TrackingConfig
-from harness.errors import ConfigError, HarnessError, unknown
+from harness.errors import HarnessError
 from harness.records import StoredRun, load_run
 from harness.store import write_atomic
 
@@ -47,7 +46,7 @@ def main(arguments: Sequence[str], as_json: bool = False) -> int:
     try:
         decorate()
     except (HydraException, OmegaConfBaseException) as error:
-        raise _explain(error) from error
+        raise schema.explain(error) from error
     finally:
         code = _finish(sweep, as_json)
     return code
@@ -98,18 +97,3 @@ def _finish(sweep: Path, as_json: bool) -> int:
 def _factors(overrides: Sequence[str]) -> dict[str, str]:
     pairs = (o.split("=", 1) for o in overrides if "=" in o)
     return {key.lstrip("+"): value for key, value in pairs}
-
-
-def _explain(error: Exception) -> ConfigError:
-    """Turn a composition error into one that names the nearest valid keys, groups and choices."""
-    text = str(error)
-    if choice := re.search(r"Could not find '([^/']+)/([^']+)'", text):
-        folder = schema.conf_dir() / choice[1]
-        return ConfigError(unknown(choice[1], choice[2], [path.stem for path in folder.glob("*.yaml")]))
-    if key := re.search(r"Could not override '([^']+)'|Key '([^']+)' (?:is not in struct|not in)", text):
-        name = key[1] or key[2]
-        near = schema.nearest(name)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        return ConfigError(f"Unknown setting or group {name!r}.{hint} All of them: python -m harness run --cfg job")
-    cause = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ else ""
-    return ConfigError(text + cause)

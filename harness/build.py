@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.config import ModelConfig, TaskConfig
+from harness.config import FineTuneConfig, ModelConfig, TaskConfig, TrainingConfig
 from harness.errors import ConfigError, MissingExtra, unknown
-from harness.protocols import Dataset, Metric, Model
+from harness.protocols import Dataset, FineTuner, Metric, Model
 from harness.records import StoredRun
 
 DATASETS = {
@@ -27,6 +27,8 @@ MODELS = {
     "echo": "harness.models.echo:EchoModel",
     "replay": "harness.models.replay:ReplayModel",
 }
+FINETUNERS = {"local": "harness.finetune.local:LocalFineTuner"}
+"""By the backend of the model that is trained."""
 METRICS: dict[str, tuple[str, dict[str, Any]]] = {
     "exact_match": ("harness.metrics.exact:ExactMatch", {}),
     "exact_match_normalized": ("harness.metrics.exact:NormalizedMatch", {}),
@@ -38,6 +40,19 @@ METRICS: dict[str, tuple[str, dict[str, Any]]] = {
     "rougeLsum": ("harness.metrics.rouge:Rouge", {"kind": "rougeLsum"}),
     "bleu": ("harness.metrics.bleu:Bleu", {}),
     "chrf": ("harness.metrics.chrf:Chrf", {}),
+    "ter": ("harness.metrics.ter:Ter", {}),
+    "embedding_similarity": ("harness.metrics.embedding:EmbeddingSimilarity", {}),
+    "bertscore_precision": ("harness.metrics.bertscore:BertScore", {"kind": "precision"}),
+    "bertscore_recall": ("harness.metrics.bertscore:BertScore", {"kind": "recall"}),
+    "bertscore_f1": ("harness.metrics.bertscore:BertScore", {"kind": "f1"}),
+    "fact_precision": ("harness.metrics.facts:Facts", {"kind": "precision"}),
+    "fact_recall": ("harness.metrics.facts:Facts", {"kind": "recall"}),
+    "fact_f1": ("harness.metrics.facts:Facts", {"kind": "f1"}),
+    "accuracy": ("harness.metrics.classification:Classification", {"kind": "accuracy"}),
+    "balanced_accuracy": ("harness.metrics.classification:Classification", {"kind": "balanced_accuracy"}),
+    "macro_f1": ("harness.metrics.classification:Classification", {"kind": "macro_f1"}),
+    "length_ratio": ("harness.metrics.diagnostics:LengthRatio", {}),
+    "repetition": ("harness.metrics.diagnostics:Repetition", {}),
 }
 """Each name's class and the options that make it that metric rather than another of its family."""
 
@@ -57,8 +72,21 @@ def model(config: ModelConfig) -> Model:
     return built
 
 
-def metric(name: str, options: Mapping[str, Any]) -> Metric:
-    """Return the metric called `name`, with the user's options over its own."""
+def finetuner(config: FineTuneConfig, base: ModelConfig) -> FineTuner | None:
+    """Return what trains the model before it is evaluated, or None where it is reused as it is."""
+    if not isinstance(config, TrainingConfig):
+        return None
+    if base.backend not in FINETUNERS:
+        trainable = ", ".join(FINETUNERS)
+        raise ConfigError(
+            f"finetune={config.method}: the {base.backend!r} backend cannot be trained, only: {trainable}"
+        )
+    built: FineTuner = _find("fine-tuner", base.backend, FINETUNERS)(config, base)
+    return built
+
+
+def metric(name: str, options: Mapping[str, Any], labels: Sequence[str] = ()) -> Metric:
+    """Return the metric called `name`, with the user's options over its own; `labels` are a classification's."""
     own: Mapping[str, Any] = {}
     path = name
     if name.startswith("evaluate:"):
@@ -66,6 +94,8 @@ def metric(name: str, options: Mapping[str, Any]) -> Metric:
     elif name in METRICS:
         path, own = METRICS[name]
     factory = _find("metric", path, METRICS)
+    if labels and "labels" in inspect.signature(factory).parameters:
+        own = {**own, "labels": labels}
     try:
         built: Metric = factory(**{**own, **options})
     except TypeError as error:
@@ -76,8 +106,8 @@ def metric(name: str, options: Mapping[str, Any]) -> Metric:
 
 def stored_metric(run: StoredRun, name: str) -> Metric:
     """Return a metric as the stored run was scored with it."""
-    options = run.result.config["metrics"]["options"].get(name, {})
-    return metric(name, options)
+    config = run.result.config
+    return metric(name, config["metrics"]["options"].get(name, {}), config["task"]["labels"])
 
 
 def _find(kind: str, name: str, table: Mapping[str, Any]) -> Any:

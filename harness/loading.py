@@ -139,7 +139,7 @@ def _merge(model: Any, adapter: Path) -> Any:
 def _checked(source: Path) -> Iterator[None]:
     """Turn what transformers raises on a damaged or unknown model into a ModelError, and hide its own bars."""
     try:
-        with _quiet():
+        with quiet():
             yield
     except ImportError as error:
         raise missing(error) from error
@@ -148,7 +148,8 @@ def _checked(source: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """Hide transformers' own progress bars."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

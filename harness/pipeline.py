@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import build, generate, leaderboard, score
+from harness import tuning as tuning_stage
 from harness.config import HarnessConfig, ReportConfig, TrackingConfig, TrackingMode
 from harness.credentials import has_wandb_login
 from harness.datasets.audit import audit, fingerprint
@@ -25,6 +26,7 @@ from harness.sinks.markdown import MarkdownSink
 from harness.sinks.terminal import TerminalSink
 from harness.sinks.wandb import WandbSink
 from harness.store import Store
+from harness.tuning import Tuning
 from harness.types import (
     Completion,
     Corpus,
@@ -51,6 +53,8 @@ class Prepared:
     prompts: tuple[Prompt, ...]
     dataset: DatasetRecord
     model: Model
+    """As it is before a fine-tune."""
+    tuning: Tuning | None
     metrics: tuple[Metric, ...]
     decoding: Decoding
     seconds: float
@@ -65,8 +69,12 @@ def prepare(config: HarnessConfig) -> Prepared:
     shots = subset(corpus.train, config.prompt.shots, config.seed) if config.prompt.shots else ()
     prompts = tuple(render(example, config.task, config.prompt, shots) for example in examples)
     model = build.model(config.model)
-    metrics = tuple(build.metric(name, config.metrics.options.get(name, {})) for name in config.metrics.names)
-    found = audit(shots, examples, config.generation.max_tokens, allow_leakage=config.task.allow_leakage)
+    metrics = tuple(
+        build.metric(name, config.metrics.options.get(name, {}), config.task.labels) for name in config.metrics.names
+    )
+    tuning = tuning_stage.plan(config, corpus, shots)
+    trained_on = (*shots, *(tuning.examples if tuning else ()))
+    found = audit(trained_on, examples, config.generation.max_tokens, allow_leakage=config.task.allow_leakage)
     dataset = DatasetRecord(
         name=corpus.name,
         source=corpus.source,
@@ -84,7 +92,8 @@ def prepare(config: HarnessConfig) -> Prepared:
         stop_at=config.task.stop_at,
         seed=config.seed,
     )
-    decided = [dataset.fingerprint, prompts, model.reference, decoding, [m.signature for m in metrics], config.stats]
+    of_model = tuning.inputs if tuning else model.reference
+    decided = [dataset.fingerprint, prompts, of_model, decoding, [m.signature for m in metrics], config.stats]
     return Prepared(
         run_id=f"{_slug(config.name)}-{digest([*decided, config.task.primary_metric])[:8]}",
         corpus=corpus,
@@ -92,6 +101,7 @@ def prepare(config: HarnessConfig) -> Prepared:
         prompts=prompts,
         dataset=dataset,
         model=model,
+        tuning=tuning,
         metrics=metrics,
         decoding=decoding,
         seconds=time.perf_counter() - start,
@@ -108,7 +118,13 @@ def run(config: HarnessConfig, command: str, factors: Mapping[str, str] | None =
     if stored := _finished(folder):
         _say(f"nothing to do: run {prepared.run_id} is complete (0 completions made, {stored.result.usage.n} reused)")
         return stored
-    completions, generated = generate.complete(prepared.model, prepared.prompts, prepared.decoding, store)
+    model, record, stages = prepared.model, None, [_data_stage(prepared)]
+    if prepared.tuning:
+        tuned, record, stage = tuning_stage.tune(prepared.tuning, store)
+        model = build.model(tuned)
+        stages.append(stage)
+        _say(f"finetune: {'reused' if stage.reused else 'done'}, {record.n_train} examples, {record.seconds:.1f} s")
+    completions, generated = generate.complete(model, prepared.prompts, prepared.decoding, store)
     _say(f"generate: {generated.done} completions made, {generated.reused} reused, {generated.seconds:.1f} s")
     scored = score.score(prepared.metrics, prepared.examples, completions, config.stats, config.seed, store)
     _say(f"score: {scored.stage.done} metrics computed, {scored.stage.reused} reused, {scored.stage.seconds:.1f} s")
@@ -121,14 +137,16 @@ def run(config: HarnessConfig, command: str, factors: Mapping[str, str] | None =
         task=config.task.name,
         primary_metric=config.task.primary_metric,
         config=asdict(config),
-        model=prepared.model.reference,
-        parameters=prepared.model.parameters,
+        model=model.reference,
+        parameters=model.parameters,
         dataset=prepared.dataset,
         usage=_usage(completions),
         metrics=scored.metrics,
-        stages=(_data_stage(prepared), generated, scored.stage),
+        stages=(*stages, generated, scored.stage),
         versions=_versions(),
         factors=factors or {},
+        finetune=record,
+        warnings=scored.warnings,
     )
     return save_run(folder, result, scored.predictions, scored.stats)
 
@@ -137,10 +155,19 @@ def dry_run(config: HarnessConfig) -> None:
     """Print what a run would do and what is already there."""
     prepared = prepare(config)
     store = Store(Path(config.store))
-    stored, missing = generate.plan(prepared.model, prepared.prompts, prepared.decoding, store)
+    model, to_train = prepared.model, False
+    if prepared.tuning:
+        to_train = not tuning_stage.is_done(prepared.tuning, store)
+        if not to_train:
+            model = build.model(tuning_stage.tune(prepared.tuning, store)[0])
+    stored, missing = (
+        (0, len(prepared.prompts)) if to_train else generate.plan(model, prepared.prompts, prepared.decoding, store)
+    )
     done = "complete" if _finished(store.runs / prepared.run_id) else "to do"
     print(f"run {prepared.run_id}: {done}")
     print(f"  data: {len(prepared.examples)} validation examples, fingerprint {prepared.dataset.fingerprint[:16]}")
+    if prepared.tuning:
+        print(f"  finetune: {len(prepared.tuning.train)} examples, {'to do' if to_train else 'done'}")
     print(f"  generate: {stored} completions stored, {missing} to make")
     print(f"  score: {', '.join(m.name for m in prepared.metrics)}")
 

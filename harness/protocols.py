@@ -22,6 +22,7 @@ from harness.types import (
 )
 
 if TYPE_CHECKING:
+    from harness.config import ModelConfig
     from harness.leaderboard import Leaderboard
 
 
@@ -67,6 +68,10 @@ class FineTuner(Protocol):
 
         A `folder` that holds the checkpoints of a killed fit is gone on with.
         """
+        ...
+
+    def tuned(self, folder: Path) -> ModelConfig:
+        """Return the config of the model that a finished fit left in `folder`."""
         ...
 
 

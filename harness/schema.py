@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from harness import config as schema
 from harness.errors import ConfigError, unknown
@@ -29,6 +30,8 @@ _SCHEMAS: tuple[tuple[str | None, str, type], ...] = (
     ("model", "echo_schema", schema.EchoModelConfig),
     ("model", "replay_schema", schema.ReplayModelConfig),
     ("finetune", "finetune_schema", schema.FineTuneConfig),
+    ("finetune", "training_schema", schema.TrainingConfig),
+    ("finetune", "lora_schema", schema.LoraConfig),
 )
 
 
@@ -54,14 +57,28 @@ def resolve(config: DictConfig) -> schema.HarnessConfig:
     _refuse_unknown(config)
     try:
         resolved = OmegaConf.to_object(config)
-    except MissingMandatoryValue as error:
-        key = str(error.full_key)
-        raise ConfigError(f"{key} has no value. Add {key}=... to the command line.") from error
     except OmegaConfBaseException as error:
-        raise ConfigError(str(error).splitlines()[0]) from error
+        raise explain(error) from error
     if not isinstance(resolved, schema.HarnessConfig):
         raise ConfigError(f"expected a HarnessConfig, got {type(resolved).__name__}: keep harness_schema in defaults")
     return resolved
+
+
+def explain(error: Exception) -> ConfigError:
+    """Turn an error of Hydra's or OmegaConf's into one that names the nearest valid keys, groups and choices."""
+    text = str(error)
+    if choice := re.search(r"Could not find '([^/']+)/([^']+)'", text):
+        folder = conf_dir() / choice[1]
+        return ConfigError(unknown(choice[1], choice[2], [path.stem for path in folder.glob("*.yaml")]))
+    if value := re.search(r"[Mm]issing mandatory value: (\S+)", text):
+        return ConfigError(f"{value[1]} has no value. Add {value[1]}=... to the command line.")
+    if key := re.search(r"Could not override '([^']+)'|Key '([^']+)' (?:is not in struct|not in)", text):
+        name = key[1] or key[2]
+        near = _nearest(name)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        return ConfigError(f"Unknown setting or group {name!r}.{hint} All of them: python -m harness run --cfg job")
+    cause = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ else ""
+    return ConfigError(text + cause)
 
 
 def section(typed: type[T], values: Mapping[str, Any]) -> T:
@@ -70,7 +87,7 @@ def section(typed: type[T], values: Mapping[str, Any]) -> T:
     return built
 
 
-def nearest(name: str) -> list[str]:
+def _nearest(name: str) -> list[str]:
     """Return up to three settings or groups like `name`: by whole dotted name first, then by last part."""
     valid = _names(schema.HarnessConfig)
     whole = difflib.get_close_matches(name, valid, n=3, cutoff=0.6)

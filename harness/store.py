@@ -59,11 +59,13 @@ class Store:
         """Return the folder that belongs to these inputs, whether or not it is there."""
         return self.root / "stages" / stage / digest(inputs)
 
-    def build(self, stage: str, inputs: Mapping[str, Any], make: Callable[[Path], None]) -> tuple[Path, bool]:
+    def build(
+        self, stage: str, inputs: Mapping[str, Any], make: Callable[[Path], None], resume: bool = False
+    ) -> tuple[Path, bool]:
         """Return the stage's folder and whether it was already there; `make` fills it when it was not.
 
-        `make` works in a folder of its own that appears under its key only when it is complete. A second
-        process that wants the same stage waits for the first.
+        `make` works in a folder of its own that appears under its key only when it is complete. With `resume` it
+        finds there what a killed one left. A second process that wants the same stage waits for the first.
         """
         folder = self.folder(stage, inputs)
         if folder.exists():
@@ -72,8 +74,9 @@ class Store:
             if folder.exists():
                 return folder, True
             unfinished = folder.with_name(f".{folder.name}.part")
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir(parents=True)
+            if not resume:
+                shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True, exist_ok=True)
             make(unfinished)
             (unfinished / "inputs.json").write_text(canonical(inputs), encoding="utf-8")
             os.replace(unfinished, folder)

@@ -34,8 +34,9 @@ class State:
 
     identity: str
     step: int = 0
-    seconds: float = 0.0
+    examples: int = 0
     tokens: int = 0
+    seconds: float = 0.0
     loss_sum: float = 0.0
     """Training loss since the last evaluation, over `loss_tokens` completion tokens."""
     loss_tokens: int = 0

@@ -36,17 +36,21 @@ class Validation:
 class Scorer:
     """A model whose last layer is computed at chosen positions alone, whatever architecture it has."""
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self._chosen: Tensor | None = None
-        head: nn.Module = model.get_output_embeddings()
-        head.register_forward_pre_hook(lambda _, hidden: (hidden[0][self._chosen],))
+    def __init__(self, model: Any, dtype: str) -> None:
+        self._model, self._mixed = model, dtype == "bfloat16"
+        self._head: nn.Module = model.get_output_embeddings()
         self.device = str(next(model.parameters()).device)
 
     def logits(self, batch: Batch, chosen: Tensor) -> Tensor:
         """Return float32 logits at the positions that the mask `chosen` holds, shape (positions, vocabulary)."""
-        self._chosen = chosen
-        logits: Tensor = self._model(input_ids=batch.ids, use_cache=False).logits
+        import torch
+
+        hook = self._head.register_forward_pre_hook(lambda _, inputs: (inputs[0][chosen],))
+        try:
+            with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=self._mixed):
+                logits: Tensor = self._model(input_ids=batch.ids, use_cache=False).logits
+        finally:
+            hook.remove()
         return logits.float()
 
     def train(self, batch: Batch, prompt_loss_weight: float, total_weight: float) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.config import FineTuneMethod, LoraConfig, Schedule, TrainingConfig
+from harness.config import FineTuneMethod, Schedule, TrainingConfig
 from harness.errors import ConfigError
 
 BASE_LEARNING_RATE = {FineTuneMethod.lora: 1e-3, FineTuneMethod.full: 5e-5}
@@ -41,10 +41,11 @@ class Plan:
 
 
 def plan(config: TrainingConfig, n: int) -> Plan:
-    """Return the plan for `n` training examples; ConfigError names a setting that cannot be."""
-    check(config)
+    """Return the plan for `n` training examples; ConfigError when there are none or the method trains nothing."""
     if n < 1:
-        raise ConfigError("finetune.n_train: expected 1 or more training examples, got 0. Set finetune.n_train.")
+        raise ConfigError("finetune: expected 1 or more training examples, got 0. Lower task.validation_pool.")
+    if config.method not in BASE_LEARNING_RATE:
+        raise ConfigError(f"finetune.method: expected lora or full, got {config.method}. Choose finetune=lora.")
     batch_size = min(n, config.batch_size or auto_batch_size(n))
     epoch_steps = math.ceil(n / batch_size)
     steps = epoch_steps * (config.n_epochs or auto_epochs(n))
@@ -72,37 +73,3 @@ def auto_epochs(n: int) -> int:
     if n * 3 < 100:
         return min(25, 100 // n)
     return max(1, min(3, 25_000 // n))
-
-
-def check(config: TrainingConfig) -> None:
-    """Raise ConfigError for the first setting that is out of its range."""
-    if config.method not in BASE_LEARNING_RATE:
-        raise ConfigError(f"finetune.method: expected lora or full, got {config.method}. Choose finetune=lora.")
-    _positive(config, "n_train", "n_validation", "n_epochs", "batch_size", "n_evaluations", "patience")
-    _positive(config, "learning_rate_multiplier", "max_grad_norm")
-    _within(config, "prompt_loss_weight", "warmup_ratio")
-    _not_negative(config, "weight_decay", "seed")
-    if isinstance(config, LoraConfig):
-        _positive(config, "rank", "alpha")
-        _within(config, "dropout")
-
-
-def _positive(config: TrainingConfig, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        if value is not None and not 0 < value < math.inf:
-            raise ConfigError(f"finetune.{name}: expected more than 0, got {value}. Set finetune.{name} higher.")
-
-
-def _within(config: TrainingConfig, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        if not 0 <= value <= 1:
-            raise ConfigError(f"finetune.{name}: expected 0 to 1, got {value}. Set finetune.{name} within it.")
-
-
-def _not_negative(config: TrainingConfig, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        if not 0 <= value < math.inf:
-            raise ConfigError(f"finetune.{name}: expected 0 or more, got {value}. Set finetune.{name} higher.")

@@ -6,6 +6,7 @@ weights as one that was not.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import time
@@ -19,6 +20,7 @@ from harness.config import TrainingConfig
 from harness.errors import FineTuneError
 from harness.finetune import checkpoint
 from harness.finetune.batches import Tokens, collate, epoch, parts
+from harness.finetune.checkpoint import State
 from harness.finetune.loss import Scorer
 from harness.finetune.plan import Plan
 from harness.progress import Bar, track
@@ -39,27 +41,28 @@ class Training:
         self._model, self._config, self._plan, self._folder = model, config, plan, folder
         self.weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
         self._optimizer = torch.optim.AdamW(self.weights.values(), lr=0.0, weight_decay=config.weight_decay, fused=True)
-        self._scorer = Scorer(model)
+        self._scorer = Scorer(model, config.dtype)
 
-    def run(self, train: Sequence[Tokens], validation: Sequence[Tokens], identity: str) -> checkpoint.State:
+    def run(self, train: Sequence[Tokens], validation: Sequence[Tokens], identity: str) -> State:
         """Train to the end, or until validation loss stops falling, and leave the best weights in the model."""
         import torch
 
         state = checkpoint.resume(self._folder, identity, self.weights, self._optimizer)
+        begun = time.monotonic() - state.seconds
+        due = state.seconds + CHECKPOINT_SECONDS
         with torch.random.fork_rng(), track("fine-tune", self._plan.steps, "steps") as bar:
             bar.advance(state.step)
-            saver = _Saver(state.seconds)
             for batch in self._batches(train, state.step):
                 if self._config.patience and state.stale >= self._config.patience:
                     break
                 self._step(batch, state, bar)
-                evaluate = state.step in self._plan.evaluate_at
-                if evaluate:
+                if evaluate := state.step in self._plan.evaluate_at:
                     self._evaluate(validation, state)
-                state.seconds = saver.elapsed
-                if evaluate or saver.due:
-                    with saver:
-                        checkpoint.save(self._folder, state, self.weights, self._optimizer)
+                state.seconds = time.monotonic() - begun
+                if evaluate or state.seconds >= due:
+                    checkpoint.save(self._folder, state, self.weights, self._optimizer)
+                    took = time.monotonic() - begun - state.seconds
+                    due = state.seconds + max(CHECKPOINT_SECONDS, CHECKPOINT_COST * took)
         checkpoint.load_best(self._folder, self.weights)
         return state
 
@@ -70,7 +73,7 @@ class Training:
             batches = epoch(train, self._plan.batch_size, (self._config.seed, number))
             yield from itertools.islice(batches, done if number == first else 0, None)
 
-    def _step(self, batch: Sequence[Tokens], state: checkpoint.State, bar: Bar) -> None:
+    def _step(self, batch: Sequence[Tokens], state: State, bar: Bar) -> None:
         import torch
 
         start = time.perf_counter()
@@ -93,31 +96,31 @@ class Training:
         self._optimizer.step()
         self._optimizer.zero_grad()
         tokens = sum(len(example.ids) for example in batch)
-        state.step, state.tokens = state.step + 1, state.tokens + tokens
+        state.step, state.examples, state.tokens = state.step + 1, state.examples + len(batch), state.tokens + tokens
         state.loss_sum, state.loss_tokens = state.loss_sum + loss, state.loss_tokens + completion
         bar.advance(1, f"loss {loss / completion:.3f} · {tokens / (time.perf_counter() - start):.0f} tokens/s")
 
-    def _evaluate(self, validation: Sequence[Tokens], state: checkpoint.State) -> None:
+    def _evaluate(self, validation: Sequence[Tokens], state: State) -> None:
         """Add a point to the curve, and keep the weights when they are the best so far."""
+        rate, train_loss = self._plan.rate(state.step - 1), state.loss_sum / state.loss_tokens
+        point = CurvePoint(state.step, state.examples, rate, train_loss)
+        state.loss_sum, state.loss_tokens = 0.0, 0
+        if not validation:
+            state.best_step = state.step
+            state.curve.append(point)
+            return
         self._model.eval()
-        found = self._scorer.validate(validation) if validation else None
-        if found is None or state.best_loss is None or found.loss < state.best_loss:
-            state.best_step, state.stale = state.step, 0
-            if found is not None:
-                state.best_loss = found.loss
-                checkpoint.save_best(self._folder, self.weights)
-        else:
-            state.stale += 1
+        found = self._scorer.validate(validation)
         state.curve.append(
-            CurvePoint(
-                step=state.step,
-                examples=...,
-                learning_rate=self._plan.rate(state.step - 1),
-                train_loss=state.loss_sum / state.loss_tokens,
-                validation_loss=found and found.loss,
-                validation_loss_se=found and found.se,
-                token_accuracy=found and found.token_accuracy,
-                sequence_accuracy=found and found.sequence_accuracy,
+            dataclasses.replace(
+                point,
+                validation_loss=found.loss,
+                validation_loss_se=found.se,
+                token_accuracy=found.token_accuracy,
+                sequence_accuracy=found.sequence_accuracy,
             )
         )
-        state.loss_sum, state.loss_tokens = 0.0, 0
+        state.stale += 1
+        if state.best_loss is None or found.loss < state.best_loss:
+            state.best_step, state.best_loss, state.stale = state.step, found.loss, 0
+            checkpoint.save_best(self._folder, self.weights)

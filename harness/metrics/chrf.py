@@ -78,7 +78,7 @@ def _counts(ours: Encoded, theirs: Encoded, order: int) -> FloatArray:
     n_theirs = theirs.totals(order)
     n_ours = np.where(n_theirs > 0, ours.totals(order), 0)
     triplets = np.stack([n_ours, n_theirs, clipped_matches(ours, theirs, order)], axis=-1)
-    return triplets.reshape(len(triplets), -1).astype(np.float64)
+    return triplets.reshape(len(triplets), 3 * order).astype(np.float64)
 
 
 @lru_cache(maxsize=KEPT)

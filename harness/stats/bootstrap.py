@@ -18,7 +18,7 @@ from harness.types import FloatArray
 BLOCK_BYTES = 32 * 2**20
 """Counts are widened to float64 for the matrix product in blocks of this size."""
 CACHE_BYTES = 256 * 2**20
-"""Counts that are kept for reuse, over all numbers of rows."""
+"""Counts that are kept for reuse, over all numbers of rows; more than this are drawn again each time."""
 COINS = 2**32 - 1
 """The stream that coin flips come from."""
 
@@ -32,25 +32,29 @@ class Resampler:
         self.seed, self.resamples, self.permutations = seed, resamples, permutations
         self._counts: dict[tuple[int, int], NDArray[np.uint8]] = {}
 
-    def counts(self, n: int, stream: int = 0) -> NDArray[np.uint8]:
-        """Return how often each of `n` rows is in each resample, shape (resamples, n); streams are independent."""
-        if n < 1:
-            raise ValueError(f"Expected at least 1 row to resample, got {n}.")
-        if (n, stream) not in self._counts:
-            if sum(kept.nbytes for kept in self._counts.values()) + n * self.resamples > CACHE_BYTES:
-                self._counts.clear()
-            rng = self._generator(n, stream)
+    def sums(self, stats: FloatArray, stream: int = 0) -> FloatArray:
+        """Sum `stats`, shape (n, ...), over each bootstrap resample; shape (resamples, ...).
+
+        Every call with the same n and stream draws the same resamples; streams are independent of each other.
+        """
+        n, kept = len(stats), self._counts
+        if (n, stream) not in kept and n * self.resamples <= CACHE_BYTES:
+            if n * self.resamples + sum(counts.nbytes for counts in kept.values()) > CACHE_BYTES:
+                kept.clear()
+            kept[n, stream] = np.concatenate(list(self._draw(n, stream)))
+        counts = kept.get((n, stream))
+        blocks = self._draw(n, stream) if counts is None else (counts[rows] for rows in _blocks(self.resamples, n))
+        return _products(blocks, stats)
+
+    def _draw(self, n: int, stream: int) -> Iterator[NDArray[np.uint8]]:
+        """Yield how often each of n rows is in each resample, in blocks of resamples, shape (rows, n)."""
+        rng = self._generator(n, stream)
+        for rows in _blocks(self.resamples, n):
             # Of 256 rows or more, one is drawn 256 times with a probability below 1e-500: a byte holds every count.
-            counts = np.empty((self.resamples, n), np.uint8)
+            counts = np.empty((rows.stop - rows.start, n), np.uint8)
             for row in counts:
                 row[:] = np.bincount(rng.integers(0, n, n), minlength=n)
-            self._counts[n, stream] = counts
-        return self._counts[n, stream]
-
-    def sums(self, stats: FloatArray, stream: int = 0) -> FloatArray:
-        """Sum `stats`, shape (n, ...), over each bootstrap resample; shape (resamples, ...)."""
-        counts = self.counts(len(stats), stream)
-        return _products((counts[rows] for rows in _blocks(self.resamples, len(stats))), stats)
+            yield counts
 
     def coin_sums(self, stats: FloatArray) -> FloatArray:
         """Sum `stats`, shape (n, ...), over the rows whose fair coin fell heads; shape (permutations, ...)."""
@@ -69,6 +73,8 @@ class Resampler:
 
 
 def _blocks(rows: int, n: int) -> Iterator[slice]:
+    if n < 1:
+        raise ValueError("Expected at least 1 row to resample, got 0.")
     step = max(1, BLOCK_BYTES // (8 * n))
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 

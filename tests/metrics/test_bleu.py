@@ -8,13 +8,32 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from metric_texts import ADVERSARIAL, drawn, replicated, stats, wiki_pairs
 from sacrebleu.metrics.bleu import BLEU
 
 from harness.errors import ConfigError
 from harness.metrics.bleu import Bleu
+from tests.metrics.pairs import ADVERSARIAL, drawn, replicated, stats, wiki_pairs
 
-PIECES = ["a", "B", "7", "12", ".", ",", "-", "'", "&", "&amp;", "<skipped>", "-\n", "\n", " ", " the ", "é", "東", "\t"]
+PIECES = [
+    "a",
+    "B",
+    "7",
+    "12",
+    ".",
+    ",",
+    "-",
+    "'",
+    "&",
+    "&amp;",
+    "<skipped>",
+    "-\n",
+    "\n",
+    " ",
+    " the ",
+    "é",
+    "東",
+    "\t",
+]
 texts = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 OPTIONS: list[dict[str, Any]] = [
     {},

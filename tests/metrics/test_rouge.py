@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from metric_texts import ADVERSARIAL, stats, value, wiki_pairs
 from rouge_score.rouge_scorer import RougeScorer
 
 from harness.metrics import encoded
 from harness.metrics.rouge import Kind, Rouge, _lexicon
+from tests.metrics.pairs import ADVERSARIAL, stats, value, wiki_pairs
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 WORDS = ["a", "the", "b", "running", "runs", "Straße", "42", ".", "\n", "\n\n", "x-y", "İ"]

@@ -14,7 +14,7 @@ def normal(*shape: int) -> np.ndarray:
 
 
 def test_counts_draw_n_rows_with_replacement() -> None:
-    counts = Resampler(1, resamples=4000).counts(50)
+    counts = Resampler(1, resamples=4000).sums(np.eye(50))
     assert (counts.sum(axis=1) == 50).all()
     assert counts.mean() == pytest.approx(1.0)
     assert counts.var() == pytest.approx(1 - 1 / 50, abs=0.02)
@@ -22,7 +22,7 @@ def test_counts_draw_n_rows_with_replacement() -> None:
 
 def test_sums_are_those_of_the_drawn_rows() -> None:
     resampler, stats = Resampler(1, resamples=20), normal(30, 2, 3)
-    drawn = [np.repeat(stats, counts, axis=0).sum(axis=0) for counts in resampler.counts(30)]
+    drawn = [np.repeat(stats, counts, axis=0).sum(axis=0) for counts in resampler.sums(np.eye(30)).astype(int)]
     np.testing.assert_allclose(resampler.sums(stats), drawn)
 
 
@@ -54,13 +54,15 @@ def test_blocks_change_nothing(block_bytes: int, monkeypatch: pytest.MonkeyPatch
     np.testing.assert_array_equal(blocks.coin_sums(stats), expected[1])
 
 
-def test_the_cache_is_bounded_and_forgets_nothing_that_matters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bootstrap, "CACHE_BYTES", 100 * 50)
+@pytest.mark.parametrize("rows_kept", [0, 30, 45])
+def test_what_is_kept_is_bounded_and_changes_nothing(rows_kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = Resampler(7, 100).sums(np.eye(40))
+    monkeypatch.setattr(bootstrap, "CACHE_BYTES", 100 * rows_kept)
     resampler = Resampler(7, 100)
-    before = resampler.counts(40).copy()
-    resampler.counts(45)
-    np.testing.assert_array_equal(resampler.counts(40), before)
-    assert sum(kept.nbytes for kept in resampler._counts.values()) <= 100 * 50
+    for n in (40, 45, 20, 40):
+        sums = resampler.sums(np.eye(n))
+        assert sum(kept.nbytes for kept in resampler._counts.values()) <= 100 * rows_kept
+    np.testing.assert_array_equal(sums, expected)
 
 
 def test_clusters_are_summed_in_the_order_of_their_labels() -> None:
@@ -77,7 +79,9 @@ def test_jackknife_error_of_a_mean_is_its_standard_error() -> None:
     assert jackknife_error(scores) == pytest.approx(values.std(ddof=1) / 5)
 
 
-@pytest.mark.parametrize("make", [lambda: Resampler(0, 0), lambda: Resampler(0, 1, 0), lambda: Resampler(0).counts(0)])
+@pytest.mark.parametrize(
+    "make", [lambda: Resampler(0, 0), lambda: Resampler(0, 1, 0), lambda: Resampler(0).sums(np.ones((0, 2)))]
+)
 def test_nothing_to_draw_is_an_error(make: object) -> None:
     with pytest.raises(ValueError, match="Expected at least 1"):
         make()  # type: ignore[operator]

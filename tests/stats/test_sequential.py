@@ -17,12 +17,12 @@ def ever_wrong(values: np.ndarray, mean: float, chunk: int) -> bool:
 @pytest.mark.parametrize("population", ["rare", "spread"])
 def test_the_level_holds_when_peeking_after_every_chunk(population: str) -> None:
     rng = np.random.default_rng(1)
-    values = rng.choice([-1.0, 0.0, 1.0], (300, 300), p=[0.02, 0.97, 0.01])
+    values = rng.choice([-1.0, 0.0, 1.0], (200, 150), p=[0.02, 0.97, 0.01])
     if population == "spread":
-        values = np.clip(0.3 * rng.normal(size=(300, 300)), -1, 1)
+        values = np.clip(0.3 * rng.normal(size=(200, 150)), -1, 1)
     mean = -0.01 if population == "rare" else 0.0
     wrong = np.mean([ever_wrong(row, mean, chunk=10) for row in values])
-    assert wrong <= 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / 300)
+    assert wrong <= 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / 200)
 
 
 def test_the_bounds_never_widen_and_come_near_the_fixed_n_interval() -> None:

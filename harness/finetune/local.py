@@ -1,0 +1,131 @@
+"""Fine-tuning on this machine: transformers holds the model, peft the adapters, safetensors what comes out."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import warnings
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from harness import layers, loading, weights
+from harness.config import FineTuneMethod, LocalModelConfig, LoraConfig, TrainingConfig
+from harness.digest import digest
+from harness.errors import ConfigError, FineTuneError
+from harness.finetune import checkpoint
+from harness.finetune.batches import encode
+from harness.finetune.plan import plan
+from harness.finetune.train import Training
+from harness.types import FineTuneRecord, ModelReference, TrainingPair
+
+
+class LocalFineTuner:
+    """Trains a local model's weights, or adapters on them."""
+
+    def __init__(self, config: TrainingConfig, model: LocalModelConfig) -> None:
+        if model.adapter:
+            raise ConfigError(
+                f"model.adapter: expected none under a fine-tune, got {model.adapter}. Save that adapter merged into "
+                "its base, and set model.path to what you saved."
+            )
+        if config.method is FineTuneMethod.lora and not isinstance(config, LoraConfig):
+            raise ConfigError("finetune.method: lora needs its own settings. Choose finetune=lora.")
+        self._config, self._model = config, model
+
+    @cached_property
+    def base(self) -> ModelReference:
+        """Identify the model that training starts from, and the number format that it is trained in."""
+        digests = weights.identify(self._located.folder)
+        return ModelReference(
+            backend="local",
+            base=self._model.path,
+            revision=self._located.revision,
+            weights=digests.weights,
+            tokenizer=digests.tokenizer,
+            chat_template=digests.chat_template,
+            dtype=self._dtype,
+        )
+
+    def fit(self, train: Sequence[TrainingPair], validation: Sequence[TrainingPair], folder: Path) -> FineTuneRecord:
+        """Train, leave the adapter or the weights in `folder`, and say how it went; a killed fit is gone on with.
+
+        Without validation examples the last weights are kept, else those with the lowest validation loss.
+        ConfigError or FineTuneError says which setting, example or checkpoint stands in the way.
+        """
+        schedule = plan(self._config, len(train))
+        tokenizer = loading.load_tokenizer(self._located.folder)
+        model = self._prepare()
+        room = int(getattr(model.config.get_text_config(), "max_position_embeddings", sys.maxsize))
+        examples, held_out = encode(tokenizer, train, room), encode(tokenizer, validation, room)
+        config = dataclasses.replace(self._config, dtype=self._dtype)
+        training = Training(model, config, schedule, folder)
+        state = training.run(examples, held_out, digest([config, self.base, examples, held_out]))
+        with loading.quiet():
+            if isinstance(self._config, LoraConfig):
+                model.save_pretrained(folder, save_embedding_layers=False)
+            else:
+                model.save_pretrained(folder)
+                tokenizer.save_pretrained(folder)
+        checkpoint.clean(folder)
+        return FineTuneRecord(
+            method=self._config.method,
+            n_train=len(train),
+            seconds=state.seconds,
+            parameters_trained=sum(weight.numel() for weight in training.weights.values()),
+            tokens=state.tokens,
+            best_step=state.best_step,
+            curve=tuple(state.curve),
+        )
+
+    def tuned(self, folder: Path) -> LocalModelConfig:
+        """Return the config of the model that a finished fit left in `folder`."""
+        if self._config.method is FineTuneMethod.lora:
+            return dataclasses.replace(self._model, adapter=str(folder))
+        return dataclasses.replace(self._model, path=str(folder), revision=None, layers=None)
+
+    @cached_property
+    def _located(self) -> weights.Located:
+        return layers.locate(self._model)
+
+    @cached_property
+    def _dtype(self) -> str:
+        if self._config.dtype != "auto":
+            return self._config.dtype
+        return "bfloat16" if _has_bfloat16(loading.resolve_device(self._model.device)) else "float32"
+
+    def _prepare(self) -> Any:
+        """Return the model with gradients where it is trained."""
+        import torch
+
+        if not isinstance(self._config, LoraConfig):
+            return loading.load_model(self._located.folder, "float32", self._model.device)
+        try:
+            import peft
+        except ImportError as error:
+            raise loading.missing(error) from error
+        settings = peft.LoraConfig(
+            r=self._config.rank,
+            lora_alpha=self._config.alpha,
+            lora_dropout=self._config.dropout,
+            target_modules=self._config.targets or "all-linear",
+            task_type="CAUSAL_LM",
+        )
+        model = loading.load_model(self._located.folder, self._dtype, self._model.device)
+        with torch.random.fork_rng(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for things by their older names
+            torch.manual_seed(self._config.seed)
+            try:
+                return peft.get_peft_model(model, settings)
+            except ValueError as error:
+                raise FineTuneError(f"finetune.targets: {error}") from error
+
+
+def _has_bfloat16(device: str) -> bool:
+    """Return whether products in bfloat16 are done in hardware; where they are not, they take many times as long."""
+    import torch
+
+    if device != "cpu":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return any(there for name, there in torch.cpu.get_capabilities().items() if name.endswith("bf16"))

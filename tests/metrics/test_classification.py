@@ -1,0 +1,67 @@
+"""Classification scores are scikit-learn's; labels are read from completions as documented."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+
+from harness.errors import ConfigError, DataError
+from harness.metrics.classification import Classification, Kind
+from tests.metrics.pairs import stats, value
+
+LABELS = ["yes", "no", "not sure", "n/a"]
+
+
+def expected(kind: Kind, said: list[str], true: list[str]) -> float:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if kind == "accuracy":
+            return float(accuracy_score(true, said))
+        if kind == "balanced_accuracy":
+            return float(balanced_accuracy_score(true, said))
+        return float(f1_score(true, said, labels=LABELS, average="macro", zero_division=np.nan))
+
+
+@pytest.mark.parametrize("kind", ["accuracy", "balanced_accuracy", "macro_f1"])
+@pytest.mark.parametrize(("n", "classes"), [(200, 4), (30, 3), (5, 2), (1, 1)])
+def test_scikit_learn(kind: Kind, n: int, classes: int) -> None:
+    rng = np.random.default_rng(n)
+    true = [LABELS[i] for i in rng.integers(0, classes, n)]
+    said = [label if rng.random() < 0.5 else [*LABELS, "?"][rng.integers(0, 5)] for label in true]
+    metric = Classification(LABELS, kind)
+    found = stats(metric, said, true)
+    assert float(metric.aggregate(found.sum(axis=0))) == pytest.approx(expected(kind, said, true), abs=1e-12)
+    np.testing.assert_array_equal(metric.per_example(found), np.array(said) == np.array(true))
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("Yes.", "yes"),
+        (" **No**\n", "no"),
+        ("Not  sure, really", "not sure"),
+        ("No, because", "no"),
+        ("N/A", "n/a"),
+    ],
+)
+def test_reading_a_label(text: str, label: str) -> None:
+    assert value(Classification(LABELS), text, label) == 1
+
+
+@pytest.mark.parametrize("text", ["", "maybe", "nothing", "yesterday", "I say yes"])
+def test_no_label(text: str) -> None:
+    assert all(value(Classification(LABELS), text, label) == 0 for label in LABELS)
+
+
+def test_a_reference_that_is_no_label() -> None:
+    with pytest.raises(DataError, match="Example '0': Unknown label 'yess'"):
+        stats(Classification(LABELS), ["yes"], ["yess"])
+
+
+@pytest.mark.parametrize("labels", [[], ["yes"], ["yes", "Yes."], ["yes", " "]])
+def test_labels_that_cannot_be_told_apart(labels: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"task\.labels"):
+        Classification(labels)

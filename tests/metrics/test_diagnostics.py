@@ -1,0 +1,30 @@
+"""Diagnostics against values worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.metrics.diagnostics import LengthRatio, Repetition
+from tests.metrics.pairs import stats, value
+
+
+def test_length_ratio_is_of_the_whole_corpus() -> None:
+    found = stats(LengthRatio(), ["one two", "", "a b c d"], ["one", "one two", "a b c"])
+    assert float(LengthRatio().aggregate(found.sum(axis=0))) == 1.0
+    np.testing.assert_array_equal(LengthRatio().per_example(found), [2, 0, 4 / 3])
+
+
+@pytest.mark.parametrize(
+    ("text", "n", "share"),
+    [("a b c d e", 4, 0.0), ("a b a b a b", 2, 1 - 2 / 5), ("a a a a a", 4, 0.5), ("a a", 1, 0.5)],
+)
+def test_repetition(text: str, n: int, share: float) -> None:
+    assert value(Repetition(n), text, "") == pytest.approx(share)
+
+
+def test_completions_too_short_to_repeat_do_not_count() -> None:
+    found = stats(Repetition(), ["a b c", "", "a a a a a"], ["", "", ""])
+    assert float(Repetition().aggregate(found.sum(axis=0))) == 0.5
+    assert np.isnan(Repetition().per_example(found)).tolist() == [True, True, False]
+    assert np.isnan(Repetition().aggregate(found[0]))

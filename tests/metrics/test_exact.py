@@ -1,0 +1,70 @@
+"""Word-by-word agreement against tables worked out by hand and SQuAD's rules written out plainly."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.metrics.exact import ExactMatch, NormalizedMatch, PrefixMatch, TokenF1
+from tests.metrics.pairs import ADVERSARIAL, stats, value, wiki_pairs
+
+PIECES = ["a", "an", "The", "the", "cat", "Cats", "-", "–", ".", "'", " ", "  ", "\n", "\0", "Σ", "é"]
+texts = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
+
+
+def squad_words(text: str) -> list[str]:
+    kept = "".join(character for character in text.lower() if character not in set(string.punctuation))
+    return re.sub(r"\b(a|an|the)\b", " ", kept).split()
+
+
+def squad_f1(text: str, reference: str) -> float:
+    ours, theirs = squad_words(text), squad_words(reference)
+    if not ours or not theirs:
+        return float(ours == theirs)
+    common = (Counter(ours) & Counter(theirs)).total()
+    if not common:
+        return 0.0
+    precision, recall = common / len(ours), common / len(theirs)
+    return 2 * precision * recall / (precision + recall)
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "exact", "normalized", "prefix"),
+    [
+        ("Paris", "Paris", 1, 1, 1),
+        ("paris.", "Paris", 0, 1, 0),
+        (" Paris", "Paris", 0, 1, 1),
+        ("the cat sat", "A cat, sat!", 0, 1, 0),
+        ("a river in Asia", "a river in Africa", 0, 0, 0.75),
+        ("a river", "a river in Africa", 0, 0, 0.5),
+        ("a river in Africa that", "a river in Africa", 0, 0, 1),
+        ("", "", 1, 1, 1),
+        ("", "word", 0, 0, 0),
+        ("word", "", 0, 0, 0),
+        ("the", "", 0, 1, 0),
+    ],
+)
+def test_table(text: str, reference: str, exact: float, normalized: float, prefix: float) -> None:
+    found = [value(metric, text, reference) for metric in (ExactMatch(), NormalizedMatch(), PrefixMatch())]
+    assert found == [exact, normalized, prefix]
+
+
+@pytest.mark.parametrize("source", ["wiki", "adversarial"])
+def test_squad(source: str) -> None:
+    pairs = list(zip(*wiki_pairs(), strict=True)) if source == "wiki" else ADVERSARIAL
+    ours, theirs = zip(*pairs, strict=True)
+    np.testing.assert_allclose(stats(TokenF1(), ours, theirs)[:, 0], [squad_f1(*pair) for pair in pairs], atol=1e-12)
+    equal = [squad_words(a) == squad_words(b) for a, b in pairs]
+    np.testing.assert_array_equal(stats(NormalizedMatch(), ours, theirs)[:, 0], equal)
+
+
+@given(texts, texts)
+def test_any_text(text: str, reference: str) -> None:
+    assert value(TokenF1(), text, reference) == pytest.approx(squad_f1(text, reference), abs=1e-12)
+    assert value(NormalizedMatch(), text, reference) == (squad_words(text) == squad_words(reference))

@@ -1,0 +1,51 @@
+"""Which facts are found in a text, and how agreement on them is counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.metrics.facts import Facts, Kind, facts
+from tests.metrics.pairs import completions, examples
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", set()),
+        ("It is one of the largest.", set()),
+        ("Marie Curie's prize in 1903", {"marie", "curie", "1903"}),
+        ("Marie Curie’s prize", {"marie", "curie"}),
+        ("1,234.50 people, 007 agents, 3.0 kg, the 19th and the 1990s", {"1234.5", "7", "3", "19", "1990"}),
+        ("born on 7 November 1867", {"1867", "1867-11-07"}),
+        ("born on the 7th of November, 1867", {"1867", "1867-11-07"}),
+        ("born on November 7, 1867", {"1867", "1867-11-07"}),
+        ("born on 1867-11-07", {"1867", "1867-11-07"}),
+        ("in November 1867", {"november", "1867"}),
+        ("Jean-Luc O'Neill", {"jean-luc", "o'neill"}),
+        ("Ærø and Škoda", {"ærø", "škoda"}),
+    ],
+)
+def test_facts(text: str, found: set[str]) -> None:
+    assert facts(text) == found
+
+
+ROWS = [
+    ("Warsaw", "A city on the Vistula in Poland, founded in 1300.", "Warsaw is a city in Poland, founded in 1611."),
+    ("rivers", "It flows.", "It is water."),
+    ("Berlin", "The capital of Germany.", "A city."),
+]
+
+
+@pytest.mark.parametrize(("kind", "score"), [("precision", 1 / 2), ("recall", 1 / 4), ("f1", 2 / 6)])
+def test_agreement(kind: Kind, score: float) -> None:
+    prompts, references, texts = zip(*ROWS, strict=True)
+    metric = Facts(kind)
+    found = metric.stats(completions(texts), examples(references, prompts))
+    assert float(metric.aggregate(found.sum(axis=0))) == pytest.approx(score)
+    assert np.isnan(metric.per_example(found)[1])
+
+
+def test_the_prompt_gives_its_words_away_however_they_are_written() -> None:
+    found = Facts().stats(completions(["Alternating Current of 1886"]), examples(["1886"], ["alternating current"]))
+    np.testing.assert_array_equal(found, [[2, 2]])

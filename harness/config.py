@@ -210,8 +210,8 @@ class TrainingConfig(FineTuneConfig):
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     """Longer gradients are cut to this length."""
-    n_validation: int | None = None
-    """How many validation examples the validation loss is measured on; null takes them all."""
+    n_validation: int | None = 128
+    """How many validation examples the validation loss is measured on; null takes the whole pool."""
     n_evaluations: int = 4
     """How many times it is measured, evenly over the run; the weights of the best time are kept."""
     patience: int | None = None

@@ -5,107 +5,29 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import sys
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import build, generate, leaderboard, score
-from harness import tuning as tuning_stage
-from harness.config import HarnessConfig, ReportConfig, TrackingConfig, TrackingMode
-from harness.credentials import has_wandb_login
-from harness.datasets.audit import audit, fingerprint
-from harness.datasets.split import subset
-from harness.digest import digest
-from harness.errors import ConfigError, StoreError, unknown
-from harness.prompts import render
-from harness.protocols import Metric, Model
+from harness import build, generate, leaderboard, score, tuning
+from harness.config import HarnessConfig, ReportConfig, TrackingConfig
+from harness.errors import StoreError
+from harness.prepare import Prepared, prepare
 from harness.records import SCHEMA_VERSION, StoredRun, load_run, save_run
 from harness.sinks.markdown import MarkdownSink
 from harness.sinks.terminal import TerminalSink
 from harness.sinks.wandb import WandbSink
 from harness.store import Store
-from harness.tuning import Tuning
 from harness.types import (
     Completion,
-    Corpus,
-    DatasetRecord,
-    Decoding,
-    Example,
     FinishReason,
-    Prompt,
     RunResult,
     StageRecord,
     Usage,
 )
 
 PACKAGES = ("finetune-harness", "torch", "transformers", "peft", "sentence-transformers", "sacrebleu", "rouge-score")
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A run before any work: its data, model and metrics, and the id that all of them decide."""
-
-    run_id: str
-    corpus: Corpus
-    examples: tuple[Example, ...]
-    prompts: tuple[Prompt, ...]
-    dataset: DatasetRecord
-    model: Model
-    """As it is before a fine-tune."""
-    tuning: Tuning | None
-    metrics: tuple[Metric, ...]
-    decoding: Decoding
-    seconds: float
-
-
-def prepare(config: HarnessConfig) -> Prepared:
-    """Read and check the data, find the model and the metrics, and name the run; nothing is generated."""
-    start = time.perf_counter()
-    _check(config)
-    corpus = build.dataset(config.task).load()
-    examples = subset(corpus.validation, config.task.n_validation, config.seed)
-    shots = subset(corpus.train, config.prompt.shots, config.seed) if config.prompt.shots else ()
-    prompts = tuple(render(example, config.task, config.prompt, shots) for example in examples)
-    model = build.model(config.model)
-    metrics = tuple(
-        build.metric(name, config.metrics.options.get(name, {}), config.task.labels) for name in config.metrics.names
-    )
-    tuning = tuning_stage.plan(config, corpus, shots)
-    trained_on = (*shots, *(tuning.examples if tuning else ()))
-    found = audit(trained_on, examples, config.generation.max_tokens, allow_leakage=config.task.allow_leakage)
-    dataset = DatasetRecord(
-        name=corpus.name,
-        source=corpus.source,
-        licence=corpus.licence,
-        fingerprint=fingerprint(examples),
-        n_validation=len(examples),
-        n_train_pool=len(corpus.train),
-        notices=(*corpus.notices, *found),
-    )
-    decoding = Decoding(
-        max_tokens=config.generation.max_tokens,
-        temperature=config.generation.temperature,
-        top_p=config.generation.top_p,
-        stop=tuple(config.task.stop),
-        stop_at=config.task.stop_at,
-        seed=config.seed,
-    )
-    of_model = tuning.inputs if tuning else model.reference
-    decided = [dataset.fingerprint, prompts, of_model, decoding, [m.signature for m in metrics], config.stats]
-    return Prepared(
-        run_id=f"{_slug(config.name)}-{digest([*decided, config.task.primary_metric])[:8]}",
-        corpus=corpus,
-        examples=examples,
-        prompts=prompts,
-        dataset=dataset,
-        model=model,
-        tuning=tuning,
-        metrics=metrics,
-        decoding=decoding,
-        seconds=time.perf_counter() - start,
-    )
 
 
 def run(config: HarnessConfig, command: str, factors: Mapping[str, str] | None = None) -> StoredRun:
@@ -120,7 +42,7 @@ def run(config: HarnessConfig, command: str, factors: Mapping[str, str] | None =
         return stored
     model, record, stages = prepared.model, None, [_data_stage(prepared)]
     if prepared.tuning:
-        tuned, record, stage = tuning_stage.tune(prepared.tuning, store)
+        tuned, record, stage = tuning.tune(prepared.tuning, store)
         model = build.model(tuned)
         stages.append(stage)
         _say(f"finetune: {'reused' if stage.reused else 'done'}, {record.n_train} examples, {record.seconds:.1f} s")
@@ -157,9 +79,9 @@ def dry_run(config: HarnessConfig) -> None:
     store = Store(Path(config.store))
     model, to_train = prepared.model, False
     if prepared.tuning:
-        to_train = not tuning_stage.is_done(prepared.tuning, store)
+        to_train = not tuning.is_done(prepared.tuning, store)
         if not to_train:
-            model = build.model(tuning_stage.tune(prepared.tuning, store)[0])
+            model = build.model(tuning.tune(prepared.tuning, store)[0])
     stored, missing = (
         (0, len(prepared.prompts)) if to_train else generate.plan(model, prepared.prompts, prepared.decoding, store)
     )
@@ -183,17 +105,6 @@ def show(runs: Sequence[StoredRun], report: ReportConfig, tracking: TrackingConf
             continue
         TerminalSink().write(board)
         print("wrote:", *records, *paths, sep="\n  ")
-
-
-def _check(config: HarnessConfig) -> None:
-    """Refuse, before any work, settings that do not go together."""
-    names, primary = config.metrics.names, config.task.primary_metric
-    if primary not in names:
-        raise ConfigError(f"task.primary_metric: {unknown('metric of metrics.names', primary, names)}")
-    if len(set(names)) < len(names):
-        raise ConfigError(f"metrics.names: expected each metric once, got {', '.join(names)}")
-    if config.tracking.mode is TrackingMode.online and not has_wandb_login():
-        raise ConfigError("tracking=wandb_online needs a login: run `wandb login`, or take tracking=wandb_offline")
 
 
 def _finished(folder: Path) -> StoredRun | None:
@@ -235,10 +146,6 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _slug(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip(".-") or "run"
 
 
 def _say(text: str) -> None:

@@ -12,6 +12,7 @@ import sacrebleu
 from harness import pipeline
 from harness.config import EchoModelConfig
 from harness.errors import ConfigError
+from harness.prepare import prepare
 from harness.records import load_run, results_schema
 from tests.fakes import Interrupted, config
 
@@ -95,7 +96,7 @@ def test_whatever_decides_a_score_decides_the_run(tmp_path: Path, change: str) -
             other.metrics.names = ["exact_match", "rougeL"]
         case _:
             other.task.n_validation = 11
-    assert pipeline.prepare(base).run_id != pipeline.prepare(other).run_id
+    assert prepare(base).run_id != prepare(other).run_id
 
 
 def test_damage_to_a_record_is_mended_by_running_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness import loading, weights
+from harness import layers, loading, weights
 from harness.config import LocalModelConfig
 from harness.digest import digest
 from harness.errors import ConfigError
@@ -99,7 +99,7 @@ class LocalModel:
 
     @cached_property
     def _located(self) -> weights.Located:
-        return weights.locate(self._config.path, self._config.revision)
+        return layers.locate(self._config)
 
     @cached_property
     def _adapter(self) -> Path | None:

@@ -93,7 +93,7 @@ def value(metric: Metric, text: str, reference: str) -> float:
 
 def replicated(n: int, seed: int = 0) -> list[int]:
     """Return which of `n` rows one bootstrap resample draws."""
-    return np.random.default_rng(seed).integers(0, n, n).tolist()
+    return [int(row) for row in np.random.default_rng(seed).integers(0, n, n)]
 
 
 def drawn(rows: Sequence[int], stats: FloatArray) -> FloatArray:

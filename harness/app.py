@@ -1,18 +1,19 @@
 """`python -m harness run`: Hydra composes the config, the pipeline carries it through, the sinks show it.
 
-Every job of a sweep leaves a small file with its run id or its error, so that one failed or killed job costs the
-sweep only its own row; the leaderboard is made from those files when the sweep ends, however it ends.
+One failed or killed job costs a sweep only its own row: the leaderboard is made from the outcomes that the jobs left,
+however the sweep ended.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -20,25 +21,20 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from harness import pipeline, schema
-from harness.config import ReportConfig, TrackingConfig
+from harness import pipeline, schema, sweep
+from harness.config import HarnessConfig, ReportConfig, TrackingConfig
 from harness.errors import HarnessError
-from harness.records import StoredRun, load_run
-from harness.store import write_atomic
-
-_SHOWN = ("report", "tracking")
-"""The parts of a config that decide how runs are shown and nothing about their scores."""
-_SWEEP = "HARNESS_SWEEP"
-"""The folder where the jobs of this invocation leave their outcomes; launchers pass the environment on."""
+from harness.plan import Plan, plan, print_plans
+from harness.prepare import with_baselines
+from harness.records import load_run
+from harness.sweep import Outcome
 
 
 def main(arguments: Sequence[str], as_json: bool = False) -> int:
     """Run one config or a sweep of them and show the leaderboard; return the exit code."""
     schema.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing a traceback and exiting
-    store = Path(os.environ.get("HARNESS_STORE", ".harness")).absolute()
-    sweep = store / "sweeps" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    os.environ[_SWEEP] = str(sweep)
+    folder = sweep.begin(Path(os.environ.get("HARNESS_STORE", ".harness")))
     sys.argv = ["harness run", *arguments]
     decorate: Callable[..., Callable[[], None]] = hydra.main(
         version_base="1.3", config_path=str(schema.conf_dir()), config_name="config"
@@ -48,52 +44,60 @@ def main(arguments: Sequence[str], as_json: bool = False) -> int:
     except (HydraException, OmegaConfBaseException) as error:
         raise schema.explain(error) from error
     finally:
-        code = _finish(sweep, as_json)
+        code = _finish(folder, as_json)
     return code
 
 
 def _job(config: DictConfig) -> None:
-    """Carry one composed config through; its outcome is a file, so that a launcher may run it anywhere."""
-    job = HydraConfig.get().job
-    outcome = Path(os.environ[_SWEEP]) / f"job-{int(job.num):05d}.json"
-    overrides = [o for o in HydraConfig.get().overrides.task if not o.startswith("+sweep=")]
-    command = shlex.join(["python", "-m", "harness", "run", *overrides])
-    swept = _factors(overrides) if "sweep" in HydraConfig.get().runtime.choices else {}
-    row: dict[str, object] = {"overrides": overrides}
+    """Carry one composed config through, with its baselines; the outcome is a file."""
+    start, number = time.monotonic(), int(HydraConfig.get().job.num)
+    overrides = tuple(HydraConfig.get().overrides.task)
+    found: dict[str, Any] = {}
     try:
         settings = schema.resolve(config)
-        if settings.dry_run:
-            pipeline.dry_run(settings)
-            return
-        run = pipeline.run(settings, command, swept)
-        shown = {key: OmegaConf.to_container(config[key], resolve=True, enum_to_str=True) for key in _SHOWN}
-        row |= {"run": str(run.folder), **shown}
+        if not settings.dry_run:
+            sweep.announce(number, overrides)
+        found = _carry_through(settings, _command(overrides))
+        found["shown"] = {key: OmegaConf.to_container(config[key], enum_to_str=True) for key in _SHOWN}
     except HarnessError as error:
-        row |= {"error": str(error), "exit_code": error.exit_code}
+        found = {"error": str(error), "exit_code": error.exit_code}
     except Exception as error:
-        row |= {"error": f"{type(error).__name__}: {error}", "exit_code": 1}
+        found = {"error": f"{type(error).__name__}: {error}", "exit_code": 1}
         raise
     finally:
-        if len(row) > 1:
-            write_atomic(outcome, json.dumps(row, indent=2))
+        if found:
+            sweep.record(number, Outcome(overrides, time.monotonic() - start, **found))
 
 
-def _finish(sweep: Path, as_json: bool) -> int:
+_SHOWN = ("report", "tracking")
+"""The parts of a config that decide how runs are shown and nothing about their scores."""
+
+
+def _carry_through(settings: HarnessConfig, command: str) -> dict[str, Any]:
+    if settings.dry_run:
+        return {"plans": tuple(asdict(plan(each)) for each in with_baselines(settings))}
+    return {"runs": tuple(str(pipeline.run(each, command).folder) for each in with_baselines(settings))}
+
+
+def _command(overrides: Sequence[str]) -> str:
+    """Return the command that makes this run again, alone where it was one of a sweep."""
+    alone = ["hydra.mode=RUN"] if any(o.startswith("+sweep=") for o in overrides) else []
+    return shlex.join(["python", "-m", "harness", "run", *overrides, *alone])
+
+
+def _finish(folder: Path, as_json: bool) -> int:
     """Show what the jobs of this invocation found; return 0, or the exit code of the first failure."""
-    outcomes = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(sweep.glob("job-*.json"))]
-    runs: list[StoredRun] = [load_run(Path(row["run"])) for row in outcomes if "run" in row]
-    failures = [row for row in outcomes if "error" in row]
-    if runs:
-        shown = next(row for row in outcomes if "run" in row)
+    outcomes = sweep.outcomes(folder)
+    failures = [outcome for outcome in outcomes if outcome.error]
+    folders = dict.fromkeys(run for outcome in outcomes for run in outcome.runs)
+    shown = next((outcome.shown for outcome in outcomes if outcome.shown), None)
+    if plans := [Plan(**each) for outcome in outcomes for each in outcome.plans]:
+        print_plans(plans)
+    elif shown:
         report = schema.section(ReportConfig, shown["report"])
         tracking = schema.section(TrackingConfig, shown["tracking"])
-        pipeline.show(runs, report, tracking, as_json)
-    for row in failures:
-        label = f"{shlex.join(row['overrides'])}: " if len(outcomes) > 1 else ""
-        print(f"error: {label}{row['error']}", file=sys.stderr)
-    return int(failures[0]["exit_code"]) if failures else 0
-
-
-def _factors(overrides: Sequence[str]) -> dict[str, str]:
-    pairs = (o.split("=", 1) for o in overrides if "=" in o)
-    return {key.lstrip("+"): value for key, value in pairs}
+        pipeline.show([load_run(Path(run)) for run in folders], report, tracking, as_json)
+    for outcome in failures:
+        label = f"{shlex.join(outcome.overrides)}: " if len(outcomes) > 1 else ""
+        print(f"error: {label}{outcome.error}", file=sys.stderr)
+    return failures[0].exit_code if failures else 0

@@ -353,6 +353,8 @@ class HarnessConfig:
     prompt: PromptConfig = MISSING
     generation: GenerationConfig = MISSING
     metrics: MetricsConfig = MISSING
+    baselines: list[PromptConfig] = field(default_factory=list)
+    """Prompts with which the untouched base model is run beside a fine-tune, such as zero-shot and few-shot."""
     stats: StatsConfig = field(default_factory=StatsConfig)
     tracking: TrackingConfig = MISSING
     report: ReportConfig = field(default_factory=ReportConfig)

@@ -23,11 +23,10 @@ def prompt_key(prompt: Prompt) -> str:
     return digest([prompt.text, prompt.messages])
 
 
-def plan(model: Model, prompts: Sequence[Prompt], decoding: Decoding, store: Store) -> tuple[int, int]:
-    """Return how many of the prompts have a stored completion, and how many have none."""
+def missing(model: Model, prompts: Sequence[Prompt], decoding: Decoding, store: Store) -> int:
+    """Return how many of the prompts have no stored completion."""
     known = store.completions(_inputs(model, decoding)).read()
-    stored = sum(prompt_key(p) in known for p in prompts)
-    return stored, len(prompts) - stored
+    return sum(prompt_key(p) not in known for p in prompts)
 
 
 def complete(
@@ -43,8 +42,8 @@ def complete(
     if any(key not in known for key in keys.values()):
         with store.lock(log.path.parent):  # another run may be making the same completions: wait, then look again
             known = log.read()
-            missing = [p for p in prompts if keys[p.example_id] not in known]
-            fresh = _generate(model, missing, decoding, log)
+            wanted = [p for p in prompts if keys[p.example_id] not in known]
+            fresh = _generate(model, wanted, decoding, log)
     known |= fresh
     rows = tuple(dataclasses.replace(known[keys[p.example_id]], example_id=p.example_id) for p in prompts)
     made = sum(key in fresh for key in keys.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ from harness.types import (
 PACKAGES = ("finetune-harness", "torch", "transformers", "peft", "sentence-transformers", "sacrebleu", "rouge-score")
 
 
-def run(config: HarnessConfig, command: str, factors: Mapping[str, str] | None = None) -> StoredRun:
+def run(config: HarnessConfig, command: str) -> StoredRun:
     """Carry one config through to a stored run; what is already in the store is not done again."""
     prepared = prepare(config)
     store = Store(Path(config.store))
@@ -66,32 +66,10 @@ def run(config: HarnessConfig, command: str, factors: Mapping[str, str] | None =
         metrics=scored.metrics,
         stages=(*stages, generated, scored.stage),
         versions=_versions(),
-        factors=factors or {},
         finetune=record,
         warnings=scored.warnings,
     )
     return save_run(folder, result, scored.predictions, scored.stats)
-
-
-def dry_run(config: HarnessConfig) -> None:
-    """Print what a run would do and what is already there."""
-    prepared = prepare(config)
-    store = Store(Path(config.store))
-    model, to_train = prepared.model, False
-    if prepared.tuning:
-        to_train = not tuning.is_done(prepared.tuning, store)
-        if not to_train:
-            model = build.model(tuning.tune(prepared.tuning, store)[0])
-    stored, missing = (
-        (0, len(prepared.prompts)) if to_train else generate.plan(model, prepared.prompts, prepared.decoding, store)
-    )
-    done = "complete" if _finished(store.runs / prepared.run_id) else "to do"
-    print(f"run {prepared.run_id}: {done}")
-    print(f"  data: {len(prepared.examples)} validation examples, fingerprint {prepared.dataset.fingerprint[:16]}")
-    if prepared.tuning:
-        print(f"  finetune: {len(prepared.tuning.train)} examples, {'to do' if to_train else 'done'}")
-    print(f"  generate: {stored} completions stored, {missing} to make")
-    print(f"  score: {', '.join(m.name for m in prepared.metrics)}")
 
 
 def show(runs: Sequence[StoredRun], report: ReportConfig, tracking: TrackingConfig, as_json: bool) -> None:

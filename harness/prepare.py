@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness import build, tuning
-from harness.config import HarnessConfig, TrackingMode
+from harness.config import FineTuneConfig, FineTuneMethod, HarnessConfig, TaskConfig, TrackingMode
 from harness.credentials import has_wandb_login
 from harness.datasets.audit import audit, fingerprint
 from harness.datasets.split import subset
@@ -35,11 +35,25 @@ class Prepared:
     seconds: float
 
 
+def with_baselines(config: HarnessConfig) -> list[HarnessConfig]:
+    """Return the untouched base model under each baseline prompt, then the run itself; a run that is none is alone."""
+    if config.finetune.method is FineTuneMethod.none:
+        return [config]
+    untouched = FineTuneConfig()
+    return [
+        *(
+            replace(config, name=f"{config.model.name}-{prompt.name}", prompt=prompt, finetune=untouched, baselines=[])
+            for prompt in config.baselines
+        ),
+        config,
+    ]
+
+
 def prepare(config: HarnessConfig) -> Prepared:
     """Read and check the data, find the model and the metrics, and name the run; nothing is generated."""
     start = time.perf_counter()
     _check(config)
-    corpus = build.dataset(config.task).load()
+    corpus = _corpus(config.task)
     examples = subset(corpus.validation, config.task.n_validation, config.seed)
     shots = subset(corpus.train, config.prompt.shots, config.seed) if config.prompt.shots else ()
     prompts = tuple(render(example, config.task, config.prompt, shots) for example in examples)
@@ -81,6 +95,17 @@ def prepare(config: HarnessConfig) -> Prepared:
         decoding=decoding,
         seconds=time.perf_counter() - start,
     )
+
+
+_CORPORA: dict[str, Corpus] = {}
+"""Read once a process: the jobs of a sweep share a task."""
+
+
+def _corpus(task: TaskConfig) -> Corpus:
+    key = digest(task)
+    if key not in _CORPORA:
+        _CORPORA[key] = build.dataset(task).load()
+    return _CORPORA[key]
 
 
 def _check(config: HarnessConfig) -> None:

@@ -267,7 +267,6 @@ class RunResult:
     metrics: tuple[MetricResult, ...]
     stages: tuple[StageRecord, ...]
     versions: Mapping[str, str]
-    factors: Mapping[str, str] = field(default_factory=dict)
     finetune: FineTuneRecord | None = None
     warnings: tuple[str, ...] = ()
 

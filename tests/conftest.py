@@ -76,3 +76,17 @@ def smollm2() -> Path:
         return weights.locate(SMOLLM2).folder
     except MissingExtra as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def adapter(tiny_model: Path, tmp_path: Path) -> Path:
+    """A LoRA adapter on the tiny model that changes what it says."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from harness import loading
+
+    torch.manual_seed(1)
+    lora = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+    get_peft_model(loading.load_model(tiny_model, device="cpu"), lora).save_pretrained(str(tmp_path / "adapter"))
+    return tmp_path / "adapter"

@@ -123,7 +123,7 @@ def test_report_and_compare_read_stored_runs(harness: Terminal, folder: Path) ->
 
 def test_config_can_be_printed_and_tried_without_doing_it(harness: Terminal, folder: Path) -> None:
     assert "n_validation: 12" in harness("run", *ECHO, "--cfg", "job")[0]
-    assert "12 to make" in harness("run", *ECHO, "dry_run=true")[0]
+    assert "12 of 12" in harness("run", *ECHO, "--dry-run")[0]
     assert not list((folder / "store").glob("runs/*"))
 
 

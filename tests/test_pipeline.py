@@ -12,6 +12,7 @@ import sacrebleu
 from harness import pipeline
 from harness.config import EchoModelConfig
 from harness.errors import ConfigError
+from harness.plan import plan
 from harness.prepare import prepare
 from harness.records import load_run, results_schema
 from tests.fakes import Interrupted, config
@@ -25,7 +26,7 @@ def test_a_run_is_scored_and_recorded(tmp_path: Path) -> None:
     predictions = again.predictions()
     assert len(predictions) == again.result.usage.n == 12
     references = [p.example.reference for p in predictions]
-    bleu = sacrebleu.corpus_bleu([p.completion.text for p in predictions], [references])
+    bleu = sacrebleu.corpus_bleu([p.completion.text or "" for p in predictions], [references])
     metric = again.result.metric("bleu")
     assert metric is not None
     assert metric.score.value == pytest.approx(bleu.score, abs=1e-9)
@@ -108,10 +109,14 @@ def test_damage_to_a_record_is_mended_by_running_again(tmp_path: Path, capsys: p
     assert again.result.stages[1].reused == 12
 
 
-def test_a_dry_run_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pipeline.dry_run(config(tmp_path))
-    assert "0 completions stored, 12 to make" in capsys.readouterr().out
+def test_a_plan_says_what_is_left_and_makes_nothing(tmp_path: Path) -> None:
+    before = plan(config(tmp_path))
+    assert (before.to_generate, before.completions, before.seconds) == (12, 12, None)
     assert not list((tmp_path / "store").glob("runs/*"))
+    run = pipeline.run(config(tmp_path, n=8), "command")
+    after = plan(config(tmp_path))
+    assert after.to_generate == 4
+    assert after.seconds == pytest.approx(4 * run.result.usage.seconds / 8)
 
 
 def test_settings_that_do_not_go_together_are_refused_before_any_work(tmp_path: Path) -> None:

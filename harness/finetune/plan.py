@@ -41,11 +41,9 @@ class Plan:
 
 
 def plan(config: TrainingConfig, n: int) -> Plan:
-    """Return the plan for `n` training examples; ConfigError when there are none or the method trains nothing."""
+    """Return the plan for `n` training examples; ConfigError when there are none."""
     if n < 1:
         raise ConfigError("finetune: expected 1 or more training examples, got 0. Lower task.validation_pool.")
-    if config.method not in BASE_LEARNING_RATE:
-        raise ConfigError(f"finetune.method: expected lora or full, got {config.method}. Choose finetune=lora.")
     batch_size = min(n, config.batch_size or auto_batch_size(n))
     epoch_steps = math.ceil(n / batch_size)
     steps = epoch_steps * (config.n_epochs or auto_epochs(n))

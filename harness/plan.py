@@ -1,0 +1,106 @@
+"""What runs would do, what is there already, and about how long the rest would take: before any of it is done.
+
+Times are estimated from runs in the same store: of the same model size where there are any, scaled by size where not.
+Where nothing was measured yet there is no estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from harness import build, generate, tuning
+from harness.config import HarnessConfig
+from harness.prepare import prepare
+from harness.records import find_runs
+from harness.store import Store
+from harness.types import RunResult
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run: what of it is stored, what is to do, and the seconds that this takes, None where unknown."""
+
+    run_id: str
+    to_train: int
+    """Training examples; 0 where there is no fine-tune or it is done."""
+    trained: bool
+    completions: int
+    to_generate: int
+    seconds: float | None
+
+
+def plan(config: HarnessConfig) -> Plan:
+    """Read and check everything that a run needs, and return what it would do."""
+    prepared = prepare(config)
+    store = Store(Path(config.store))
+    model, planned = prepared.model, prepared.tuning
+    trained = planned is not None and tuning.is_done(planned, store)
+    if planned and trained:
+        model = build.model(tuning.tune(planned, store)[0])
+    to_train = len(planned.train) if planned and not trained else 0
+    n = len(prepared.prompts)
+    missing = n if to_train else generate.missing(model, prepared.prompts, prepared.decoding, store)
+    seconds = _Measured(store, prepared.model.parameters).seconds(to_train, missing)
+    return Plan(prepared.run_id, to_train, trained, n, missing, seconds)
+
+
+def print_plans(plans: Sequence[Plan]) -> None:
+    """Print each run once, and the time that all of them would take."""
+    from rich.console import Console
+    from rich.table import Table
+
+    unique = list({each.run_id: each for each in plans}.values())
+    table = Table()
+    table.add_column("run")
+    for column in ("fine-tune", "completions to make", "about"):
+        table.add_column(column, justify="right")
+    for each in unique:
+        training = f"{each.to_train:,} examples" if each.to_train else "done" if each.trained else "–"
+        about = "unknown" if each.seconds is None else f"{each.seconds:.0f} s"
+        table.add_row(each.run_id, training, f"{each.to_generate:,} of {each.completions:,}", about)
+    console = Console()
+    console.print(table)
+    known = [each.seconds for each in unique if each.seconds is not None]
+    more = "" if len(known) == len(unique) else f" and {len(unique) - len(known)} runs that nothing is known of yet"
+    console.print(f"{len(unique)} runs, about {sum(known) / 60:.0f} min{more}, scoring not counted")
+
+
+class _Measured:
+    """Seconds by training example and by completion, from the runs in a store."""
+
+    def __init__(self, store: Store, parameters: int | None) -> None:
+        results = [run.result for run in find_runs(store.runs, [])]
+        alike = [result for result in results if result.parameters == parameters]
+        self._results, self._parameters = alike or results, parameters
+
+    def seconds(self, to_train: int, to_generate: int) -> float | None:
+        """Return the time that the work takes; None where no run has shown it."""
+        parts = []
+        if to_train:
+            parts.append((to_train, [_training(result, to_train) for result in self._results]))
+        if to_generate:
+            parts.append((to_generate, [self._generation(result) for result in self._results]))
+        total = 0.0
+        for amount, rates in parts:
+            known = [rate for rate in rates if rate is not None]
+            if not known:
+                return None
+            total += amount * median(known)
+        return total
+
+    def _generation(self, result: RunResult) -> float | None:
+        if not result.usage.seconds or not result.usage.n:
+            return None
+        scale = self._parameters / result.parameters if self._parameters and result.parameters else 1.0
+        return scale * result.usage.seconds / result.usage.n
+
+
+def _training(result: RunResult, n: int) -> float | None:
+    """Return the seconds by example of the stored fine-tune whose size is within a factor of four of n."""
+    record = result.finetune
+    if record is None or not n / 4 <= record.n_train <= 4 * n:
+        return None
+    return record.seconds / record.n_train

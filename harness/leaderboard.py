@@ -12,10 +12,12 @@ from typing import Any
 from harness.comparisons import Aligned, MetricComparison
 from harness.config import StatsConfig
 from harness.errors import ConfigError, StoreError, unknown
+from harness.factors import Effect, effects
 from harness.protocols import Metric
 from harness.records import StoredRun, result_json
 from harness.stats.power import Plan, pairs_needed
 from harness.types import RunResult
+from harness.validity import Validity, validity
 
 MetricOf = Callable[[StoredRun, str], Metric]
 """Builds the metric of a stored run by name, with the options that the run had."""
@@ -47,11 +49,15 @@ class Leaderboard:
     verdict: Verdict
     comparison: MetricComparison | None = None
     """All pairs on the primary metric, in the order of the entries; None where there is nothing to compare."""
+    effects: tuple[Effect, ...] = ()
+    """What each setting that differs between the runs did to the primary metric."""
+    validity: tuple[Validity, ...] = ()
+    """What each metric can show about these runs."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """Every metric that a run was scored with, in the order of the config."""
-        return tuple(dict.fromkeys(m.name for e in self.entries for m in e.run.result.metrics))
+        return _names([entry.run for entry in self.entries])
 
     @property
     def n(self) -> int:
@@ -108,7 +114,23 @@ def _leaderboard(runs: Sequence[StoredRun], metric_of: MetricOf, primary: str | 
     except StoreError as error:
         return Leaderboard(task, name, unordered, Verdict("not enough data", f"Not compared: {error}"))
     entries = tuple(Entry(run, group) for run, group in zip(best_first, comparison.groups, strict=True))
-    return Leaderboard(task, name, entries, _verdict(entries, comparison), comparison)
+
+    def build(metric: str) -> Metric:
+        return metric_of(best_first[0], metric)
+
+    return Leaderboard(
+        task,
+        name,
+        entries,
+        _verdict(entries, comparison),
+        comparison,
+        tuple(effects(aligned, build(name))),
+        tuple(validity(aligned, _names(runs), build)),
+    )
+
+
+def _names(runs: Sequence[StoredRun]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(m.name for run in runs for m in run.result.metrics))
 
 
 def _sort_key(result: RunResult, name: str) -> tuple[bool, float]:

@@ -77,8 +77,7 @@ def resume(folder: Path, identity: str, weights: Mapping[str, Parameter], optimi
     for key, value in tensors.items():
         name, separator, slot = key.partition(SEPARATOR)
         if separator:
-            weight = weights[name]
-            optimizer.state[weight][slot] = value if slot == "step" else value.to(weight.device)
+            optimizer.state[weights[name]][slot] = value.to(weights[name].device)
     return State(**{**saved, "curve": [CurvePoint(**point) for point in saved["curve"]]})
 
 

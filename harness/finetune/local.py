@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -116,8 +115,7 @@ def trainable(config: TrainingConfig, folder: Path, device: str) -> Any:
         task_type="CAUSAL_LM",
     )
     model = loading.load_model(folder, config.dtype, device)
-    with torch.random.fork_rng(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for things by their older names
+    with torch.random.fork_rng(), loading.quiet():
         torch.manual_seed(config.seed)
         try:
             return peft.get_peft_model(model, settings)

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from harness.metrics.encoded import KEPT
+from harness.metrics.encoded import KEPT, MAX_WORDS
 from harness.metrics.mean import RatioMetric
 from harness.metrics.texts import Texts, pairs
 from harness.types import Completion, Example, FloatArray
@@ -35,6 +35,7 @@ _DATES = [
         r"\b(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)\b",
     )
 ]
+_DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 _WORD = re.compile(r"[^\W\d_]\w*(?:[-'’]\w+)*")
 _FUNCTION_WORDS = frozenset(
@@ -78,22 +79,27 @@ def facts(text: str) -> frozenset[str]:
 
     A date counts as itself and as its year.
     """
-    found = set()
-    for pattern in _DATES:
-        for date in pattern.finditer(text):
-            month = date["month"].lower()
-            number = _MONTHS.index(month) + 1 if month in _MONTHS else int(month)
-            found |= {date["year"], f"{date['year']}-{number:02}-{int(date['day']):02}"}
-        text = pattern.sub(" ", text)
-    for number in _NUMBER.findall(text):
-        plain = number.replace(",", "").lstrip("0") or "0"
-        found.add(plain.rstrip("0").rstrip(".") if "." in plain else plain)
-    return frozenset(found | {word for word in _names(text) if word not in _FUNCTION_WORDS})
+    found: set[str] = set()
+    if _DIGIT.search(text):
+        for pattern in _DATES:
+            found.update(*map(_date, pattern.finditer(text)))
+            text = pattern.sub(" ", text)
+        for number in _NUMBER.findall(text):
+            plain = number.replace(",", "").lstrip("0") or "0"
+            found.add(plain.rstrip("0").rstrip(".") if "." in plain else plain)
+    return frozenset(found.union(*map(_names, text.split())))
 
 
-def _names(text: str) -> set[str]:
-    words = (word for word in _WORD.findall(text) if word[0].isupper())
-    return {word.casefold().replace("’", "'").removesuffix("'s") for word in words}
+def _date(match: re.Match[str]) -> tuple[str, str]:
+    month = match["month"].lower()
+    number = _MONTHS.index(month) + 1 if month in _MONTHS else int(month)
+    return match["year"], f"{match['year']}-{number:02}-{int(match['day']):02}"
+
+
+@lru_cache(maxsize=MAX_WORDS)
+def _names(word: str) -> frozenset[str]:
+    names = (name.casefold().replace("’", "'").removesuffix("'s") for name in _WORD.findall(word) if name[0].isupper())
+    return frozenset(name for name in names if name not in _FUNCTION_WORDS)
 
 
 @lru_cache(maxsize=KEPT)

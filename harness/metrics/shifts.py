@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
@@ -56,7 +57,7 @@ def check_beam(ours: str, theirs: str, errors: int) -> None:
     if errors < outside_beam(len(ours), len(theirs)):
         return
     ratio, width = _beam(len(ours), len(theirs))
-    reached = [0, *(position + 1 for position in alignment(ours, theirs)[0]), len(ours)]
+    reached = [0, *(position + 1 for position in align(ours, theirs).to), len(ours)]
     for j, (first, last) in enumerate(pairwise(reached)):
         if j < int(last * ratio) - width or (first < len(ours) and j >= int(max(first, 1) * ratio) + width):
             raise OutsideBeam
@@ -100,16 +101,13 @@ def _best_shift(ours: str, theirs: str, errors: int, floor: int, checked: int) -
     """
     from rapidfuzz.distance import Levenshtein
 
-    align, ours_wrong, theirs_wrong = alignment(ours, theirs)
+    aligned = align(ours, theirs)
     best, result = (0, MAX_BLOCK + 1, 0, 0), ours
-    for start, at, length in _common_blocks(ours, theirs, align):
-        end = start + length
-        if start <= align[at] < end or 1 not in ours_wrong[start:end] or 1 not in theirs_wrong[at : at + length]:
-            continue
-        targets = dict.fromkeys(align[position] + 1 if position >= 0 else 0 for position in range(at - 1, at + length))
+    for start, at, length in _blocks(ours, theirs, aligned):
+        targets = dict.fromkeys(aligned.to[j] + 1 if j >= 0 else 0 for j in range(at - 1, at + length))
         for target in targets:
             if (min(errors - floor, 2 * length), length, -start, -target) > best:
-                moved = _moved(ours, start, end, target)
+                moved = _moved(ours, start, start + length, target)
                 left = Levenshtein.distance(moved, theirs)
                 candidate = (errors - left, length, -start, -target)
                 if candidate > best:
@@ -121,19 +119,28 @@ def _best_shift(ours: str, theirs: str, errors: int, floor: int, checked: int) -
     return best[0], result, checked
 
 
-def _common_blocks(ours: str, theirs: str, align: list[int]) -> Iterator[tuple[int, int, int]]:
-    """Yield where a block starts in `ours` and in `theirs`, and its length, where it is not yet in place."""
-    where: dict[str, list[int]] = {}
-    for at, word in enumerate(theirs):
-        where.setdefault(word, []).append(at)
+def _blocks(ours: str, theirs: str, aligned: Alignment) -> Iterator[tuple[int, int, int]]:
+    """Yield where a block starts in `ours` and in `theirs`, and its length, if it is common to both and can be moved.
+
+    It cannot where it is in place, nor where all of its words are right in one of the texts. Bit j of a mask is
+    position j of `theirs`: most positions are ruled out for all blocks that start there at once.
+    """
+    where = aligned.where
     for start, word in enumerate(ours):
-        for at in where.get(word, ()):
-            if align[at] == start or abs(at - start) > MAX_DISTANCE:
+        longer = where.get(ours[start + 1 : start + 2], 0) >> 1
+        starts = where.get(word, 0) & (longer | (aligned.theirs_wrong if aligned.ours_wrong >> start & 1 else 0))
+        while starts:
+            at = (starts & -starts).bit_length() - 1
+            starts &= starts - 1
+            if aligned.to[at] == start or abs(at - start) > MAX_DISTANCE:
                 continue
             for length in range(1, min(MAX_BLOCK, len(ours) - start, len(theirs) - at) + 1):
                 if ours[start + length - 1] != theirs[at + length - 1]:
                     break
-                yield start, at, length
+                block = (1 << length) - 1
+                wrong = aligned.ours_wrong >> start & block and aligned.theirs_wrong >> at & block
+                if wrong and not start <= aligned.to[at] < start + length:
+                    yield start, at, length
 
 
 def _moved(words: str, start: int, end: int, target: int) -> str:
@@ -145,46 +152,56 @@ def _moved(words: str, start: int, end: int, target: int) -> str:
     return words[:start] + words[end:rest] + block + words[rest:]
 
 
-def alignment(ours: str, theirs: str) -> tuple[list[int], bytes, bytes]:
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Our position for each of their words, and bit masks: where each of their words is, and whose words are wrong."""
+
+    to: list[int]
+    where: dict[str, int]
+    ours_wrong: int
+    theirs_wrong: int
+
+
+def align(ours: str, theirs: str) -> Alignment:
     """Align two texts along the path of least edits that prefers substitution, then deletion, then insertion.
 
-    Returns our position for each of their words, and which of our and of their words are wrong. The table of
-    distances is held in bit vectors, one bit a word of `theirs` (Myers, 1999; Hyyrö, 2003): `same` has a 1 where a
-    distance equals the one before it on the diagonal, `more` where it is one more than the one above.
+    The table of distances is held in bit vectors, one bit a word of `theirs` (Myers, 1999; Hyyrö, 2003): `same` has
+    a 1 where a distance equals the one before it on the diagonal, `more` where it is one more than the one above.
     """
     where: dict[str, int] = {}
     for j, word in enumerate(theirs):
         where[word] = where.get(word, 0) | 1 << j
     full = (1 << len(theirs)) - 1
     rises, falls = full, 0
-    same, more = [0], [0]
+    same, more = [], []
     for word in ours:
         equal = where.get(word, 0)
         diagonal = ((((equal & rises) + rises) ^ rises) | equal | falls) & full
         above = falls | (full & ~(diagonal | rises))
-        same.append(diagonal)
+        same.append(diagonal & ~equal)
         more.append(above)
         above = above << 1 | 1
         below = (rises & diagonal) << 1
         rises = (below | ~(diagonal | above)) & full
-        falls = above & diagonal & full
-    return _traced(ours, theirs, same, more)
+        falls = above & diagonal
+    return _traced(ours, theirs, where, same, more)
 
 
-def _traced(ours: str, theirs: str, same: list[int], more: list[int]) -> tuple[list[int], bytes, bytes]:
-    align, ours_wrong, theirs_wrong = [-1] * len(theirs), bytearray(len(ours)), bytearray(len(theirs))
-    i, j = len(ours), len(theirs)
-    while i or j:
-        equal = bool(i and j) and ours[i - 1] == theirs[j - 1]
-        if equal or (i and j and not same[i] >> (j - 1) & 1):
-            align[j - 1] = i - 1
-            ours_wrong[i - 1] = theirs_wrong[j - 1] = not equal
+def _traced(ours: str, theirs: str, where: dict[str, int], same: list[int], more: list[int]) -> Alignment:
+    to, ours_wrong, theirs_wrong = [-1] * len(theirs), 0, 0
+    i, j = len(ours) - 1, len(theirs) - 1
+    while i >= 0 and j >= 0:
+        if not same[i] >> j & 1:
+            if ours[i] != theirs[j]:
+                ours_wrong |= 1 << i
+                theirs_wrong |= 1 << j
+            to[j] = i
             i, j = i - 1, j - 1
-        elif not j or (i and more[i] >> (j - 1) & 1):
-            ours_wrong[i - 1] = 1
+        elif more[i] >> j & 1:
+            ours_wrong |= 1 << i
             i -= 1
         else:
-            align[j - 1] = i - 1
-            theirs_wrong[j - 1] = 1
+            to[j] = i
+            theirs_wrong |= 1 << j
             j -= 1
-    return align, bytes(ours_wrong), bytes(theirs_wrong)
+    return Alignment(to, where, ours_wrong | (1 << i + 1) - 1, theirs_wrong | (1 << j + 1) - 1)

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from harness.config import ReportConfig
 from harness.leaderboard import Leaderboard
+from harness.sinks.evidence import evidence_section
 from harness.sinks.samples import sample_section
-from harness.sinks.terminal import remarks
-from harness.sinks.text import decimals, markdown, number, with_interval
+from harness.sinks.terminal import FEW, remarks
+from harness.sinks.text import decimals, markdown, number, table, with_interval
 from harness.store import write_atomic
-from harness.types import RunResult
+from harness.types import MetricResult, RunResult
 
 
 class MarkdownSink:
@@ -34,18 +35,11 @@ class MarkdownSink:
         yield f"\n**{markdown(board.verdict.text)}**"
         yield "\n## Leaderboard\n"
         yield from _leaderboard(board)
+        yield from evidence_section(board)
         yield from _remarks(board)
         yield from _slices(board)
         yield from sample_section(board, self.config)
         yield from _provenance(board)
-
-
-def table(header: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a markdown table, the first column to the left and the others to the right."""
-    yield f"| {' | '.join(header)} |"
-    yield f"| --- |{' ---: |' * (len(header) - 1)}"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
 
 
 def _leaderboard(board: Leaderboard) -> Iterator[str]:
@@ -54,24 +48,32 @@ def _leaderboard(board: Leaderboard) -> Iterator[str]:
     if len(board.entries) > 1:
         yield f"Runs that share a letter are not told apart by {markdown(board.primary)} (Holm-adjusted paired tests)."
     yield ""
-    header = ["metric", *(_label(e.run.result, e.group) for e in board.entries)]
-    yield from table(header, [_metric_row(board, name) for name in board.metrics])
+    names = [board.primary, *(name for name in board.metrics if name != board.primary)]
+    columns = {name: [entry.run.result.metric(name) for entry in board.entries] for name in names}
+    places = {name: decimals(r for r in results if r) for name, results in columns.items()}
+    if len(board.entries) <= FEW:
+        header = ["metric", *(_label(e.run.result, e.group) for e in board.entries)]
+        rows = [[_metric(name, columns[name]), *(_cell(r, places[name]) for r in columns[name])] for name in names]
+    else:
+        header = ["run", "tie", *(_metric(name, columns[name]) for name in names)]
+        rows = [
+            [markdown(e.run.result.name), e.group, *(_cell(columns[name][i], places[name]) for name in names)]
+            for i, e in enumerate(board.entries)
+        ]
+    yield from table(header, rows)
 
 
 def _label(result: RunResult, group: str) -> str:
     return f"{markdown(result.name)} ({group})" if group else markdown(result.name)
 
 
-def _metric_row(board: Leaderboard, name: str) -> list[str]:
-    results = [entry.run.result.metric(name) for entry in board.entries]
-    known = [r for r in results if r]
-    places = decimals(known)
-    arrow = {True: " ↑", False: " ↓", None: ""}[known[0].higher_is_better]
-    label = f"{markdown(name)}{arrow}"
-    return [
-        f"**{label}**" if name == board.primary else label,
-        *(with_interval(r.score, places) if r else "–" for r in results),
-    ]
+def _metric(name: str, results: Sequence[MetricResult | None]) -> str:
+    arrows = {True: " ↑", False: " ↓", None: ""}
+    return markdown(name) + next(arrows[r.higher_is_better] for r in results if r)
+
+
+def _cell(result: MetricResult | None, places: int) -> str:
+    return with_interval(result.score, places) if result else "–"
 
 
 def _remarks(board: Leaderboard) -> Iterator[str]:

@@ -7,7 +7,7 @@ terminal that shows it, and none of it may vanish: control characters become the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.types import MetricResult, Score
 
@@ -61,6 +61,14 @@ def bounds(score: Score, places: int) -> str:
     if not score.errors or score.worst is None or score.best is None:
         return ""
     return f"{number(score.worst, places)} to {number(score.best, places)}"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a markdown table, the first column to the left and the others to the right."""
+    yield f"| {' | '.join(header)} |"
+    yield f"| --- |{' ---: |' * (len(header) - 1)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
 
 
 def _picture(match: re.Match[str]) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sacrebleu.metrics.lib_ter import BeamEditDistance, trace_to_alignment, translation_edit_rate
 from sacrebleu.metrics.ter import TER
 
-from harness.metrics.shifts import alignment, outside_beam
+from harness.metrics.shifts import align, outside_beam
 from harness.metrics.ter import Ter
 from tests.metrics.pairs import ADVERSARIAL, drawn, replicated, stats, wiki_pairs
 
@@ -63,9 +63,11 @@ def test_long_texts_in_another_order() -> None:
 def test_alignment_prefers_what_tercom_prefers(ours: list[str], theirs: list[str]) -> None:
     _, trace = BeamEditDistance(theirs)(ours)
     flipped = trace.translate(str.maketrans("id", "di"))
-    align, their_errors, our_errors = trace_to_alignment(flipped)
-    found = alignment("".join(ours), "".join(theirs))
-    assert found == ([align[i] for i in range(len(theirs))], bytes(our_errors), bytes(their_errors))
+    to, their_errors, our_errors = trace_to_alignment(flipped)
+    found = align("".join(ours), "".join(theirs))
+    assert found.to == [to[i] for i in range(len(theirs))]
+    assert [found.ours_wrong >> i & 1 for i in range(len(ours))] == our_errors
+    assert [found.theirs_wrong >> j & 1 for j in range(len(theirs))] == their_errors
 
 
 def test_a_resample_is_the_corpus_that_was_drawn() -> None:

@@ -58,7 +58,7 @@ def _job(config: DictConfig) -> None:
         if not settings.dry_run:
             sweep.announce(number, overrides)
         found = _carry_through(settings, _command(overrides))
-        found["shown"] = {key: OmegaConf.to_container(config[key], enum_to_str=True) for key in _SHOWN}
+        found["shown"] = {key: OmegaConf.to_container(config[key], resolve=True, enum_to_str=True) for key in _SHOWN}
     except HarnessError as error:
         found = {"error": str(error), "exit_code": error.exit_code}
     except Exception as error:

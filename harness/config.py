@@ -160,7 +160,7 @@ class LocalModelConfig(ModelConfig):
     """float32, bfloat16 or float16; auto takes bfloat16 on a GPU and float32 elsewhere."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
-    batch_size: int = 32
+    batch_size: int = 64
     """The most prompts generated at once; does not change the text in float32."""
 
 

@@ -166,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer samples, in under a minute")
     quick = parser.parse_args().quick
-    runs = 150 if quick else 1000
+    runs = 100 if quick else 1000
     sizes = {False: [64, 256], True: [64]} if quick else {False: [16, 64, 256, 1000], True: [64, 200]}
     everything = populations(size=2000 if quick else 8000, seed=1)
     tallies = simulate(everything, sizes, runs)

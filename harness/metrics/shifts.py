@@ -65,7 +65,7 @@ def check_beam(ours: str, theirs: str, errors: int) -> None:
 
 @cache
 def outside_beam(n_ours: int, n_theirs: int) -> float:
-    """Return the least errors of an alignment that sacrebleu's beam leaves out; with fewer, the beam changes nothing."""
+    """Return the least errors of an alignment that leaves the beam; with fewer, the beam changes nothing."""
     if not n_ours:
         return np.inf
     ratio, width = _beam(n_ours, n_theirs)

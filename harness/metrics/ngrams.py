@@ -31,8 +31,7 @@ def clipped_matches(completions: Encoded, references: Encoded, order: int) -> In
     while stack:
         first, last = stack.pop()
         ours, theirs = completions.part(first, last), references.part(first, last)
-        alphabet = np.unique(theirs.symbols)
-        alphabet = alphabet[alphabet > 0]
+        alphabet = np.flatnonzero(np.bincount(theirs.symbols)[1:]) + 1
         bits = len(alphabet).bit_length()
         if bits * order + (last - first).bit_length() <= KEY_BITS:
             keys = np.concatenate([_windows(ours, alphabet, order, 1), _windows(theirs, alphabet, order, 0)])

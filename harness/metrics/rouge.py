@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from harness.metrics.encoded import IntArray, Lexicon
+from harness.metrics.encoded import MAX_WORDS, IntArray, Lexicon
 from harness.metrics.mean import RatioMetric, mean_stats
 from harness.metrics.ngrams import clipped_matches
 from harness.metrics.texts import Texts, pairs
@@ -27,6 +27,8 @@ Kind = Literal["rouge1", "rouge2", "rougeL", "rougeLsum"]
 _WORD = re.compile(r"[a-z0-9]+")
 _STEMMED_FROM = 4
 """rouge-score stems only words of at least so many characters."""
+_SUFFIXES = ("s", "ed", "ing", "y", "al", "i", "er", "ator", "ion", "ism", "ful", "e", "ic", "ant", "ent", "ou", "ll")
+"""What some rule of Porter (1980) takes or changes; a word with no such ending is its own stem."""
 
 
 class Rouge(RatioMetric):
@@ -72,13 +74,13 @@ def _f_measure(matches: IntArray, ours: IntArray, theirs: IntArray) -> FloatArra
 def _lexicon(stem: bool) -> Lexicon:
     from nltk.stem.porter import PorterStemmer
 
-    stemmer = cache(PorterStemmer().stem)
+    stemmer = PorterStemmer().stem
 
-    def tokens(word: str) -> list[str]:
-        found = _WORD.findall(word.lower())
-        return [stemmer(token) if stem and len(token) >= _STEMMED_FROM else token for token in found]
+    @lru_cache(maxsize=MAX_WORDS)
+    def stemmed(token: str) -> str:
+        return str(stemmer(token)) if stem and len(token) >= _STEMMED_FROM and token.endswith(_SUFFIXES) else token
 
-    return Lexicon(tokens)
+    return Lexicon(lambda word: map(stemmed, _WORD.findall(word.lower())))
 
 
 @lru_cache(maxsize=2)
@@ -97,9 +99,9 @@ def _subsequences(texts: Texts, references: Texts, stem: bool) -> IntArray:
 
 def _union_subsequences(texts: Texts, references: Texts, stem: bool) -> IntArray:
     matches = _subsequences(texts, references, stem).copy()
-    for i, pair in enumerate(zip(texts, references, strict=True)):
-        if any("\n" in text for text in pair):
-            matches[i] = _union_matches(*(_lines(text, _lexicon(stem)) for text in pair))
+    for i, (text, reference) in enumerate(zip(texts, references, strict=True)):
+        if "\n" in text or "\n" in reference:
+            matches[i] = _union_matches(_lines(text, _lexicon(stem)), _lines(reference, _lexicon(stem)))
     return matches
 
 

@@ -24,4 +24,4 @@ def pairs(completions: Sequence[Completion], examples: Sequence[Example]) -> tup
         if completion.text is None:
             raise ValueError(f"Completion {example.id!r} has no text: metrics score only completions that have one.")
         texts.append(completion.text)
-    return tuple(texts), tuple(example.reference for example in examples)
+    return tuple(texts), tuple([example.reference for example in examples])

@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.config import ReportConfig
 from harness.leaderboard import Leaderboard
 from harness.sinks.evidence import evidence_section
+from harness.sinks.plots import draw
 from harness.sinks.samples import sample_section
 from harness.sinks.terminal import FEW, remarks
 from harness.sinks.text import decimals, markdown, number, table, with_interval
@@ -26,13 +27,16 @@ class MarkdownSink:
 
     def write(self, leaderboard: Leaderboard) -> Sequence[str]:
         """Write the report and return its path."""
-        path = Path(self.config.dir) / leaderboard.task / self.config.name / "leaderboard.md"
-        write_atomic(path, "\n".join(self._lines(leaderboard)) + "\n")
-        return [str(path)]
+        folder = Path(self.config.dir) / leaderboard.task / self.config.name
+        pictures = draw(leaderboard, folder)
+        write_atomic(folder / "leaderboard.md", "\n".join(self._lines(leaderboard, pictures)) + "\n")
+        return [str(folder / "leaderboard.md")]
 
-    def _lines(self, board: Leaderboard) -> Iterator[str]:
+    def _lines(self, board: Leaderboard, pictures: Sequence[tuple[str, Path]]) -> Iterator[str]:
         yield f"# {markdown(board.task)}: {markdown(self.config.name)}"
         yield f"\n**{markdown(board.verdict.text)}**"
+        for description, path in pictures:
+            yield f"\n![{markdown(description)}]({path.name})"
         yield "\n## Leaderboard\n"
         yield from _leaderboard(board)
         yield from evidence_section(board)

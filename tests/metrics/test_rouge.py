@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nltk.stem.porter import PorterStemmer
 from rouge_score.rouge_scorer import RougeScorer
 
 from harness.metrics import encoded
-from harness.metrics.rouge import Kind, Rouge, _lexicon
+from harness.metrics.rouge import _STEMMED_FROM, _SUFFIXES, _WORD, Kind, Rouge, _lexicon
 from tests.metrics.pairs import ADVERSARIAL, stats, value, wiki_pairs
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -50,6 +51,13 @@ def test_adversarial(text: str, reference: str) -> None:
 def test_any_lines(text: str, reference: str) -> None:
     wanted = expected(text, reference)
     assert {kind: value(Rouge(kind), text, reference) for kind in KINDS} == pytest.approx(wanted, abs=1e-12)
+
+
+def test_words_that_are_left_alone_are_their_own_stems() -> None:
+    words = {word for text in wiki_pairs(3000)[1] for word in _WORD.findall(text.lower())}
+    alone = [word for word in words if len(word) >= _STEMMED_FROM and not word.endswith(_SUFFIXES)]
+    assert len(alone) > 1000
+    assert [word for word in alone if PorterStemmer().stem(word) != word] == []
 
 
 def test_a_full_lexicon_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:

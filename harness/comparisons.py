@@ -21,7 +21,7 @@ from harness.stats.bootstrap import Resampler, cluster_sums
 from harness.stats.comparison import Comparison, Question
 from harness.stats.multiplicity import holm, rank_intervals, tie_groups
 from harness.stats.paired import compare_all
-from harness.types import FloatArray
+from harness.types import FloatArray, Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,14 @@ class Aligned:
             listed = "; ".join(f"{run_id}: {signature or 'not scored'}" for run_id, signature in signatures.items())
             raise StoreError(f"{metric} is not comparable between these runs ({listed}). Score them again alike.")
         return [stats.metrics[metric][rows] for stats, rows in zip(self._stats, self._rows, strict=True)]
+
+    def predictions(self) -> list[tuple[Prediction, ...]]:
+        """Return every run's predictions on the shared examples, in the order of the statistics."""
+        found = []
+        for run, rows in zip(self.runs, self._rows, strict=True):
+            predictions = run.predictions()
+            found.append(tuple(predictions[i] for i in rows))
+        return found
 
     @cached_property
     def clusters(self) -> NDArray[np.str_] | None:

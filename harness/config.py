@@ -336,6 +336,24 @@ class ReportConfig:
 
 
 @dataclass
+class JudgeConfig:
+    """A model that is asked which of two runs' completions is better."""
+
+    model: ModelConfig = MISSING
+    """Any model of the group; it needs a chat template."""
+    max_tokens: int = 16
+    """The most tokens of its answer; more where `template` asks for reasons before the verdict."""
+    template: str = MISSING
+    """The question. `{prompt}`, `{reference}`, `{first}` and `{second}` are the texts; `{mark}` is one that is in none
+    of them."""
+
+    def __post_init__(self) -> None:
+        _check(self.max_tokens >= 1, "max_tokens", "1 or more", self.max_tokens)
+        needed = ("{first}", "{second}")
+        _check(all(slot in self.template for slot in needed), "template", f"a text with {' and '.join(needed)}", "none")
+
+
+@dataclass
 class HarnessConfig:
     """One run: what is scored, what is asked, and where the results go."""
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -23,6 +25,7 @@ T = TypeVar("T")
 
 _SCHEMAS: tuple[tuple[str | None, str, type], ...] = (
     (None, "harness_schema", schema.HarnessConfig),
+    (None, "judge_schema", schema.JudgeConfig),
     ("task", "wiki_schema", schema.WikiTaskConfig),
     ("task", "jsonl_schema", schema.JsonlTaskConfig),
     ("task", "hub_schema", schema.HubTaskConfig),
@@ -54,19 +57,26 @@ def conf_dir() -> Path:
 
 def resolve(config: DictConfig) -> schema.HarnessConfig:
     """Return the composed config as typed objects; ConfigError names a missing, unknown or ill-typed key."""
-    _refuse_unknown(config)
+    return _resolved(config, schema.HarnessConfig)
+
+
+def judge(overrides: Sequence[str]) -> schema.JudgeConfig:
+    """Compose `conf/judge.yaml` with these overrides; ConfigError as of `resolve`."""
+    register()
     try:
-        resolved = OmegaConf.to_object(config)
-    except OmegaConfBaseException as error:
-        raise explain(error) from error
-    if not isinstance(resolved, schema.HarnessConfig):
-        raise ConfigError(f"expected a HarnessConfig, got {type(resolved).__name__}: keep harness_schema in defaults")
-    return resolved
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            config = compose("judge", overrides=list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, schema.JudgeConfig) from error
+    return _resolved(config, schema.JudgeConfig)
 
 
-def explain(error: Exception) -> ConfigError:
+def explain(error: Exception, typed: type = schema.HarnessConfig) -> ConfigError:
     """Turn an error of Hydra's or OmegaConf's into one that names the nearest valid keys, groups and choices."""
     text = str(error)
+    if group := re.search(r"You must specify '([^']+)'", text):
+        choices = sorted(path.stem for path in (conf_dir() / group[1]).glob("*.yaml"))
+        return ConfigError(f"{group[1]} has no value. Add {group[1]}=CHOICE, one of: {', '.join(choices)}.")
     if choice := re.search(r"Could not find '([^/']+)/([^']+)'", text):
         folder = conf_dir() / choice[1]
         return ConfigError(unknown(choice[1], choice[2], [path.stem for path in folder.glob("*.yaml")]))
@@ -74,9 +84,10 @@ def explain(error: Exception) -> ConfigError:
         return ConfigError(f"{value[1]} has no value. Add {value[1]}=... to the command line.")
     if key := re.search(r"Could not override '([^']+)'|Key '([^']+)' (?:is not in struct|not in)", text):
         name = key[1] or key[2]
-        near = _nearest(name)
+        near = _nearest(name, typed)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        return ConfigError(f"Unknown setting or group {name!r}.{hint} All of them: python -m harness run --cfg job")
+        listed = "python -m harness run --cfg job" if typed is schema.HarnessConfig else ", ".join(_names(typed))
+        return ConfigError(f"Unknown setting or group {name!r}.{hint} All of them: {listed}")
     cause = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ else ""
     return ConfigError(text + cause)
 
@@ -87,9 +98,22 @@ def section(typed: type[T], values: Mapping[str, Any]) -> T:
     return built
 
 
-def _nearest(name: str) -> list[str]:
+def _resolved(config: DictConfig, typed: type[T]) -> T:
+    _refuse_unknown(config)
+    try:
+        resolved = OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:
+        raise explain(error, typed) from error
+    if not isinstance(resolved, typed):
+        raise ConfigError(
+            f"expected a {typed.__name__}, got {type(resolved).__name__}: keep the schema first in the defaults list"
+        )
+    return resolved
+
+
+def _nearest(name: str, typed: type) -> list[str]:
     """Return up to three settings or groups like `name`: by whole dotted name first, then by last part."""
-    valid = _names(schema.HarnessConfig)
+    valid = _names(typed)
     whole = difflib.get_close_matches(name, valid, n=3, cutoff=0.6)
     parts = {v: v.rsplit(".", 1)[-1] for v in valid}
     like = difflib.get_close_matches(name.rsplit(".", 1)[-1], set(parts.values()), n=3, cutoff=0.7)

@@ -56,7 +56,7 @@ def _scores(board: Leaderboard) -> Figure:
         axes.plot([value], [row], marker, color=colour, markersize=6)
     labels = [f"{_label(e.run.result.name)}  {e.group}" for e in entries]
     axes.set_yticks(range(len(entries)), labels)
-    axes.invert_yaxis()
+    axes.set_ylim(len(entries) - 0.5, -0.5)
     axes.set_xlabel(f"{board.primary}, {board.confidence:.0%} interval, {board.n} examples")
     if _tuned(board) and len(_tuned(board)) < len(entries):
         axes.plot([], [], "o", color=COLOURS[0], label="fine-tuned")

@@ -18,6 +18,7 @@ _EXAMPLES = """examples:
   python -m harness run -m prompt=chat,plain,few_shot      one leaderboard over three runs
   python -m harness report                                 leaderboard over all stored runs
   python -m harness compare RUN RUN                        paired differences with intervals
+  python -m harness judge RUN RUN model=local model.path=org/chat-model
   python -m harness doctor                                 what is installed, what is missing
 
 exit codes: 0 done, 1 failed, 2 wrong setting, 3 data, 4 model or missing package, 5 stored run,
@@ -31,7 +32,17 @@ examples:
   python -m harness run +sweep=grid --dry-run              what would be done, what is there already
   python -m harness run tracking=wandb_online              send results to W&B (after `wandb login`)
 
-groups (conf/): task, model, finetune, prompt, generation, metrics, tracking; every key: harness/config.py"""
+groups (conf/): task, model, finetune, prompt, generation, metrics, tracking; every key: harness/config/"""
+
+_JUDGE_EXAMPLES = """Both completions of each example are shown in both orders, and the judge answers A, B or
+tie. What follows the runs is for Hydra: model=CHOICE of conf/model/, and every key of conf/judge.yaml. Answers
+are kept and not asked for again.
+
+examples:
+  python -m harness judge RUN RUN model=local model.path=org/chat-model --n 20
+  python -m harness judge RUN RUN model=smollm2 --json
+
+A judge that contradicts itself when the answers change places is no judge: read its flip rate first."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--no-references", action="store_true", help="leave reference texts out, to commit the report")
     compare = commands.add_parser("compare", help="paired differences between stored runs")
     _add_runs(compare, "+")
+    _add_judge(commands)
     doctor = commands.add_parser("doctor", help="versions, devices, extras, models, credentials")
     doctor.add_argument("--json", action="store_true", help="print as JSON on stdout")
     return top
@@ -73,6 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     top = parser()
     options, rest = top.parse_known_args(arguments)
+    if options.command == "judge":  # argparse does not know words of this kind again after an option
+        options.overrides += [word for word in rest if "=" in word and not word.startswith("-")]
+        rest = [word for word in rest if word not in options.overrides]
     if rest and options.command != "run":
         top.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
@@ -98,6 +113,10 @@ def _dispatch(options: argparse.Namespace, arguments: Sequence[str]) -> int:
             from harness.doctor import main as doctor
 
             return doctor(options.json)
+        if options.command == "judge":
+            from harness.judge import main as judge
+
+            return judge(options)
         from harness import stored
 
         return stored.main(options)
@@ -110,6 +129,21 @@ def _add_runs(command: argparse.ArgumentParser, count: str) -> None:
     command.add_argument("runs", nargs=count, metavar="RUN", help="id, start of an id, name or folder; default: all")
     command.add_argument("--store", help="where runs are kept (default: $HARNESS_STORE or .harness)")
     command.add_argument("--metric", help="sort by this metric instead of the task's primary one")
+    command.add_argument("--json", action="store_true", help="print as JSON on stdout")
+
+
+def _add_judge(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "judge",
+        help="ask a model which of two stored runs is better",
+        description="Ask a model which of two runs' completions is better, and how far the model can be believed.",
+        epilog=_JUDGE_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("runs", nargs=2, metavar="RUN", help="id, start of an id, name or folder")
+    command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="model=CHOICE and other Hydra overrides")
+    command.add_argument("--n", type=int, help="judge only the first N shared examples (default: all)")
+    command.add_argument("--store", help="where runs are kept (default: $HARNESS_STORE or .harness)")
     command.add_argument("--json", action="store_true", help="print as JSON on stdout")
 
 

@@ -51,6 +51,13 @@ METRICS: dict[str, tuple[str, dict[str, Any]]] = {
     "accuracy": ("harness.metrics.classification:Classification", {"kind": "accuracy"}),
     "balanced_accuracy": ("harness.metrics.classification:Classification", {"kind": "balanced_accuracy"}),
     "macro_f1": ("harness.metrics.classification:Classification", {"kind": "macro_f1"}),
+    "auroc": ("harness.metrics.ranking:Ranking", {"kind": "auroc"}),
+    "auprc": ("harness.metrics.ranking:Ranking", {"kind": "auprc"}),
+    "validation_loss": ("harness.metrics.likelihood:TokenLikelihood", {"kind": "validation_loss"}),
+    "perplexity": ("harness.metrics.likelihood:TokenLikelihood", {"kind": "perplexity"}),
+    "token_accuracy": ("harness.metrics.likelihood:TokenLikelihood", {"kind": "token_accuracy"}),
+    "sequence_accuracy": ("harness.metrics.likelihood:SequenceAccuracy", {}),
+    "bits_per_byte": ("harness.metrics.likelihood:BitsPerByte", {}),
     "length_ratio": ("harness.metrics.diagnostics:LengthRatio", {}),
     "repetition": ("harness.metrics.diagnostics:Repetition", {}),
 }
@@ -85,8 +92,11 @@ def finetuner(config: FineTuneConfig, base: ModelConfig) -> FineTuner | None:
     return built
 
 
-def metric(name: str, options: Mapping[str, Any], labels: Sequence[str] = ()) -> Metric:
-    """Return the metric called `name`, with the user's options over its own; `labels` are a classification's."""
+def metric(name: str, options: Mapping[str, Any], labels: Sequence[str] = (), tokenizer: str = "") -> Metric:
+    """Return the metric called `name`, with the user's options over its own.
+
+    `labels` are a classification's and `tokenizer` is the digest of the model's; both go to the metrics that take them.
+    """
     own: Mapping[str, Any] = {}
     path = name
     if name.startswith("evaluate:"):
@@ -94,12 +104,13 @@ def metric(name: str, options: Mapping[str, Any], labels: Sequence[str] = ()) ->
     elif name in METRICS:
         path, own = METRICS[name]
     factory = _find("metric", path, METRICS)
-    if labels and "labels" in inspect.signature(factory).parameters:
-        own = {**own, "labels": labels}
+    accepted = inspect.signature(factory).parameters
+    given = {"labels": labels, "tokenizer": tokenizer}
+    own = {**own, **{key: value for key, value in given.items() if value and key in accepted}}
     try:
         built: Metric = factory(**{**own, **options})
     except TypeError as error:
-        valid = [p for p in inspect.signature(factory).parameters if p not in own]
+        valid = [p for p in accepted if p not in own]
         raise ConfigError(f"metrics.options.{name}: {error}. Valid options: {', '.join(valid) or 'none'}.") from error
     return built
 
@@ -107,7 +118,8 @@ def metric(name: str, options: Mapping[str, Any], labels: Sequence[str] = ()) ->
 def stored_metric(run: StoredRun, name: str) -> Metric:
     """Return a metric as the stored run was scored with it."""
     config = run.result.config
-    return metric(name, config["metrics"]["options"].get(name, {}), config["task"]["labels"])
+    options = config["metrics"]["options"].get(name, {})
+    return metric(name, options, config["task"]["labels"], run.result.model.tokenizer)
 
 
 def _find(kind: str, name: str, table: Mapping[str, Any]) -> Any:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from harness.digest import digest
 from harness.progress import track
 from harness.protocols import Model
-from harness.store import CompletionLog, Store
+from harness.store import Log, Store
 from harness.types import Completion, Decoding, FinishReason, Prompt, StageRecord
 
 
@@ -62,7 +62,9 @@ def _inputs(model: Model, decoding: Decoding) -> dict[str, object]:
     return {"model": model.reference, "decoding": decoding}
 
 
-def _generate(model: Model, prompts: Sequence[Prompt], decoding: Decoding, log: CompletionLog) -> dict[str, Completion]:
+def _generate(
+    model: Model, prompts: Sequence[Prompt], decoding: Decoding, log: Log[Completion]
+) -> dict[str, Completion]:
     """Ask for each distinct prompt once; a prompt that the model never answers is an error, not a gap."""
     distinct = {prompt_key(p): p for p in prompts}
     keys = {p.example_id: key for key, p in distinct.items()}

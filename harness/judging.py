@@ -77,7 +77,7 @@ class Judged:
         return None not in self.choices and self.choices not in _CONSISTENT
 
 
-_CONSISTENT = {
+_CONSISTENT: dict[tuple[Choice | None, Choice | None], Outcome] = {
     (Choice.A, Choice.B): Outcome.WIN,
     (Choice.B, Choice.A): Outcome.LOSS,
     (Choice.TIE, Choice.TIE): Outcome.TIE,
@@ -91,7 +91,8 @@ def pairs(aligned: Aligned, n: int | None = None) -> tuple[Pair, ...]:
     found = []
     for first, second in list(zip(*aligned.predictions(), strict=True))[:n]:
         example = first.example
-        if example != second.example or first.completion.text is None or second.completion.text is None:
+        same = all(getattr(example, key) == getattr(second.example, key) for key in ("prompt", "reference", "messages"))
+        if not same or first.completion.text is None or second.completion.text is None:
             raise StoreError(
                 f"Example {example.id!r}: expected the same prompt and reference and a completion in both runs. "
                 "Judge runs on the same data."
@@ -121,12 +122,12 @@ def prompts(pair: Pair, template: str) -> tuple[Prompt, Prompt]:
 def read(answer: str) -> Choice | None:
     """Return what an answer says, or None where it does not say one thing.
 
-    It is a verdict in double brackets, as after reasons that were asked for, or an answer that is a verdict as a whole.
+    It is a verdict in double brackets, as after reasons that were asked for, or one that is the whole first line.
     """
     bracketed = {_CHOICES[found.lower()] for found in _BRACKETED.findall(answer)}
     if bracketed:
         return bracketed.pop() if len(bracketed) == 1 else None
-    whole = _WHOLE.fullmatch(answer)
+    whole = _WHOLE.fullmatch(answer.strip().partition("\n")[0])
     return _CHOICES[whole[1].lower()] if whole else None
 
 

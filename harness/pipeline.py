@@ -6,14 +6,15 @@ import importlib.metadata
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import build, generate, leaderboard, score, tuning
+from harness import build, generate, leaderboard, likelihood, score, tuning
 from harness.config import HarnessConfig, ReportConfig, TrackingConfig
 from harness.errors import StoreError
 from harness.prepare import Prepared, prepare
+from harness.protocols import Model
 from harness.records import SCHEMA_VERSION, StoredRun, load_run, save_run
 from harness.sinks.markdown import MarkdownSink
 from harness.sinks.terminal import TerminalSink
@@ -21,6 +22,7 @@ from harness.sinks.wandb import WandbSink
 from harness.store import Store
 from harness.types import (
     Completion,
+    FineTuneRecord,
     FinishReason,
     RunResult,
     StageRecord,
@@ -28,6 +30,16 @@ from harness.types import (
 )
 
 PACKAGES = ("finetune-harness", "torch", "transformers", "peft", "sentence-transformers", "sacrebleu", "rouge-score")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What a run's model gave, how it came to be that model, and the stages that all of it took."""
+
+    model: Model
+    finetune: FineTuneRecord | None
+    completions: tuple[Completion, ...]
+    stages: tuple[StageRecord, ...]
 
 
 def run(config: HarnessConfig, command: str) -> StoredRun:
@@ -40,15 +52,8 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
     if stored := _finished(folder):
         _say(f"nothing to do: run {prepared.run_id} is complete (0 completions made, {stored.result.usage.n} reused)")
         return stored
-    model, record, stages = prepared.model, None, [_data_stage(prepared)]
-    if prepared.tuning:
-        tuned, record, stage = tuning.tune(prepared.tuning, store)
-        model = build.model(tuned)
-        stages.append(stage)
-        _say(f"finetune: {'reused' if stage.reused else 'done'}, {record.n_train} examples, {record.seconds:.1f} s")
-    completions, generated = generate.complete(model, prepared.prompts, prepared.decoding, store)
-    _say(f"generate: {generated.done} completions made, {generated.reused} reused, {generated.seconds:.1f} s")
-    scored = score.score(prepared.metrics, prepared.examples, completions, config.stats, config.seed, store)
+    answers = _answer(prepared, store)
+    scored = score.score(prepared.metrics, prepared.examples, answers.completions, config.stats, config.seed, store)
     _say(f"score: {scored.stage.done} metrics computed, {scored.stage.reused} reused, {scored.stage.seconds:.1f} s")
     result = RunResult(
         schema_version=SCHEMA_VERSION,
@@ -59,14 +64,14 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
         task=config.task.name,
         primary_metric=config.task.primary_metric,
         config=asdict(config),
-        model=model.reference,
-        parameters=model.parameters,
+        model=answers.model.reference,
+        parameters=answers.model.parameters,
         dataset=prepared.dataset,
-        usage=_usage(completions),
+        usage=_usage(answers.completions),
         metrics=scored.metrics,
-        stages=(*stages, generated, scored.stage),
+        stages=(*answers.stages, scored.stage),
         versions=_versions(),
-        finetune=record,
+        finetune=answers.finetune,
         warnings=scored.warnings,
     )
     return save_run(folder, result, scored.predictions, scored.stats)
@@ -83,6 +88,25 @@ def show(runs: Sequence[StoredRun], report: ReportConfig, tracking: TrackingConf
             continue
         TerminalSink().write(board)
         print("wrote:", *records, *paths, sep="\n  ")
+
+
+def _answer(prepared: Prepared, store: Store) -> _Answers:
+    """Fine-tune where that is asked for, generate, and measure the likelihoods that a metric reads."""
+    model, record, stages = prepared.model, None, [_data_stage(prepared)]
+    if prepared.tuning:
+        tuned, record, stage = tuning.tune(prepared.tuning, store)
+        model = build.model(tuned)
+        stages.append(stage)
+        _say(f"finetune: {'reused' if stage.reused else 'done'}, {record.n_train} examples, {record.seconds:.1f} s")
+    completions, generated = generate.complete(model, prepared.prompts, prepared.decoding, store)
+    stages.append(generated)
+    _say(f"generate: {generated.done} completions made, {generated.reused} reused, {generated.seconds:.1f} s")
+    if teller := likelihood.teller(model, prepared.metrics):
+        wanted = likelihood.pairs(prepared.metrics, prepared.examples, prepared.prompts)
+        completions, told = likelihood.measure(teller, wanted, completions, store)
+        stages.append(told)
+        _say(f"likelihood: {told.done} completions measured, {told.reused} reused, {told.seconds:.1f} s")
+    return _Answers(model, record, completions, tuple(stages))
 
 
 def _finished(folder: Path) -> StoredRun | None:

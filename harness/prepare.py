@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-from harness import build, tuning
+from harness import build, likelihood, tuning
 from harness.config import FineTuneConfig, FineTuneMethod, HarnessConfig, TaskConfig, TrackingMode
 from harness.credentials import has_wandb_login
 from harness.datasets.audit import audit, fingerprint
@@ -59,8 +59,10 @@ def prepare(config: HarnessConfig) -> Prepared:
     prompts = tuple(render(example, config.task, config.prompt, shots) for example in examples)
     model = build.model(config.model)
     metrics = tuple(
-        build.metric(name, config.metrics.options.get(name, {}), config.task.labels) for name in config.metrics.names
+        build.metric(name, config.metrics.options.get(name, {}), config.task.labels, model.reference.tokenizer)
+        for name in config.metrics.names
     )
+    likelihood.teller(model, metrics)  # refuses a metric that this model cannot be scored with
     planned = tuning.plan(config, corpus, shots)
     trained_on = (*shots, *(planned.examples if planned else ()))
     found = audit(trained_on, examples, config.generation.max_tokens, allow_leakage=config.task.allow_leakage)

@@ -16,6 +16,7 @@ from harness.types import (
     Example,
     FineTuneRecord,
     FloatArray,
+    Likelihood,
     ModelReference,
     Prompt,
     TrainingPair,
@@ -51,6 +52,18 @@ class Model(Protocol):
 
     def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[Completion]:
         """Yield one completion a prompt, in any order, as they finish; a failure is a completion with an error."""
+        ...
+
+
+@runtime_checkable
+class LikelihoodModel(Model, Protocol):
+    """A model that also tells how likely it finds given completions."""
+
+    def likelihoods(self, pairs: Sequence[TrainingPair]) -> Iterator[tuple[int, Likelihood]]:
+        """Yield each pair's position and likelihood, in any order, as they are found.
+
+        ModelError names a pair that has none: a likelihood is over all examples or does not compare.
+        """
         ...
 
 
@@ -109,6 +122,15 @@ class Metric(Protocol):
 
     def per_example(self, stats: FloatArray) -> FloatArray:
         """Turn statistics, shape (n, k), into each example's own score, shape (n,)."""
+        ...
+
+
+@runtime_checkable
+class LikelihoodMetric(Metric, Protocol):
+    """A metric that reads the likelihood of given completions, and so needs a model that tells it."""
+
+    def wanted(self, example: Example) -> Sequence[str]:
+        """Return the completions of an example whose likelihood it reads."""
         ...
 
 

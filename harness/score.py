@@ -1,8 +1,7 @@
 """Completions x metrics -> results: statistics once, then scores, intervals, slices and bounds from their sums.
 
-Statistics are stored by the metric's signature and the texts they are of, so a second run computes none. A failed
-completion is left out of a score, and bounds say what the score would be with all of them wrong (the statistics of
-an empty text) and all of them right (those of the reference itself).
+A failed completion is left out of a score, and bounds say what the score would be with all of them wrong and all of
+them right.
 """
 
 from __future__ import annotations
@@ -10,20 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.config import StatsConfig
-from harness.digest import digest, digest_lines
+from harness.digest import digest
 from harness.errors import ConfigError, unknown
 from harness.progress import track
 from harness.protocols import Metric
+from harness.statistics import Rows, statistics
 from harness.stats.bootstrap import Resampler
 from harness.stats.intervals import Interval, intervals
 from harness.store import Store
-from harness.types import Completion, Example, FinishReason, FloatArray, MetricResult, Prediction, Score, StageRecord
+from harness.types import Completion, Example, FloatArray, MetricResult, Prediction, Score, StageRecord
 
 MAX_SLICES = 50
 """A slice key with more values than this is an identifier rather than a group, and is not reported."""
@@ -40,15 +39,6 @@ class Scored:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """One metric's statistics, shape (n, k), as they are and with failed rows at their worst and best."""
-
-    scored: FloatArray
-    worst: FloatArray
-    best: FloatArray
-
-
 def score(
     metrics: Sequence[Metric],
     examples: Sequence[Example],
@@ -61,17 +51,16 @@ def score(
     start = time.perf_counter()
     clusters = _clusters(examples, config.cluster)
     slices, warnings = _slices(examples)
-    rows, reused = [], 0
+    rows, keys, reused = [], {}, 0
     with track("score", total=len(metrics), unit="metrics") as bar:
         for metric in metrics:
             bar.advance(0, note=metric.name)
-            found, was_there = _statistics(metric, examples, completions, store)
+            found, keys[metric.name], was_there = statistics(metric, examples, completions, store)
             rows.append(found)
             reused += was_there
             bar.advance()
     ok = np.array([c.error is None for c in completions], bool)
     scorer = _Scorer(metrics, rows, ok, clusters, Resampler(seed, config.n_resamples), config.confidence)
-    keys = {m.name: digest([m.signature, _texts(examples, completions)]) for m in metrics}
     stage = StageRecord("score", digest(keys), keys, time.perf_counter() - start, len(metrics) - reused, reused)
     scores = {m.name: _per_example(m, r.scored, ok) for m, r in zip(metrics, rows, strict=True)}
     predictions = tuple(
@@ -87,7 +76,7 @@ class _Scorer:
     """Turns the rows of all metrics into scores with intervals, for all examples and for any part of them."""
 
     metrics: Sequence[Metric]
-    rows: Sequence[_Rows]
+    rows: Sequence[Rows]
     ok: NDArray[np.bool_]
     clusters: NDArray[np.str_] | None
     resampler: Resampler
@@ -121,7 +110,7 @@ class _Scorer:
             for metric, rows, interval in zip(self.metrics, self.rows, found, strict=True)
         ]
 
-    def _score(self, metric: Metric, rows: _Rows, part: NDArray[np.intp], interval: Interval, errors: int) -> Score:
+    def _score(self, metric: Metric, rows: Rows, part: NDArray[np.intp], interval: Interval, errors: int) -> Score:
         value = _aggregate(metric, rows.scored[part[self.ok[part]]])
         worst = best = None
         if errors and metric.higher_is_better is not None:
@@ -132,42 +121,6 @@ class _Scorer:
 def _aggregate(metric: Metric, rows: FloatArray) -> float | None:
     value = float(metric.aggregate(rows.sum(axis=0))) if len(rows) else float("nan")
     return None if np.isnan(value) else value
-
-
-def _statistics(
-    metric: Metric, examples: Sequence[Example], completions: Sequence[Completion], store: Store
-) -> tuple[_Rows, bool]:
-    """Return the metric's rows and whether they were stored."""
-    ok = [i for i, c in enumerate(completions) if c.error is None]
-    failed = [i for i, c in enumerate(completions) if c.error is not None]
-
-    def make(folder: Path) -> None:
-        texts = [completions[i] for i in ok] + [_finished(examples[i], text) for text in ("", None) for i in failed]
-        aligned = [examples[i] for i in [*ok, *failed, *failed]]
-        np.save(folder / "stats.npy", metric.stats(texts, aligned))
-
-    inputs = {"signature": metric.signature, "texts": _texts(examples, completions)}
-    folder, was_there = store.build("scores", inputs, make)
-    found = np.load(folder / "stats.npy", allow_pickle=False)
-    scored = np.full((len(examples), found.shape[1]), np.nan)
-    scored[ok] = found[: len(ok)]
-    worst, best = scored.copy(), scored.copy()
-    worst[failed] = found[len(ok) : len(ok) + len(failed)]
-    best[failed] = found[len(ok) + len(failed) :]
-    return _Rows(scored, worst, best), was_there
-
-
-def _finished(example: Example, text: str | None) -> Completion:
-    return Completion(example.id, example.reference if text is None else text, FinishReason.STOP)
-
-
-def _texts(examples: Sequence[Example], completions: Sequence[Completion]) -> str:
-    lines = (part for e, c in zip(examples, completions, strict=True) for part in (e.prompt, e.reference, _text(c)))
-    return digest_lines(lines)
-
-
-def _text(completion: Completion) -> str:
-    return "\x00error" if completion.text is None else completion.text
 
 
 def _per_example(metric: Metric, stats: FloatArray, ok: NDArray[np.bool_]) -> list[float | None]:

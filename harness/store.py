@@ -5,12 +5,14 @@ provenance. Beside each product lies `inputs.json`, so that a hit can be explain
 
     <root>/runs/<run id>/                 config.yaml results.json predictions.jsonl stats.npz
     <root>/stages/completions/<key>/      completions.jsonl, appended as they come
+    <root>/stages/likelihoods/<key>/      likelihoods.jsonl, appended as they come
     <root>/stages/scores/<key>/           stats.npy of one metric on one set of completions
     <root>/stages/finetune/<key>/         adapter or weights, and how they came about
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -18,13 +20,15 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from filelock import FileLock
 
 from harness.digest import canonical, digest
 from harness.errors import StoreError
-from harness.types import Completion, FinishReason
+from harness.types import Completion, FinishReason, Likelihood
+
+T = TypeVar("T")
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -82,12 +86,19 @@ class Store:
             os.replace(unfinished, folder)
         return folder, False
 
-    def completions(self, inputs: Mapping[str, Any]) -> CompletionLog:
+    def completions(self, inputs: Mapping[str, Any]) -> Log[Completion]:
         """Open the log of the completions that one model gave under one set of decoding options."""
-        folder = self.folder("completions", inputs)
+        return Log(self._log("completions", inputs), _row, _completion)
+
+    def likelihoods(self, inputs: Mapping[str, Any]) -> Log[Likelihood]:
+        """Open the log of how likely one model finds given completions."""
+        return Log(self._log("likelihoods", inputs), dataclasses.asdict, lambda row: Likelihood(**row))
+
+    def _log(self, stage: str, inputs: Mapping[str, Any]) -> Path:
+        folder = self.folder(stage, inputs)
         if not (folder / "inputs.json").exists():
             write_atomic(folder / "inputs.json", canonical(inputs))
-        return CompletionLog(folder / "completions.jsonl")
+        return folder / f"{stage}.jsonl"
 
     @contextmanager
     def lock(self, folder: Path) -> Iterator[None]:
@@ -97,18 +108,18 @@ class Store:
             yield
 
 
-class CompletionLog:
-    """Completions by prompt key, appended as they come: what is written is never asked for again."""
+class Log(Generic[T]):
+    """What a model gave, by key, appended as it comes: what is written is never asked for again."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, row: Callable[[T], dict[str, Any]], value: Callable[[dict[str, Any]], T]) -> None:
+        self.path, self._row, self._value = path, row, value
 
-    def read(self) -> dict[str, Completion]:
-        """Return the completions that ended well, by prompt key; failed ones are left out, to be tried again.
+    def read(self) -> dict[str, T]:
+        """Return what was given, by key; failures are left out, to be tried again.
 
         A last line that a crash cut short is passed over. Any other damage is a StoreError.
         """
-        found: dict[str, Completion] = {}
+        found: dict[str, T] = {}
         if not self.path.exists():
             return found
         lines = self.path.read_bytes().split(b"\n")
@@ -117,21 +128,21 @@ class CompletionLog:
                 continue
             try:
                 row = json.loads(line)
-                key, completion = row.pop("key"), _completion(row)
+                key, value = row.pop("key"), self._value(row)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 if number == len(lines):
                     continue
                 raise StoreError(
-                    f"{self.path}:{number}: expected a completion, got {line[:80]!r} ({error}). Delete the line: "
-                    "its completion is made again."
+                    f"{self.path}:{number}: expected one of the {self.path.stem}, got {line[:80]!r} ({error}). "
+                    "Delete the line: what it held is made again."
                 ) from error
-            if completion.error is None:
-                found[key] = completion
+            if row.get("error") is None:
+                found[key] = value
         return found
 
-    def append(self, key: str, completion: Completion) -> None:
-        """Add one completion in a single write, which a kill leaves whole or cut; a cut line is taken away first."""
-        line = canonical({"key": key, **_row(completion)}).encode("utf-8", "surrogatepass") + b"\n"
+    def append(self, key: str, value: T) -> None:
+        """Add one line in a single write, which a kill leaves whole or cut; a cut line is taken away first."""
+        line = canonical({"key": key, **self._row(value)}).encode("utf-8", "surrogatepass") + b"\n"
         with self.path.open("ab") as stream:
             if stream.tell() and not self._ends_with_newline():
                 whole = self.path.read_bytes().rfind(b"\n") + 1

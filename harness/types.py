@@ -137,11 +137,25 @@ class ModelReference:
 
 
 @dataclass(frozen=True, slots=True)
+class Likelihood:
+    """How likely a model finds a given completion of a prompt, each token judged from the true ones before it.
+
+    `nats` is the negative log-probability of the whole completion, its end included; `tokens` counts its tokens, the
+    end-of-text token among them, and `greedy` those that the model finds likelier than any other.
+    """
+
+    nats: float
+    tokens: int
+    greedy: int
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """What a model returned for one example: `text`, or an `error` and no text.
 
     `seconds` is its latency, from request to answer. `wall_seconds` is the time between the answer before it and
     this one, so that the sum over completions is the time that all of them took, however they overlapped.
+    `likelihoods` are those of given completions, such as the reference, by their text; only what a metric reads.
     """
 
     example_id: str
@@ -152,6 +166,7 @@ class Completion:
     completion_tokens: int | None = None
     seconds: float | None = None
     wall_seconds: float | None = None
+    likelihoods: Mapping[str, Likelihood] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

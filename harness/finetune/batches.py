@@ -1,74 +1,36 @@
-"""Training pairs as tokens, and as batches in an order that the seed alone decides.
-
-Examples of like length share a batch, so that little padding is computed. The padding stands after the tokens, where
-a causal model never looks back at it: no attention mask is needed, and nothing leaks between examples.
-"""
+"""Training pairs that fit the model, and their batches in an order that the seed alone decides."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness import loading
+from harness import tokens
 from harness.errors import FineTuneError
+from harness.tokens import Tokens
 from harness.types import TrainingPair
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
-FORWARD_TOKENS = 2048
-"""The most tokens of one forward pass: a larger batch is done in parts, for the same gradient in less memory."""
 WINDOW = 16
 """Examples are sorted by length within so many batches: enough to leave little padding, few enough to mix."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """One training pair: its tokens, of which the first `n_prompt` are the prompt."""
-
-    example_id: str
-    ids: tuple[int, ...]
-    n_prompt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Examples that go through the model together; each tensor has shape (examples, longest).
-
-    `targets` holds each position's next token. `completion` says where that is one of the completion, and `prompt`
-    where it is one of the prompt; padding is neither.
-    """
-
-    ids: Tensor
-    targets: Tensor
-    completion: Tensor
-    prompt: Tensor
-
-
 def encode(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[TrainingPair], room: int) -> list[Tokens]:
-    """Return the pairs as tokens: the prompt as generation renders it, the completion, the end-of-text token.
+    """Return the pairs as tokens; see `harness.tokens.encode`.
 
-    After plain text the completion starts with a space, which a prompt should not end with. FineTuneError names an
-    example that is longer than `room` tokens: cutting it would teach the model to break off.
+    FineTuneError names an example that is longer than `room` tokens: cutting it would teach the model to break off.
     """
-    end = tokenizer.eos_token_id
-    if end is None:
-        raise FineTuneError("This tokenizer has no end-of-text token, so no completion could end. Set its eos_token.")
-    encoded = []
-    for pair in pairs:
-        prompt = loading.encode_prompt(tokenizer, pair.prompt)
-        text = pair.completion if pair.prompt.messages else f" {pair.completion}"
-        ids = (*prompt, *tokenizer(text, add_special_tokens=False)["input_ids"], end)
-        if len(ids) > room:
+    encoded = tokens.encode(tokenizer, pairs)
+    for example in encoded:
+        if len(example.ids) > room:
             raise FineTuneError(
-                f"Example {pair.prompt.example_id!r}: prompt and completion have {len(ids)} tokens, and the model "
+                f"Example {example.example_id!r}: prompt and completion have {len(example.ids)} tokens, and the model "
                 f"takes {room}. Shorten it or leave it out."
             )
-        encoded.append(Tokens(pair.prompt.example_id, ids, len(prompt)))
     return encoded
 
 
@@ -85,32 +47,3 @@ def epoch(examples: Sequence[Tokens], batch_size: int, seed: Sequence[int]) -> l
         grouped += sorted(order[start : start + window], key=lambda example: len(example.ids))
     batches = [grouped[start : start + batch_size] for start in range(0, len(grouped), batch_size)]
     return [batches[i] for i in rng.permutation(len(batches))]
-
-
-def parts(examples: Sequence[Tokens]) -> Iterator[list[Tokens]]:
-    """Yield the examples, longest first, in parts that fit one forward pass."""
-    part: list[Tokens] = []
-    for example in sorted(examples, key=lambda example: -len(example.ids)):
-        if part and (len(part) + 1) * len(part[0].ids) > FORWARD_TOKENS:
-            yield part
-            part = []
-        part.append(example)
-    if part:
-        yield part
-
-
-def collate(examples: Sequence[Tokens], device: str) -> Batch:
-    """Return the examples as one batch on `device`, padded behind."""
-    import torch
-
-    shape = len(examples), max(len(example.ids) for example in examples)
-    ids, targets = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    completion, prompt = np.zeros(shape, bool), np.zeros(shape, bool)
-    for row, example in enumerate(examples):
-        n = len(example.ids)
-        ids[row, :n] = example.ids
-        targets[row, : n - 1] = example.ids[1:]
-        completion[row, max(example.n_prompt - 1, 0) : n - 1] = True
-        prompt[row, : max(example.n_prompt - 1, 0)] = True
-    tensors = (torch.from_numpy(array).to(device) for array in (ids, targets, completion, prompt))
-    return Batch(*tensors)

@@ -1,21 +1,15 @@
-"""What a batch costs, with logits only where there is loss.
-
-A vocabulary of tens of thousands makes the last layer a large part of a small model; for prompt tokens without
-weight, and for padding, it is never computed.
-"""
+"""What a batch costs to train on, and what held-out examples cost."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from harness.finetune.batches import Batch, Tokens, collate, parts
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+from harness.forward import Forward
+from harness.tokens import Batch, Tokens, collate, parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +28,11 @@ class Validation:
 
 
 class Scorer:
-    """A model whose last layer is computed at chosen positions alone, whatever architecture it has."""
+    """A model's loss on training pairs, to learn from and to validate on."""
 
     def __init__(self, model: Any, dtype: str) -> None:
-        self._model, self._mixed = model, dtype == "bfloat16"
-        self._head: nn.Module = model.get_output_embeddings()
-        self.device = str(next(model.parameters()).device)
-
-    def logits(self, batch: Batch, chosen: Tensor) -> Tensor:
-        """Return float32 logits at the positions that the mask `chosen` holds, shape (positions, vocabulary)."""
-        import torch
-
-        hook = self._head.register_forward_pre_hook(lambda _, inputs: (inputs[0][chosen],))
-        try:
-            with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=self._mixed):
-                logits: Tensor = self._model(input_ids=batch.ids, use_cache=False).logits
-        finally:
-            hook.remove()
-        return logits.float()
+        self._forward = Forward(model, mixed=dtype == "bfloat16")
+        self.device = self._forward.device
 
     def train(self, batch: Batch, prompt_loss_weight: float, total_weight: float) -> float:
         """Add a batch's gradient and return its summed loss over completion tokens, in nats.
@@ -62,7 +43,7 @@ class Scorer:
         from torch.nn.functional import cross_entropy
 
         chosen = batch.completion | batch.prompt if prompt_loss_weight else batch.completion
-        losses = cross_entropy(self.logits(batch, chosen), batch.targets[chosen], reduction="none")
+        losses = cross_entropy(self._forward.logits(batch, chosen), batch.targets[chosen], reduction="none")
         completion = batch.completion[chosen]
         on_completion = losses[completion].sum()
         weighted = on_completion + prompt_loss_weight * losses[~completion].sum()
@@ -71,12 +52,9 @@ class Scorer:
 
     def validate(self, examples: Sequence[Tokens]) -> Validation:
         """Return how the model does on all of `examples`, which are not empty."""
-        import torch
-
         rows: list[list[float]] = []
-        with torch.inference_mode():
-            for part in parts(examples):
-                rows += self._per_example(collate(part, self.device)).tolist()
+        for part in parts(examples):
+            rows += self._forward.judge(collate(part, self.device)).tolist()
         losses, correct, tokens = np.array(rows).T
         loss = losses.sum() / tokens.sum()
         n = len(rows)
@@ -87,20 +65,3 @@ class Scorer:
             token_accuracy=float(correct.sum() / tokens.sum()),
             sequence_accuracy=float((correct == tokens).mean()),
         )
-
-    def _per_example(self, batch: Batch) -> Tensor:
-        """Return each example's summed loss, right tokens and tokens, shape (examples, 3)."""
-        import torch
-        from torch.nn.functional import cross_entropy
-
-        logits, targets = self.logits(batch, batch.completion), batch.targets[batch.completion]
-        values = torch.stack(
-            [
-                cross_entropy(logits, targets, reduction="none"),
-                (logits.argmax(-1) == targets).float(),
-                torch.ones_like(targets, dtype=torch.float),
-            ],
-            dim=-1,
-        )
-        owner = batch.completion.nonzero()[:, 0]
-        return torch.zeros(len(batch.ids), 3, device=values.device).index_add_(0, owner, values).double()

@@ -1,24 +1,22 @@
 """Classification metrics for tasks that declare their labels; the numbers are scikit-learn's.
 
 The statistics are each example's cell of the confusion matrix, so every score is a rule over sums like any other.
-AUROC and AUPRC would need a score for each label, which completions do not carry.
+What needs a score for each label is in `harness.metrics.ranking`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
-from harness.errors import ConfigError, DataError, unknown
+from harness.metrics.labels import numbered, plain, true_label
+from harness.metrics.mean import mean_of_known, ratio
 from harness.metrics.texts import pairs
 from harness.types import Completion, Example, FloatArray
 
 Kind = Literal["accuracy", "balanced_accuracy", "macro_f1"]
-EDGES = " \t\r\n.,;:!?\"'`*()[]"
-"""What is stripped from a completion before it is read as a label."""
 
 
 class Classification:
@@ -34,10 +32,7 @@ class Classification:
     def __init__(self, labels: Sequence[str], kind: Kind = "accuracy") -> None:
         self.name = kind
         self.is_proportion = kind == "accuracy"
-        self._labels = {_plain(label): i for i, label in enumerate(labels)}
-        repeated = [label for label, times in Counter(map(_plain, labels)).items() if times > 1 or not label]
-        if len(labels) < 2 or repeated:
-            raise ConfigError(f"labels: expected two or more different labels, got {list(labels)}. Mend task.labels.")
+        self._labels = numbered(labels)
 
     @property
     def signature(self) -> str:
@@ -51,11 +46,9 @@ class Classification:
         """
         n_labels = len(self._labels)
         cells = np.zeros((len(examples), n_labels * (n_labels + 1)))
-        for row, (text, reference) in enumerate(zip(*pairs(completions, examples), strict=True)):
-            true = self._labels.get(_plain(reference))
-            if true is None:
-                problem = unknown("label", reference, self._labels)
-                raise DataError(f"Example {examples[row].id!r}: {problem} Mend the reference or task.labels.")
+        texts, _ = pairs(completions, examples)
+        for row, (text, example) in enumerate(zip(texts, examples, strict=True)):
+            true = true_label(self._labels, example)
             cells[row, true * (n_labels + 1) + self._said(text)] = 1
         return cells
 
@@ -66,10 +59,9 @@ class Classification:
         right = np.diagonal(matrix, axis1=-2, axis2=-1)
         true, said = matrix.sum(axis=-1), matrix.sum(axis=-2)[..., :n_labels]
         if self.name == "accuracy":
-            return _ratio(right.sum(axis=-1), true.sum(axis=-1))
-        shares = _ratio(right, true) if self.name == "balanced_accuracy" else _ratio(2 * right, true + said)
-        counted = ~np.isnan(shares)
-        return _ratio(np.where(counted, shares, 0.0).sum(axis=-1), counted.sum(axis=-1))
+            return ratio(right.sum(axis=-1), true.sum(axis=-1))
+        shares = ratio(right, true) if self.name == "balanced_accuracy" else ratio(2 * right, true + said)
+        return mean_of_known(shares)
 
     def per_example(self, stats: FloatArray) -> FloatArray:
         """Return 1 for each right completion and 0 for each wrong one, shape (n,)."""
@@ -78,16 +70,8 @@ class Classification:
 
     def _said(self, text: str) -> int:
         """Return the number of the label that `text` says, or how many labels there are when it says none."""
-        said = _plain(text)
+        said = plain(text)
         if said in self._labels:
             return self._labels[said]
         starts = [label for label in self._labels if said.startswith(label) and not said[len(label)].isalnum()]
         return self._labels[max(starts, key=len)] if starts else len(self._labels)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.strip(EDGES).casefold().split())
-
-
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    return np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1), np.nan)

@@ -65,12 +65,9 @@ class Lexicon(dict[str, tuple[int, ...]]):
         self._kept: dict[Texts, Encoded] = {}
 
     def __missing__(self, word: str) -> tuple[int, ...]:
-        numbers = self[word] = self.number(self._analyse(word))
+        known = self._numbers
+        numbers = self[word] = tuple(known.setdefault(token, len(known) + 1) for token in self._analyse(word))
         return numbers
-
-    def number(self, tokens: Iterable[str]) -> tuple[int, ...]:
-        """Number `tokens`; a new one gets the next number."""
-        return tuple(self._numbers.setdefault(token, len(self._numbers) + 1) for token in tokens)
 
     def encode(self, *sets: Texts) -> tuple[Encoded, ...]:
         """Return each set of texts encoded; numbers are comparable between the sets of one call."""

@@ -28,12 +28,23 @@ class RatioMetric(ABC):
 
     def aggregate(self, sums: FloatArray) -> FloatArray:
         """Divide summed numerators by summed denominators, shape (..., 2) to (...); nan where nothing was counted."""
-        weight = sums[..., 1]
-        return np.where(weight > 0, sums[..., 0] / np.where(weight > 0, weight, 1.0), np.nan)
+        return ratio(sums[..., 0], sums[..., 1])
 
     def per_example(self, stats: FloatArray) -> FloatArray:
         """Return each example's own ratio, shape (n,); nan for an example that does not count."""
         return self.aggregate(stats)
+
+
+def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+    """Divide arrays of one shape; nan where the denominator is 0."""
+    counted = denominator > 0
+    return np.where(counted, numerator / np.where(counted, denominator, 1.0), np.nan)
+
+
+def mean_of_known(values: FloatArray) -> FloatArray:
+    """Average over the last axis, leaving nan out, shape (..., n) to (...); nan where nothing is left."""
+    known = ~np.isnan(values)
+    return ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
 
 
 def mean_stats(values: Sequence[float] | FloatArray) -> FloatArray:

@@ -46,7 +46,7 @@ class Ter:
         ours, theirs = _words().encode(*(self._tokenised(texts) for texts in pairs(completions, examples)))
         floors = np.maximum(ours.lengths, theirs.lengths) - clipped_matches(ours, theirs, 1)[:, 0]
         counts = list(map(edits, ours.strings(), theirs.strings(), floors.tolist()))
-        return np.column_stack([counts, theirs.lengths]).astype(np.float64).reshape(-1, 2)
+        return np.column_stack([counts, theirs.lengths]).astype(np.float64)
 
     def aggregate(self, sums: FloatArray) -> FloatArray:
         """Turn summed statistics, shape (..., 2), into TER, shape (...).

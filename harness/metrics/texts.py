@@ -6,9 +6,9 @@ are the same for every model of a leaderboard.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from harness.types import Completion, Example
+from harness.types import Completion, Example, Likelihood
 
 Texts = tuple[str, ...]
 
@@ -25,3 +25,17 @@ def pairs(completions: Sequence[Completion], examples: Sequence[Example]) -> tup
             raise ValueError(f"Completion {example.id!r} has no text: metrics score only completions that have one.")
         texts.append(completion.text)
     return tuple(texts), tuple([example.reference for example in examples])
+
+
+def likelihoods(
+    completions: Sequence[Completion], examples: Sequence[Example], wanted: Callable[[Example], Sequence[str]]
+) -> list[list[Likelihood]]:
+    """Return the likelihoods of each example's `wanted` texts; ValueError where rows do not fit or one is unknown."""
+    pairs(completions, examples)
+    found = []
+    for completion, example in zip(completions, examples, strict=True):
+        for text in wanted(example):
+            if text not in completion.likelihoods:
+                raise ValueError(f"Completion {example.id!r} has no likelihood of {text!r}: ask a model that tells it.")
+        found.append([completion.likelihoods[text] for text in wanted(example)])
+    return found

@@ -21,9 +21,10 @@ from harness import layers, loading, weights
 from harness.config import LocalModelConfig
 from harness.digest import digest
 from harness.errors import ConfigError
+from harness.models import likelihood
 from harness.models.batch import Batch, choose
 from harness.models.stopping import end_of, has_rule, tidy
-from harness.types import Completion, Decoding, FinishReason, ModelReference, Prompt
+from harness.types import Completion, Decoding, FinishReason, Likelihood, ModelReference, Prompt, TrainingPair
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -96,6 +97,10 @@ class LocalModel:
                 continue
             size = (len(batch) + 1) // 2
             waiting = [_Row(row.example_id, row.tokens, row.limit) for row in batch] + waiting
+
+    def likelihoods(self, pairs: Sequence[TrainingPair]) -> Iterator[tuple[int, Likelihood]]:
+        """Yield each pair's position and likelihood, the longest first; ModelError names one that does not fit."""
+        return likelihood.likelihoods(self._model, self._tokenizer, self._room, pairs)
 
     @cached_property
     def _located(self) -> weights.Located:

@@ -1,0 +1,112 @@
+"""How well the likelihoods of a classification's labels rank its examples: AUROC and AUPRC.
+
+Areas under curves are no means over examples: each compares examples with each other. They are, though, functions of
+two histograms of scores, of the examples that have the label and of those that have not, and histograms are sums. So
+scores are rounded to fixed levels, the statistics are an example's cell, and the area is scikit-learn's on the rounded
+scores to the last digit; intervals, paired tests and slices then hold as for any other metric. Levels that depended on
+the scores, or each example's rank among the others, would tie an example's statistics to its company and break them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import ConfigError, unknown
+from harness.metrics.labels import numbered, plain, true_label
+from harness.metrics.mean import mean_of_known, ratio
+from harness.metrics.texts import likelihoods
+from harness.types import Completion, Example, FloatArray
+
+Kind = Literal["auroc", "auprc"]
+HALF = 40
+"""Levels on each side of even odds."""
+EVEN, RANGE = 2.0, 32.0
+"""Levels are finest within `EVEN` nats of even odds, 0.17 nats apart, and grow to 2.8 nats apart at `RANGE`."""
+LEVELS = 2 * HALF + 1
+
+
+class Ranking:
+    """The area under the receiver operating characteristic (auroc) or the precision-recall curve (auprc).
+
+    A label's score is the log-odds that the model says it rather than another label, from the probability of each
+    label as the whole completion. The area is of `positive` against the rest, or without it the mean over all labels,
+    each against the rest; labels that all or no examples have are left out. Equal scores count one half (auroc) or are
+    taken together (auprc, as average precision). Hanley and McNeil (1982), doi:10.1148/radiology.143.1.7063747; Davis
+    and Goadrich (2006), doi:10.1145/1143844.1143874.
+    """
+
+    higher_is_better: bool | None = True
+    is_proportion = False
+
+    def __init__(self, labels: Sequence[str], kind: Kind = "auroc", positive: str = "") -> None:
+        self.name = kind
+        self._texts, self._labels = tuple(labels), numbered(labels)
+        if positive and plain(positive) not in self._labels:
+            raise ConfigError(f"metrics.options.{kind}.positive: {unknown('label', positive, self._labels)}")
+        self._positive = plain(positive)
+        # Of two labels the second's curve is the first's seen from the other end.
+        self._mirrored = len(labels) == 2 and not positive
+        self._curves = [self._labels[self._positive]] if positive else list(range(1 if self._mirrored else len(labels)))
+
+    @property
+    def signature(self) -> str:
+        """Name, labels, which of them is positive, and how scores are rounded."""
+        positive = self._positive or "each"
+        return f"{self.name}|labels:{','.join(self._labels)}|positive:{positive}|levels:{LEVELS}|agg:histogram"
+
+    def wanted(self, example: Example) -> Sequence[str]:  # noqa: ARG002
+        """Return the labels."""
+        return self._texts
+
+    def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
+        """Return one-hot cells, shape (n, curves * 2 * LEVELS): curve x (without the label, with it) x level.
+
+        DataError when a reference is none of the labels.
+        """
+        cells = np.zeros((len(examples), len(self._curves), 2, LEVELS))
+        for row, found in enumerate(likelihoods(completions, examples, self.wanted)):
+            true = true_label(self._labels, examples[row])
+            levels = _levels(np.array([-each.nats for each in found]))
+            for curve, label in enumerate(self._curves):
+                cells[row, curve, int(label == true), levels[label]] = 1
+        return cells.reshape(len(examples), -1)
+
+    def aggregate(self, sums: FloatArray) -> FloatArray:
+        """Turn summed histograms, shape (..., k), into areas, shape (...); nan where no label has a curve."""
+        counts = sums.reshape(*sums.shape[:-1], len(self._curves), 2, LEVELS)
+        if self._mirrored:
+            counts = np.concatenate([counts, counts[..., ::-1, ::-1]], axis=-3)
+        without, having = counts[..., 0, :], counts[..., 1, :]
+        areas = _auroc(without, having) if self.name == "auroc" else _auprc(without, having)
+        return mean_of_known(areas)
+
+    def per_example(self, stats: FloatArray) -> FloatArray:
+        """Return nan, shape (n,): one example alone has no rank."""
+        return np.full(len(stats), np.nan)
+
+
+def _levels(log_probabilities: FloatArray) -> NDArray[np.intp]:
+    """Return the level of each label's log-odds against all the others together, shape (labels,)."""
+    others = np.where(np.eye(len(log_probabilities), dtype=bool), -np.inf, log_probabilities)
+    odds = log_probabilities - np.logaddexp.reduce(others, axis=1)
+    scaled = np.arcsinh(odds / EVEN) / np.arcsinh(RANGE / EVEN)
+    levels: NDArray[np.intp] = HALF + np.rint(HALF * np.clip(scaled, -1, 1)).astype(np.intp)
+    return levels
+
+
+def _auroc(without: FloatArray, having: FloatArray) -> FloatArray:
+    """Return the share of pairs, one example with the label and one without it, that are in the right order."""
+    below = without.cumsum(axis=-1) - without / 2
+    return ratio((having * below).sum(axis=-1), having.sum(axis=-1) * without.sum(axis=-1))
+
+
+def _auprc(without: FloatArray, having: FloatArray) -> FloatArray:
+    """Return average precision: at each level from the highest, the gain in recall times the precision."""
+    right = having[..., ::-1].cumsum(axis=-1)
+    said = right + without[..., ::-1].cumsum(axis=-1)
+    found = (having[..., ::-1] * right / np.where(said > 0, said, 1.0)).sum(axis=-1)
+    return np.where(without.sum(axis=-1) > 0, ratio(found, having.sum(axis=-1)), np.nan)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StoreError
-from harness.store import CompletionLog, Store, write_atomic
+from harness.store import Store, write_atomic
 from harness.types import Completion, Decoding, FinishReason
 
 
@@ -18,20 +18,20 @@ def completion(text: str | None, error: str | None = None) -> Completion:
 
 @pytest.mark.parametrize("text", ["plain", "two\nlines", "\x00\x1b[31m", "日本語 😀", "", '{"key": 1}'])
 def test_a_completion_comes_back_as_it_was(tmp_path: Path, text: str) -> None:
-    log = CompletionLog(tmp_path / "completions.jsonl")
+    log = Store(tmp_path).completions({})
     log.append("k", completion(text))
     assert log.read() == {"k": completion(text)}
 
 
 def test_failed_completions_are_kept_for_the_record_but_tried_again(tmp_path: Path) -> None:
-    log = CompletionLog(tmp_path / "completions.jsonl")
+    log = Store(tmp_path).completions({})
     log.append("k", completion(None, "timed out"))
     assert log.read() == {}
     assert "timed out" in log.path.read_text()
 
 
 def test_a_line_cut_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
-    log = CompletionLog(tmp_path / "completions.jsonl")
+    log = Store(tmp_path).completions({})
     log.append("a", completion("first"))
     log.append("b", completion("second"))
     log.path.write_bytes(log.path.read_bytes()[:-9])
@@ -41,7 +41,7 @@ def test_a_line_cut_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
 
 
 def test_damage_in_the_middle_is_an_error_that_names_the_line(tmp_path: Path) -> None:
-    log = CompletionLog(tmp_path / "completions.jsonl")
+    log = Store(tmp_path).completions({})
     log.append("a", completion("first"))
     log.path.write_bytes(b"garbage\n" + log.path.read_bytes())
     with pytest.raises(StoreError, match=r"completions\.jsonl:1: .*Delete the line"):

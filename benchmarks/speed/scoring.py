@@ -57,10 +57,9 @@ def timed(work: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
 
 def forget() -> None:
     """Empty every cache that an earlier measurement has filled."""
-    for module in (rouge, bleu, chrf, ter, exact, facts):
-        for cached in vars(module).values():
-            if hasattr(cached, "cache_clear"):
-                cached.cache_clear()
+    functions = (function for module in (rouge, bleu, chrf, ter, exact, facts) for function in vars(module).values())
+    for cached in (function for function in functions if hasattr(function, "cache_clear")):
+        cached.cache_clear()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import loading
+from harness import loading, tokens
 from harness.errors import FineTuneError
-from harness.finetune import batches
-from harness.finetune.batches import Tokens, collate, encode, epoch, parts
+from harness.finetune.batches import encode, epoch
+from harness.tokens import Tokens, collate, parts
 from harness.types import Message, Prompt, TrainingPair
 
 PLAIN = TrainingPair(Prompt("p", text="What is water?"), "It is water.")
@@ -24,17 +24,17 @@ def test_a_pair_is_its_prompt_as_generation_renders_it_and_its_completion(
     tiny_model: Path, pair: TrainingPair, text: str
 ) -> None:
     tokenizer = loading.load_tokenizer(tiny_model)
-    (tokens,) = encode(tokenizer, [pair], 128)
-    assert tokenizer.decode(list(tokens.ids)) == text
-    assert list(tokens.ids[: tokens.n_prompt]) == loading.encode_prompt(tokenizer, pair.prompt)
+    (encoded,) = encode(tokenizer, [pair], 128)
+    assert tokenizer.decode(list(encoded.ids)) == text
+    assert list(encoded.ids[: encoded.n_prompt]) == loading.encode_prompt(tokenizer, pair.prompt)
 
 
 def test_an_example_that_is_too_long_is_named_and_not_cut(tiny_model: Path) -> None:
     tokenizer = loading.load_tokenizer(tiny_model)
-    (tokens,) = encode(tokenizer, [PLAIN], 128)
-    assert encode(tokenizer, [PLAIN], len(tokens.ids)) == [tokens]
-    with pytest.raises(FineTuneError, match=rf"'p'.*{len(tokens.ids)} tokens.*takes {len(tokens.ids) - 1}\."):
-        encode(tokenizer, [PLAIN], len(tokens.ids) - 1)
+    (encoded,) = encode(tokenizer, [PLAIN], 128)
+    assert encode(tokenizer, [PLAIN], len(encoded.ids)) == [encoded]
+    with pytest.raises(FineTuneError, match=rf"'p'.*{len(encoded.ids)} tokens.*takes {len(encoded.ids) - 1}\."):
+        encode(tokenizer, [PLAIN], len(encoded.ids) - 1)
 
 
 def test_masks_say_what_predicts_the_prompt_and_the_completion() -> None:
@@ -66,7 +66,7 @@ def test_batches_have_little_padding_and_are_in_no_order_of_length() -> None:
 
 
 def test_parts_fit_one_forward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "FORWARD_TOKENS", 100)
+    monkeypatch.setattr(tokens, "FORWARD_TOKENS", 100)
     examples = [*_examples(20), Tokens("long", (1,) * 300, 1)]
     made = list(parts(examples))
     assert [e.example_id for e in made[0]] == ["long"]

@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 from harness.config import FineTuneMethod, LocalModelConfig, LoraConfig, TrainingConfig
 from harness.errors import ConfigError, FineTuneError
 from harness.finetune import checkpoint, train
-from harness.finetune.batches import Tokens
 from harness.finetune.local import LocalFineTuner
 from harness.models.local import LocalModel
 from harness.progress import Bar
+from harness.tokens import Tokens
 from harness.types import Decoding, TrainingPair
 
 Tuner = Callable[..., LocalFineTuner]

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from harness import loading
-from harness.finetune.batches import Tokens, collate, encode
 from harness.finetune.loss import Scorer
+from harness.forward import Forward
+from harness.tokens import Tokens, collate, encode
 from harness.types import TrainingPair
 
 
 @pytest.fixture
 def examples(tiny_model: Path, pairs: list[TrainingPair]) -> list[Tokens]:
-    return encode(loading.load_tokenizer(tiny_model), pairs, 128)
+    return encode(loading.load_tokenizer(tiny_model), pairs)
 
 
 @pytest.fixture
@@ -57,9 +58,8 @@ def test_loss_and_gradients_are_the_models_own(model: Any, examples: list[Tokens
 def test_a_weight_of_one_is_plain_language_modelling(model: Any, examples: list[Tokens]) -> None:
     total = sum(len(e.ids) - 1 for e in examples)
     by_hand = sum(float(own_loss(model, e, (0, len(e.ids))).detach()) for e in examples)
-    scorer = Scorer(model, "float32")
     batch = collate(examples, "cpu")
-    logits = scorer.logits(batch, batch.completion | batch.prompt)
+    logits = Forward(model).logits(batch, batch.completion | batch.prompt)
     assert len(logits) == total
     nll = -logits.log_softmax(-1).gather(1, batch.targets[batch.completion | batch.prompt][:, None])
     assert float(nll.detach().sum()) == pytest.approx(by_hand, rel=1e-5)

@@ -81,7 +81,7 @@ def explain(error: Exception, typed: type = schema.HarnessConfig) -> ConfigError
         folder = conf_dir() / choice[1]
         return ConfigError(unknown(choice[1], choice[2], [path.stem for path in folder.glob("*.yaml")]))
     if value := re.search(r"[Mm]issing mandatory value: (\S+)", text):
-        name = getattr(error, "full_key", None) or value[1]
+        name = value[1] if "interpolation" in text else getattr(error, "full_key", None) or value[1]
         return ConfigError(f"{name} has no value. Add {name}=... to the command line.")
     if key := re.search(r"Could not override '([^']+)'|Key '([^']+)' (?:is not in struct|not in)", text):
         name = key[1] or key[2]

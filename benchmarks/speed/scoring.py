@@ -68,7 +68,6 @@ class Race:
 
     name: str
     reference: Scores
-    """Of texts and references."""
     ours: Callable[[list[Completion], list[Example]], FloatArray]
 
     def run(self, report: Report, examples: list[Example], systems: list[list[str]]) -> None:

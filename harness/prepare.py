@@ -73,7 +73,7 @@ def prepare(config: HarnessConfig) -> Prepared:
         fingerprint=fingerprint(examples),
         n_validation=len(examples),
         n_train_pool=len(corpus.train),
-        notices=(*corpus.notices, *found),
+        notices=(*corpus.notices, *found, *(planned.notices if planned else ())),
     )
     decoding = Decoding(
         max_tokens=config.generation.max_tokens,

@@ -21,7 +21,7 @@ from harness.types import Completion, Example, FinishReason, FloatArray
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """One metric's statistics, shape (n, k): as they are, nan where a completion failed, and there at worst and best."""
+    """One metric's statistics, shape (n, k): as they are, nan for failures, and with those at worst and best."""
 
     scored: FloatArray
     worst: FloatArray

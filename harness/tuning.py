@@ -21,7 +21,7 @@ from harness.digest import digest
 from harness.prompts import render
 from harness.protocols import FineTuner
 from harness.store import Store, write_atomic
-from harness.types import Corpus, Example, FineTuneRecord, StageRecord, TrainingPair
+from harness.types import Corpus, Example, FineTuneRecord, Notice, StageRecord, TrainingPair
 
 _RECORD: TypeAdapter[FineTuneRecord] = TypeAdapter(FineTuneRecord)
 
@@ -36,6 +36,7 @@ class Tuning:
     train: tuple[TrainingPair, ...]
     validation: tuple[TrainingPair, ...]
     inputs: Mapping[str, Any]
+    notices: tuple[Notice, ...] = ()
 
 
 def plan(config: HarnessConfig, corpus: Corpus, shots: Sequence[Example]) -> Tuning | None:
@@ -45,14 +46,31 @@ def plan(config: HarnessConfig, corpus: Corpus, shots: Sequence[Example]) -> Tun
     if tuner is None or not isinstance(settings, TrainingConfig):
         return None
     examples = subset(corpus.train, settings.n_train, config.seed)
-    held_out = subset(corpus.validation, settings.n_validation, config.seed)
+    held_out, notices = _held_out(config, corpus, settings.n_validation)
 
     def pairs(chosen: Sequence[Example]) -> tuple[TrainingPair, ...]:
         return tuple(TrainingPair(render(e, config.task, config.prompt, shots), e.reference) for e in chosen)
 
     train, validation = pairs(examples), pairs(held_out)
     inputs = {"base": tuner.base, "config": settings, "train": digest(train), "validation": digest(validation)}
-    return Tuning(tuner, examples, train, validation, inputs)
+    return Tuning(tuner, examples, train, validation, inputs, notices)
+
+
+def _held_out(config: HarnessConfig, corpus: Corpus, n: int | None) -> tuple[tuple[Example, ...], tuple[Notice, ...]]:
+    """Return the examples of the validation loss: not the scored ones, which the best checkpoint would flatter.
+
+    They are taken from the other end of the pool, so that scoring more examples does not train again.
+    """
+    order = subset(corpus.validation, None, config.seed)
+    scored = len(order) if config.task.n_validation is None else config.task.n_validation
+    wanted = len(order) if n is None else n
+    if rest := order[max(scored, len(order) - wanted) :]:
+        return rest, ()
+    warning = (
+        "examples of the validation loss are scored too, so that the choice of the best weights flatters the scores; "
+        "keep some unscored with task.n_validation"
+    )
+    return order[:wanted], (Notice("loss_on_scored", warning, len(order[:wanted])),)
 
 
 def is_done(tuning: Tuning, store: Store) -> bool:

@@ -21,7 +21,7 @@ from harness.config import (
     TrackingMode,
 )
 from harness.models.echo import EchoModel
-from harness.types import Completion, Decoding, Prompt, StopAt
+from harness.types import Completion, Decoding, Likelihood, Prompt, StopAt, TrainingPair
 
 TOPICS = ("maths", "people", "places")
 
@@ -75,3 +75,19 @@ class Interrupted(EchoModel):
                 raise KeyboardInterrupt
             Interrupted.asked += 1
             yield completion
+
+
+class Telling(EchoModel):
+    """An echo that finds a completion the less likely the longer it is, and likes the prompt's last word."""
+
+    asked = 0
+    dies_after = 10**9
+
+    def likelihoods(self, pairs: Sequence[TrainingPair]) -> Iterator[tuple[int, Likelihood]]:
+        for position, pair in reversed(list(enumerate(pairs))):
+            if Telling.asked == Telling.dies_after:
+                raise KeyboardInterrupt
+            Telling.asked += 1
+            words = pair.completion.split()
+            liked = words[-1] == pair.prompt.messages[-1].content.split()[-1]
+            yield position, Likelihood(0.5 * len(words) + 2.0 * (not liked), len(words) + 1, len(words) + liked)

@@ -44,10 +44,10 @@ class Longer(Judge):
 
 
 class Rambling(Longer):
-    """Gives no verdict where an answer speaks of thing 1 or 1x, and prefers the longer one elsewhere."""
+    """Gives no verdict on things 1 and 2, and prefers the longer answer elsewhere."""
 
     def say(self, first: str, second: str) -> str:
-        return "Both have their merits." if "Thing 1" in first else super().say(first, second)
+        return "Both have their merits." if re.match("Thing [12] ", first) else super().say(first, second)
 
 
 class Broken(Judge):

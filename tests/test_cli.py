@@ -60,7 +60,9 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     assert "exit codes: 0 done" in done.stdout
 
 
-@pytest.mark.parametrize("module", ["harness.pipeline", "harness.stored", "harness.build", "harness.app", "harness.judge"])
+@pytest.mark.parametrize(
+    "module", ["harness.pipeline", "harness.stored", "harness.build", "harness.app", "harness.judge"]
+)
 def test_what_is_heavy_is_imported_on_use(tmp_path: Path, module: str) -> None:
     heavy = (
         "{'torch', 'transformers', 'sentence_transformers', 'evaluate', 'wandb', 'openai', 'matplotlib', 'datasets'}"

@@ -10,10 +10,18 @@ import pytest
 import sacrebleu
 
 from harness import pipeline
-from harness.config import EchoModelConfig
+from harness.config import (
+    EchoModelConfig,
+    FineTuneMethod,
+    HarnessConfig,
+    LocalModelConfig,
+    LoraConfig,
+    PromptConfig,
+    PromptStyle,
+)
 from harness.errors import ConfigError
 from harness.plan import plan
-from harness.prepare import prepare
+from harness.prepare import prepare, with_baselines
 from harness.records import load_run, results_schema
 from tests.fakes import Interrupted, config
 
@@ -136,3 +144,37 @@ def test_a_clustered_run_needs_its_slice_key(tmp_path: Path) -> None:
     metric = pipeline.run(settings, "command").result.metric("rougeL")
     assert metric is not None
     assert "3 clusters" in metric.interval
+
+
+def tuned(folder: Path, base: Path, n: int = 12) -> HarnessConfig:
+    settings = config(folder, "tuned", n=n)
+    settings.model = LocalModelConfig("local", "tiny", str(base), device="cpu")
+    settings.prompt = PromptConfig("plain", PromptStyle.plain)
+    settings.finetune = LoraConfig(FineTuneMethod.lora, n_train=8, n_epochs=1, n_evaluations=1, n_validation=4, rank=2)
+    settings.baselines = [PromptConfig("zero-shot", PromptStyle.chat)]
+    return settings
+
+
+def test_a_fine_tune_is_made_once_and_shown_beside_its_untouched_base(tmp_path: Path, tiny_model: Path) -> None:
+    runs = [pipeline.run(each, "command") for each in with_baselines(tuned(tmp_path, tiny_model))]
+    untouched, trained = (run.result for run in runs)
+    assert [untouched.name, trained.name] == ["tiny-zero-shot", "tuned"]
+    assert untouched.finetune is None
+    assert not untouched.model.adapter
+    assert trained.model.adapter
+    assert trained.finetune is not None
+    assert trained.finetune.n_train == 8
+    again = tuned(tmp_path, tiny_model, n=10)
+    again.metrics.names = ["rougeL"]
+    shared = pipeline.run(again, "command").result
+    assert (shared.stages[1].name, shared.stages[1].reused) == ("finetune", 1)
+
+
+def test_the_validation_loss_is_not_measured_on_scored_examples(tmp_path: Path, tiny_model: Path) -> None:
+    some = prepare(tuned(tmp_path, tiny_model, n=12))
+    assert some.tuning is not None
+    scored = {example.id for example in some.examples}
+    assert not scored & {pair.prompt.example_id for pair in some.tuning.validation}
+    assert len(some.tuning.validation) == 4
+    every = tuned(tmp_path, tiny_model, n=20)
+    assert [n.code for n in prepare(every).dataset.notices] == ["loss_on_scored"]

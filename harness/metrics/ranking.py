@@ -22,10 +22,10 @@ from harness.metrics.texts import likelihoods
 from harness.types import Completion, Example, FloatArray
 
 Kind = Literal["auroc", "auprc"]
-HALF = 40
+HALF = 50
 """Levels on each side of even odds."""
-EVEN, RANGE = 2.0, 32.0
-"""Levels are finest within `EVEN` nats of even odds, 0.17 nats apart, and grow to 2.8 nats apart at `RANGE`."""
+RANGE = 64.0
+"""Levels are 0.1 nats apart at even odds, 0.4 at 4 nats from them, and end at so many nats, where they are 6 apart."""
 LEVELS = 2 * HALF + 1
 
 
@@ -93,7 +93,7 @@ def _levels(log_probabilities: FloatArray) -> NDArray[np.intp]:
     """Return the level of each label's log-odds against all the others together, shape (labels,)."""
     others = np.where(np.eye(len(log_probabilities), dtype=bool), -np.inf, log_probabilities)
     odds = log_probabilities - np.logaddexp.reduce(others, axis=1)
-    scaled = np.arcsinh(odds / EVEN) / np.arcsinh(RANGE / EVEN)
+    scaled = np.arcsinh(odds) / np.arcsinh(RANGE)
     levels: NDArray[np.intp] = HALF + np.rint(HALF * np.clip(scaled, -1, 1)).astype(np.intp)
     return levels
 

@@ -49,8 +49,8 @@ def _outcomes(found: Judgement) -> Table:
 
 def _trust(found: Judgement) -> Table:
     table = _titled("can the judge be believed?")
-    table.add_column("share")
-    for column in ("of it", "n"):
+    table.add_column("measure")
+    for column in ("share", "n"):
         table.add_column(column, justify="right")
     trust = found.trust
     _add(table, "flip rate (a coin: 0.5)", trust.flip_rate)

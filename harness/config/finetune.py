@@ -59,7 +59,7 @@ class TrainingConfig(FineTuneConfig):
     max_grad_norm: float = 1.0
     """Longer gradients are cut to this length."""
     n_validation: int | None = 128
-    """How many validation examples the validation loss is measured on; null takes all of the pool that are not scored."""
+    """How many examples the validation loss is measured on; null takes all of the pool that are not scored."""
     n_evaluations: int = 4
     """How many times it is measured, evenly over the run; the weights of the best time are kept."""
     patience: int | None = None

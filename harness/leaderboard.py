@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from harness.comparisons import Aligned, MetricComparison
 from harness.config import StatsConfig
@@ -68,6 +68,14 @@ class Leaderboard:
     def confidence(self) -> float:
         """The confidence of the intervals."""
         return stats_config(self.entries[0].run.result).confidence
+
+
+class Sink(Protocol):
+    """Somewhere that a leaderboard is shown."""
+
+    def write(self, leaderboard: Leaderboard) -> Sequence[str]:
+        """Write it and return the paths or addresses that a reader opens."""
+        ...
 
 
 def by_task(runs: Sequence[StoredRun], metric_of: MetricOf, primary: str | None = None) -> list[Leaderboard]:

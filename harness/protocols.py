@@ -1,4 +1,4 @@
-"""The seams: what a dataset, a model, a fine-tuner, a metric and a sink must be, and nothing more.
+"""The seams: what a dataset, a model, a fine-tuner and a metric must be, and nothing more.
 
 Anything that fits can be named in the config as "your.module:Class"; see `harness.build` for how it is called.
 """
@@ -24,7 +24,6 @@ from harness.types import (
 
 if TYPE_CHECKING:
     from harness.config import ModelConfig
-    from harness.leaderboard import Leaderboard
 
 
 @runtime_checkable
@@ -131,13 +130,4 @@ class LikelihoodMetric(Metric, Protocol):
 
     def wanted(self, example: Example) -> Sequence[str]:
         """Return the completions of an example whose likelihood it reads."""
-        ...
-
-
-@runtime_checkable
-class Sink(Protocol):
-    """Somewhere that a leaderboard is shown."""
-
-    def write(self, leaderboard: Leaderboard) -> Sequence[str]:
-        """Write it and return the paths or addresses that a reader opens."""
         ...

@@ -35,7 +35,7 @@ _DATES = [
         r"\b(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)\b",
     )
 ]
-_DIGIT = re.compile(r"\d")
+_FOUR_DIGITS = re.compile(r"\d{4}")
 _NUMBER = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 _WORD = re.compile(r"[^\W\d_]\w*(?:[-'’]\w+)*")
 _FUNCTION_WORDS = frozenset(
@@ -80,14 +80,11 @@ def facts(text: str) -> frozenset[str]:
     A date counts as itself and as its year.
     """
     found: set[str] = set()
-    if _DIGIT.search(text):
+    if _FOUR_DIGITS.search(text):
         for pattern in _DATES:
             found.update(*map(_date, pattern.finditer(text)))
             text = pattern.sub(" ", text)
-        for number in _NUMBER.findall(text):
-            plain = number.replace(",", "").lstrip("0") or "0"
-            found.add(plain.rstrip("0").rstrip(".") if "." in plain else plain)
-    return frozenset(found.union(*map(_names, text.split())))
+    return frozenset(found.union(*map(_of_word, text.split())))
 
 
 def _date(match: re.Match[str]) -> tuple[str, str]:
@@ -97,9 +94,11 @@ def _date(match: re.Match[str]) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=MAX_WORDS)
-def _names(word: str) -> frozenset[str]:
+def _of_word(word: str) -> frozenset[str]:
     names = (name.casefold().replace("’", "'").removesuffix("'s") for name in _WORD.findall(word) if name[0].isupper())
-    return frozenset(name for name in names if name not in _FUNCTION_WORDS)
+    numbers = (number.replace(",", "").lstrip("0") or "0" for number in _NUMBER.findall(word))
+    plain = {number.rstrip("0").rstrip(".") if "." in number else number for number in numbers}
+    return frozenset(plain.union(names) - _FUNCTION_WORDS)
 
 
 @lru_cache(maxsize=KEPT)

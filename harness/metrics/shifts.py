@@ -177,12 +177,11 @@ def align(ours: str, theirs: str) -> Alignment:
     for word in ours:
         equal = where.get(word, 0)
         diagonal = ((((equal & rises) + rises) ^ rises) | equal | falls) & full
-        above = falls | (full & ~(diagonal | rises))
-        same.append(diagonal & ~equal)
+        above = falls | (full ^ (diagonal | rises))
+        same.append(diagonal ^ equal)
         more.append(above)
-        above = above << 1 | 1
-        below = (rises & diagonal) << 1
-        rises = (below | ~(diagonal | above)) & full
+        above = (above << 1 | 1) & full
+        rises = ((rises & diagonal) << 1 & full) | (full ^ (diagonal | above))
         falls = above & diagonal
     return _traced(ours, theirs, where, same, more)
 

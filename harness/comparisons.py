@@ -5,7 +5,7 @@ A difference is a claim only when its p-value survives Holm's adjustment over al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -20,7 +20,7 @@ from harness.records import StoredRun
 from harness.stats.bootstrap import Resampler, cluster_sums
 from harness.stats.comparison import Comparison, Question
 from harness.stats.multiplicity import holm, rank_intervals, tie_groups
-from harness.stats.paired import compare_all
+from harness.stats.paired import compare, compare_all
 from harness.types import FloatArray, Prediction
 
 
@@ -97,8 +97,25 @@ class Aligned:
         """The cluster label of each shared example, or None when examples are independent."""
         if self.config.cluster is None:
             return None
-        predictions = self.runs[0].predictions()
-        return np.array([predictions[i].example.slices[self.config.cluster] for i in self._rows[0]])
+        return np.array([slices[self.config.cluster] for slices in self._slices])
+
+    @cached_property
+    def parts(self) -> dict[tuple[str, str], NDArray[np.intp]]:
+        """The positions of the shared examples of every slice, by key and value."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for i, slices in enumerate(self._slices):
+            for pair in slices.items():
+                found.setdefault(pair, []).append(i)
+        return {pair: np.array(positions) for pair, positions in sorted(found.items())}
+
+    def compare_parts(self, metric: Metric) -> dict[tuple[str, str], Comparison]:
+        """Compare the first two runs on one metric within every slice of the shared examples."""
+        first, second = self.stats(metric.name)[:2]
+        question = Question(self.config.confidence)
+        return {
+            pair: compare(metric, first[part], second[part], self.resampler, self._clusters_of(part), question)
+            for pair, part in self.parts.items()
+        }
 
     def compare(self, metric: Metric) -> MetricComparison:
         """Compare all pairs of runs on one metric."""
@@ -127,6 +144,14 @@ class Aligned:
         return tuple(
             rank_intervals(metric.aggregate(sums), metric.higher_is_better is not False, self.config.confidence)
         )
+
+    @cached_property
+    def _slices(self) -> list[Mapping[str, str]]:
+        predictions = self.runs[0].predictions()
+        return [predictions[i].example.slices for i in self._rows[0]]
+
+    def _clusters_of(self, part: NDArray[np.intp]) -> NDArray[np.str_] | None:
+        return None if self.clusters is None else self.clusters[part]
 
     def _failed(self) -> NDArray[np.bool_]:
         """Say which shared examples some run has no completion for: its statistics are nan."""

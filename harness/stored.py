@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import build, leaderboard
-from harness.comparisons import Aligned, MetricComparison
+from harness.comparisons import Aligned
 from harness.config import ReportConfig
 from harness.errors import ConfigError, StoreError
 from harness.records import StoredRun, find_runs
-from harness.sinks.comparison import print_comparison
+from harness.seeds import compare_systems
+from harness.sinks.comparison import Compared, print_comparison
 from harness.sinks.markdown import MarkdownSink
 from harness.sinks.terminal import TerminalSink
+from harness.stats.comparison import Comparison
 
 
 def main(options: argparse.Namespace) -> int:
@@ -53,11 +55,18 @@ def _compare(runs: Sequence[StoredRun], options: argparse.Namespace) -> int:
     best_first = leaderboard.ordered(runs, primary)
     aligned = Aligned(best_first, leaderboard.stats_config(best_first[0].result))
     names = [options.metric] if options.metric else _shared_metrics(best_first)
-    found = [aligned.compare(build.stored_metric(best_first[0], name)) for name in names]
+    main = build.stored_metric(best_first[0], primary)
+    found = Compared(
+        aligned,
+        main=aligned.compare(main),
+        metrics=[aligned.compare(build.stored_metric(best_first[0], name)) for name in names],
+        parts=aligned.compare_parts(main),
+        systems=compare_systems(aligned, main),
+    )
     if options.json:
-        print(json.dumps([_as_json(best_first, comparison) for comparison in found], indent=2))
+        print(json.dumps(_as_json(best_first, found), indent=2))
     else:
-        print_comparison(aligned, found, primary)
+        print_comparison(found)
     return 0
 
 
@@ -66,22 +75,34 @@ def _shared_metrics(runs: Sequence[StoredRun]) -> list[str]:
     return [name for name, signature in signatures[0].items() if all(s.get(name) == signature for s in signatures)]
 
 
-def _as_json(runs: Sequence[StoredRun], comparison: MetricComparison) -> dict[str, object]:
+def _as_json(runs: Sequence[StoredRun], found: Compared) -> dict[str, object]:
     ids = [run.result.run_id for run in runs]
     return {
-        "metric": comparison.metric,
         "runs": [
             {"run_id": run_id, "tie_group": group, "rank": list(rank)}
-            for run_id, group, rank in zip(ids, comparison.groups, comparison.ranks, strict=True)
+            for run_id, group, rank in zip(ids, found.main.groups, found.main.ranks, strict=True)
         ],
+        "left_out": found.aligned.left_out,
         "pairs": [
             {
+                "metric": each.metric,
                 "first": ids[pair.first],
                 "second": ids[pair.second],
-                "p_adjusted": pair.p_adjusted,
-                **dataclasses.asdict(pair.comparison),
-                "effect": pair.comparison.effect,
+                **_numbers(pair.comparison, pair.p_adjusted),
             }
-            for pair in comparison.pairs
+            for each in found.metrics
+            for pair in each.pairs
+        ],
+        "slices": [
+            {"slice": key, "value": value, "first": ids[0], "second": ids[1], **_numbers(each, None)}
+            for (key, value), each in found.parts.items()
+        ],
+        "training_seeds": [
+            {"first": pair.first.name, "second": pair.second.name, **_numbers(pair.comparison, pair.p_adjusted)}
+            for pair in found.systems
         ],
     }
+
+
+def _numbers(comparison: Comparison, p_adjusted: float | None) -> dict[str, object]:
+    return {**dataclasses.asdict(comparison), "effect": comparison.effect, "p_adjusted": p_adjusted}

@@ -119,7 +119,8 @@ def test_report_and_compare_read_stored_runs(harness: Terminal, folder: Path) ->
     assert (folder / "reports" / "jsonl" / "all" / "leaderboard.md").exists()
     assert "Holm-adjusted" in harness("compare", "echo-chat", "echo-plain")[0]
     pairs = json.loads(harness("compare", "echo-chat", "echo-plain", "--metric", "rougeL", "--json")[0])
-    assert pairs[0]["pairs"][0]["difference"] is not None
+    assert pairs["pairs"][0]["difference"] is not None
+    assert [row["value"] for row in pairs["slices"]] == ["maths", "people", "places"]
     harness("compare", "echo-chat", code=2)
 
 

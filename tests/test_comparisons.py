@@ -16,6 +16,7 @@ from harness.config import StatsConfig
 from harness.errors import StoreError
 from harness.leaderboard import by_task
 from harness.records import StoredRun, save_run
+from harness.seeds import compare_systems, systems
 from tests.fakes import config
 
 CONFIG = StatsConfig(n_resamples=500)
@@ -100,3 +101,29 @@ def test_the_verdict_of_a_tie_says_what_it_would_take(tmp_path: Path) -> None:
 def test_runs_on_other_examples_have_a_leaderboard_of_their_own(runs: list[StoredRun], tmp_path: Path) -> None:
     fewer = pipeline.run(config(tmp_path, "fewer", n=9), "command")
     assert [len(board.entries) for board in by_task([*runs, fewer], build.stored_metric)] == [2, 1]
+
+
+def test_slices_are_compared_within_themselves(runs: list[StoredRun]) -> None:
+    aligned = Aligned(runs, CONFIG)
+    found = aligned.compare_parts(build.metric("rougeL", {}))
+    assert sorted(found) == [("topic", "maths"), ("topic", "people"), ("topic", "places")]
+    assert sum(each.sample.n for each in found.values()) == 12
+    rows = [p for p in runs[0].predictions() if p.example.slices["topic"] == "maths"]
+    others = {p.example.id: p.scores["rougeL"] or 0.0 for p in runs[1].predictions()}
+    expected = np.mean([(p.scores["rougeL"] or 0.0) - others[p.example.id] for p in rows])
+    assert found["topic", "maths"].difference == pytest.approx(expected, abs=1e-12)
+
+
+def test_runs_that_differ_in_a_seed_alone_are_one_system(runs: list[StoredRun]) -> None:
+    again = []
+    for run, name in zip(runs, ("good-2", "bad-2"), strict=True):
+        config = {**run.result.config, "name": name, "seed": 1}
+        again.append(replace(run, result=replace(run.result, name=name, config=config)))
+    everything = [runs[0], again[0], runs[1], again[1]]
+    assert [system.runs for system in systems(everything)] == [(0, 1), (2, 3)]
+    metric = build.metric("rougeL", {})
+    [pair] = compare_systems(Aligned(everything, CONFIG), metric)
+    single = Aligned(runs, CONFIG).compare(metric).pairs[0].comparison
+    assert pair.comparison.difference == pytest.approx(single.difference)
+    assert "2 and 2 training runs" in pair.comparison.method
+    assert compare_systems(Aligned(runs, CONFIG), metric) == ()

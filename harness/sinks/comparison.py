@@ -3,95 +3,112 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.comparisons import Aligned, MetricComparison, Pair
+from harness.comparisons import Aligned, MetricComparison
+from harness.seeds import SystemPair
+from harness.sinks.terminal import remarks
 from harness.sinks.text import number, visible
+from harness.stats.comparison import Comparison
 from harness.stats.multiplicity import benjamini_hochberg
 from harness.stats.power import Plan, detectable_difference, pairs_needed
 
-PLACES = 3
+Row = tuple[Sequence[str], Comparison, float | None]
+"""What is compared, what was found, and the adjusted p-value."""
 
 
-def print_comparison(aligned: Aligned, found: Sequence[MetricComparison], primary: str) -> None:
-    """Print all pairs on the primary metric, then the best two runs on every metric."""
-    console = Console()
-    main = next((c for c in found if c.metric == primary), found[0])
-    console.print(_standing(aligned, main))
-    console.print(_pairs(aligned, main))
-    if len(found) > 1:
-        console.print(_metrics(aligned, found))
-    for line in _notes(aligned, main):
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """All that is known about some runs, best first: on each metric, by slice, and over training seeds."""
+
+    aligned: Aligned
+    main: MetricComparison
+    metrics: Sequence[MetricComparison]
+    parts: dict[tuple[str, str], Comparison]
+    systems: Sequence[SystemPair]
+
+
+def print_comparison(found: Compared) -> None:
+    """Print all pairs on the main metric, training seeds, then the best two runs on every metric and slice."""
+    console, name = Console(), found.main.metric
+    console.print(_standing(found))
+    ids = [visible(run.result.run_id) for run in found.aligned.runs]
+    pairs: list[Row] = [((ids[p.first], ids[p.second]), p.comparison, p.p_adjusted) for p in found.main.pairs]
+    console.print(_table(f"{name}: all pairs, Holm-adjusted", ("first", "second"), pairs))
+    if found.systems:
+        rows: list[Row] = [((p.first.name, p.second.name), p.comparison, p.p_adjusted) for p in found.systems]
+        console.print(_table(f"{name}: training seeds as replicates, Holm-adjusted", ("first", "second"), rows))
+    first, second = (visible(run.result.name) for run in found.aligned.runs[:2])
+    if len(found.metrics) > 1:
+        by_metric = [((each.metric,), each.between(0, 1).comparison) for each in found.metrics]
+        console.print(_table(f"{first} minus {second} on every metric, {_BH}", ("metric",), _adjusted(by_metric)))
+    if found.parts:
+        by_slice = [((visible(key), visible(value)), each) for (key, value), each in found.parts.items()]
+        title = f"{first} minus {second}, {name} in every slice, {_BH}"
+        console.print(_table(title, ("slice", "value"), _adjusted(by_slice)))
+    for line in _notes(found):
         console.print(Text(f"· {line}", style="dim"))
 
 
-def _standing(aligned: Aligned, comparison: MetricComparison) -> Table:
-    table = _titled(f"{comparison.metric}: {aligned.n} shared examples")
+_BH = "Benjamini-Hochberg-adjusted"
+
+
+def _standing(found: Compared) -> Table:
+    table = _titled(f"{found.main.metric}: {found.aligned.n} shared examples")
     for column in ("run", "tie group", "plausible ranks"):
         table.add_column(column)
-    for run, group, (best, worst) in zip(aligned.runs, comparison.groups, comparison.ranks, strict=True):
+    for run, group, (best, worst) in zip(found.aligned.runs, found.main.groups, found.main.ranks, strict=True):
         table.add_row(Text(visible(run.result.run_id)), group, f"{best} to {worst}" if best != worst else str(best))
     return table
 
 
-def _pairs(aligned: Aligned, comparison: MetricComparison) -> Table:
-    table = _titled(f"{comparison.metric}: all pairs, Holm-adjusted")
-    for column in ("first", "second"):
-        table.add_column(column)
-    for column in ("difference", "p adjusted", "effect", "shown at n", "n needed"):
-        table.add_column(column, justify="right")
-    for pair in comparison.pairs:
-        names = (Text(visible(aligned.runs[i].result.run_id)) for i in (pair.first, pair.second))
-        table.add_row(
-            *names, *_cells(pair, pair.p_adjusted), style="bold" if _claimed(aligned, pair.p_adjusted) else ""
-        )
-    return table
-
-
-def _metrics(aligned: Aligned, found: Sequence[MetricComparison]) -> Table:
-    first, second = (visible(run.result.name) for run in aligned.runs[:2])
-    title = f"{first} minus {second} on every metric, Benjamini-Hochberg-adjusted"
+def _table(title: str, labels: Sequence[str], rows: Sequence[Row]) -> Table:
+    """Make a table of comparisons; a claim that holds after adjustment is in bold."""
     table = _titled(title)
-    table.add_column("metric")
-    for column in ("difference", "p adjusted", "effect", "shown at n", "n needed"):
-        table.add_column(column, justify="right")
-    pairs = [comparison.between(0, 1) for comparison in found]
-    adjusted = benjamini_hochberg([np.nan if p.comparison.p is None else p.comparison.p for p in pairs])
-    for comparison, pair, p in zip(found, pairs, adjusted, strict=True):
-        value = None if np.isnan(p) else float(p)
-        table.add_row(comparison.metric, *_cells(pair, value), style="bold" if _claimed(aligned, value) else "")
+    for label in labels:
+        table.add_column(label)
+    for column in ("n", "difference", "p adjusted", "effect", "shown at n", "n needed"):
+        table.add_column(column, justify="right", no_wrap=column == "difference")
+    for names, found, p in rows:
+        claimed = p is not None and p <= 1 - found.question.confidence
+        table.add_row(*map(Text, names), *_cells(found, p), style="bold" if claimed else "")
     return table
 
 
-def _cells(pair: Pair, p: float | None) -> Iterator[str]:
-    found = pair.comparison
+def _adjusted(named: Sequence[tuple[Sequence[str], Comparison]]) -> list[Row]:
+    adjusted = benjamini_hochberg([np.nan if each.p is None else each.p for _, each in named])
+    return [(names, each, None if np.isnan(p) else float(p)) for (names, each), p in zip(named, adjusted, strict=True)]
+
+
+def _cells(found: Comparison, p: float | None) -> Iterator[str]:
     plan = Plan(found.question.confidence)
     bounds = f" [{found.low:+.3f}, {found.high:+.3f}]" if found.low is not None and found.high is not None else ""
+    yield str(found.sample.n)
     yield "–" if found.difference is None else f"{found.difference:+.3f}{bounds}"
     yield "–" if p is None else f"{p:.4f}"
     yield number(found.effect, 2)
-    yield number(detectable_difference(found.deviation, found.sample.n, plan) if found.deviation else None, PLACES)
+    yield number(detectable_difference(found.deviation, found.sample.n, plan) if found.deviation else None, 3)
     needed = pairs_needed(found.deviation, found.difference, plan) if found.deviation and found.difference else None
     yield "–" if needed is None else f"{needed:,}"
 
 
-def _notes(aligned: Aligned, comparison: MetricComparison) -> Iterator[str]:
-    found = comparison.pairs[0].comparison
-    yield f"interval: {found.method}; p: {found.test}; confidence {found.question.confidence:.0%}"
+def _notes(found: Compared) -> Iterator[str]:
+    main = found.main.pairs[0].comparison
+    yield f"interval: {main.method}; p: {main.test}; confidence {main.question.confidence:.0%}"
     yield "effect: difference in standard deviations of one example's difference"
     yield "shown at n: the smallest true difference that this many examples show in 80% of cases"
     yield "n needed: examples that would show the observed difference in 80% of cases"
-    if aligned.left_out:
-        yield aligned.left_out
+    if found.aligned.left_out:
+        yield found.aligned.left_out
+    for run in found.aligned.runs:
+        for remark in remarks(run.result, found.main.metric):
+            yield f"{visible(run.result.name)}: {visible(remark)}"
 
 
 def _titled(title: str) -> Table:
     return Table(title=Text(title, style="bold", no_wrap=True, overflow="ignore"), title_justify="left")
-
-
-def _claimed(aligned: Aligned, p: float | None) -> bool:
-    return p is not None and p <= 1 - aligned.config.confidence

@@ -120,9 +120,9 @@ def warnings(found: Judgement) -> Iterator[str]:
             f"{counts.no_verdict} of {asked} pairs have no verdict: the judge failed or did not answer A, B or tie. "
             "Its answers are in the record; a larger max_tokens= helps where they are cut short."
         )
-    for run_id, model in zip(found.runs, found.models, strict=True):
-        if (model.base, model.weights) == (found.judge.base, found.judge.weights):
-            yield f"The judge is the base model of {run_id}: models tend to favour their own answers."
+    own = [run_id for run_id, model in zip(found.runs, found.models, strict=True) if _same_base(model, found.judge)]
+    if own:
+        yield f"The judge is the base model of {' and '.join(own)}: models tend to favour their own answers."
 
 
 def save(found: Judgement, store: Store) -> Path:
@@ -141,6 +141,10 @@ def judgement_json(found: Judgement) -> dict[str, Any]:
 def judgement_schema() -> dict[str, Any]:
     """Return the JSON schema of a stored judgement."""
     return _adapter().json_schema()
+
+
+def _same_base(model: ModelReference, judge: ModelReference) -> bool:
+    return (model.backend, model.base, model.weights) == (judge.backend, judge.base, judge.weights)
 
 
 @cache

@@ -56,7 +56,7 @@ class Model(Protocol):
 
 @runtime_checkable
 class LikelihoodModel(Model, Protocol):
-    """A model that also tells how likely it finds given completions."""
+    """A model that also tells how likely it finds given completions; only some metrics ask."""
 
     def likelihoods(self, pairs: Sequence[TrainingPair]) -> Iterator[tuple[int, Likelihood]]:
         """Yield each pair's position and likelihood, in any order, as they are found.

@@ -104,7 +104,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class TrainingPair:
-    """What a fine-tune learns from one example: its rendered prompt and the completion that should follow."""
+    """A rendered prompt and a completion that is to follow: what a fine-tune learns, and what a likelihood is of."""
 
     prompt: Prompt
     completion: str

@@ -1,9 +1,9 @@
 """How likely the references are to a model: what a fine-tune lowers, over every scored example, with intervals.
 
-Loss and accuracies are those that OpenAI's fine-tuning API gave on batches of the validation file
-(https://platform.openai.com/docs/guides/fine-tuning, "Analyzing your fine-tuned model"). A reference's tokens are
-those that a fine-tune would learn, the end-of-text token among them. Numbers by the token compare only between models
-that cut texts into the same tokens, so their signatures name the tokenizer; bits by the byte compare between all.
+Loss and accuracies are those that OpenAI's first fine-tuning API gave on batches of the validation file
+(https://platform.openai.com/docs/guides/legacy-fine-tuning, "Analyzing your fine-tuned model"). A reference's tokens
+are those that a fine-tune would learn, the end-of-text token among them. Numbers by the token compare only between
+models that cut texts into the same tokens, so their signatures name the tokenizer; bits by the byte compare for all.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def print_judgement(found: Judgement) -> None:
 
 def _outcomes(found: Judgement) -> Table:
     counts, (first, second) = found.counts, map(visible, found.runs)
-    table = _titled(f"{visible(found.judge.base)} as judge of {len(found.examples)} shared examples")
+    table = _titled(f"{len(found.examples)} shared examples, as a model judges them")
     table.add_column("outcome")
     table.add_column("", justify="right")
     for label, n in (
@@ -67,6 +67,7 @@ def _add(table: Table, label: str, score: Score) -> None:
 
 
 def _notes(found: Judgement) -> Iterator[str]:
+    yield f"judge: {visible(found.judge.base)}"
     yield f"interval: {found.interval}; p: {found.test}; shares: wilson; confidence {found.confidence:.0%}"
     yield "won: named in both orders; a verdict that changed with the order is a tie (arXiv:2306.05685)"
     yield f"signature: {found.signature}"

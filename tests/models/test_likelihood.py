@@ -14,7 +14,7 @@ from harness.forward import Forward
 from harness.models.local import LocalModel
 from harness.protocols import LikelihoodModel
 from harness.tokens import Batch
-from harness.types import Decoding, Likelihood, Prompt, TrainingPair
+from harness.types import Decoding, FinishReason, Likelihood, Prompt, TrainingPair
 from tests.models.running import CHAT, PLAIN, model_of
 
 SENTENCES = (
@@ -33,11 +33,10 @@ def told(model: LocalModel, pairs: Sequence[TrainingPair]) -> list[Likelihood]:
     return [found[i] for i in range(len(pairs))]
 
 
-def alone(folder: Path, pair: TrainingPair) -> Likelihood:
+def alone(model: Any, tokenizer: Any, pair: TrainingPair) -> Likelihood:
     """Return what transformers itself says of one pair: its loss over the completion, its argmax at each token."""
     import torch
 
-    tokenizer, model = loading.load_tokenizer(folder), loading.load_model(folder, device="cpu")
     prompt = loading.encode_prompt(tokenizer, pair.prompt)
     text = pair.completion if pair.prompt.messages else f" {pair.completion}"
     completion = [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
@@ -51,8 +50,9 @@ def alone(folder: Path, pair: TrainingPair) -> Likelihood:
 
 
 def check(model: LocalModel, folder: Path, pairs: Sequence[TrainingPair]) -> None:
+    tokenizer, reference = loading.load_tokenizer(folder), loading.load_model(folder, device="cpu")
     for found, pair in zip(told(model, pairs), pairs, strict=True):
-        expected = alone(folder, pair)
+        expected = alone(reference, tokenizer, pair)
         assert found.nats == pytest.approx(expected.nats, rel=1e-5)
         assert (found.tokens, found.greedy) == (expected.tokens, expected.greedy)
 
@@ -65,16 +65,12 @@ def test_likelihoods_are_transformers_own(tiny_model: Path) -> None:
 
 @pytest.mark.slow
 def test_likelihoods_of_real_weights_are_transformers_own(smollm2: Path) -> None:
-    check(model_of(smollm2), smollm2, PAIRS[:4])
-
-
-def test_what_is_generated_greedily_is_greedy_throughout(ending_model: Path) -> None:
-    model = model_of(ending_model)
-    pairs = []
-    for completion in model.generate(CHAT, Decoding(max_tokens=30)):
-        prompt = next(p for p in CHAT if p.example_id == completion.example_id)
-        pairs.append(TrainingPair(prompt, completion.text or ""))
-    assert sum(found.greedy for found in told(model, pairs)) > 0.5 * sum(found.tokens for found in told(model, pairs))
+    model = model_of(smollm2)
+    check(model, smollm2, PAIRS[:4])
+    (said,) = model.generate([CHAT[0]], Decoding(max_tokens=100))
+    assert said.finish_reason is FinishReason.STOP
+    (found,) = told(model, [TrainingPair(CHAT[0], said.text or "")])
+    assert found.greedy == found.tokens == said.completion_tokens
 
 
 def test_a_pair_that_does_not_fit_is_named(tiny_model: Path) -> None:
@@ -86,8 +82,8 @@ def test_a_pair_that_does_not_fit_is_named(tiny_model: Path) -> None:
 def test_a_batch_that_does_not_fit_memory_is_halved(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    whole, judge = told(model_of(tiny_model), PAIRS), Forward.judge
-    most = 2
+    model, judge, most = model_of(tiny_model), Forward.judge, 2
+    whole = told(model, PAIRS)
 
     def limited(self: Forward, batch: Batch) -> Any:
         if len(batch.ids) > most:
@@ -95,11 +91,11 @@ def test_a_batch_that_does_not_fit_memory_is_halved(tiny_model: Path, monkeypatc
         return judge(self, batch)
 
     monkeypatch.setattr(Forward, "judge", limited)
-    for found, expected in zip(told(model_of(tiny_model), PAIRS), whole, strict=True):
+    for found, expected in zip(told(model, PAIRS), whole, strict=True):
         assert found.nats == pytest.approx(expected.nats, rel=1e-5)
     most = 0
     with pytest.raises(ModelError, match="Out of memory with"):
-        told(model_of(tiny_model), PAIRS)
+        told(model, PAIRS)
 
 
 def test_a_likelihood_that_is_no_number_names_its_example(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

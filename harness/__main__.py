@@ -114,7 +114,7 @@ def _dispatch(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 
             return doctor(options.json)
         if options.command == "judge":
-            from harness.judge import main as judge
+            from harness.judge.command import main as judge
 
             return judge(options)
         from harness import stored

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.judgement import Judgement
+from harness.judge.record import Judgement
 from harness.sinks.text import bounds, visible, with_interval
 from harness.types import Score
 

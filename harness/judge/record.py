@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from harness.judging import Judged
+from harness.judge.asking import Judged
 from harness.store import Store, write_atomic
 from harness.types import ModelReference, Score
 

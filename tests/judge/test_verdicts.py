@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from harness import judging, pipeline, schema
+from harness import pipeline, schema
 from harness.comparisons import Aligned
 from harness.config import StatsConfig
-from harness.judge_stats import Verdicts
-from harness.judgement import Judgement
-from harness.judging import Choice, Judged, Outcome
+from harness.judge import asking
+from harness.judge.asking import Choice, Judged, Outcome
+from harness.judge.record import Judgement
+from harness.judge.verdicts import Verdicts
 from harness.records import StoredRun
 from harness.types import ModelReference
 from tests.fakes import config
@@ -29,7 +30,7 @@ def runs(tmp_path: Path) -> list[StoredRun]:
 def found(runs: Sequence[StoredRun], outcome: Outcome, choice: Choice | None, cluster: str | None) -> Judgement:
     """Return the judgement where every example has this outcome."""
     aligned = Aligned(runs, StatsConfig(n_resamples=200, cluster=cluster))
-    pairs = judging.pairs(aligned)
+    pairs = asking.pairs(aligned)
     places = (choice, Choice.B if choice else None)
     judged = [Judged(pair.example.id, outcome, True, places, ("…", "…")) for pair in pairs]
     return Verdicts(aligned, pairs, judged).judgement([], ModelReference("fake", "fake"), schema.judge(["model=echo"]))

@@ -11,11 +11,12 @@ import os
 import sys
 from pathlib import Path
 
-from harness import build, judging, schema
+from harness import build, schema
 from harness.comparisons import Aligned
 from harness.errors import ConfigError
-from harness.judge_stats import Verdicts
-from harness.judgement import judgement_json, save
+from harness.judge import asking
+from harness.judge.record import judgement_json, save
+from harness.judge.verdicts import Verdicts
 from harness.leaderboard import stats_config
 from harness.protocols import Metric
 from harness.records import StoredRun, find_runs
@@ -34,9 +35,9 @@ def main(options: argparse.Namespace) -> int:
         ids = ", ".join(run.result.run_id for run in runs)
         raise ConfigError(f"judge: expected two runs, got {len(runs)} ({ids}). List them: python -m harness report")
     aligned = Aligned(runs, stats_config(runs[0].result))
-    pairs = judging.pairs(aligned, options.n)
+    pairs = asking.pairs(aligned, options.n)
     model = build.model(config.model)
-    judged, stage = judging.ask(model, pairs, config, store)
+    judged, stage = asking.ask(model, pairs, config, store)
     print(f"judge: {stage.done} answers made, {stage.reused} reused, {stage.seconds:.1f} s", file=sys.stderr)
     found = Verdicts(aligned, pairs, judged).judgement(_metrics(runs), model.reference, config)
     path = save(found, store)

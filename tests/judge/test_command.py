@@ -16,7 +16,7 @@ from scipy import stats
 from harness import pipeline
 from harness.__main__ import main
 from harness.config import ReplayModelConfig
-from harness.judgement import judgement_schema
+from harness.judge.record import judgement_schema
 from harness.records import StoredRun, find_runs
 from harness.stats.proportions import Tango
 from tests.fakes import config

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from harness import judging
 from harness.comparisons import Aligned
 from harness.config import JudgeConfig
 from harness.digest import digest
-from harness.judgement import SCHEMA_VERSION, Agreement, Counts, Judgement, Trust, warnings
-from harness.judging import Choice, Judged, Outcome, Pair
+from harness.judge import asking
+from harness.judge.asking import Choice, Judged, Outcome, Pair
+from harness.judge.record import SCHEMA_VERSION, Agreement, Counts, Judgement, Trust, warnings
 from harness.metrics.exact import ExactMatch
 from harness.metrics.mean import mean_stats
 from harness.protocols import Metric
@@ -43,7 +43,7 @@ class Verdicts:
     def judgement(self, metrics: Sequence[Metric], judge: ModelReference, config: JudgeConfig) -> Judgement:
         """Return all that the verdicts show; `metrics` are those that both runs were scored with."""
         first, second = (run.result for run in self.aligned.runs)
-        rule = judging.decoding(config)
+        rule = asking.decoding(config)
         signature = f"judge|model:{digest(judge)}|template:{digest(config.template)}|decoding:{digest(rule)}|orders:2"
         texts = [[pair.question, pair.example.reference, pair.first, pair.second] for pair in self.pairs]
         decides = [signature, first.run_id, second.run_id, texts, [m.signature for m in metrics], self.aligned.config]

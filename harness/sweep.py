@@ -23,6 +23,9 @@ from harness.store import write_atomic
 
 _FOLDER, _JOBS = "HARNESS_SWEEP_FOLDER", "HARNESS_SWEEP_JOBS"
 
+REUSED_SECONDS = 10.0
+"""A job that is over sooner found its work done, and says nothing about how long others take."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -61,8 +64,8 @@ def announce(job: int, overrides: tuple[str, ...]) -> None:
     total = int(os.environ.get(_JOBS, "1"))
     if total < 2:
         return
-    seconds = [outcome.seconds for outcome in outcomes(Path(os.environ[_FOLDER]))]
-    left = sum(seconds) / len(seconds) * (total - len(seconds)) if seconds else None
+    worked = [o.seconds for o in outcomes(Path(os.environ[_FOLDER])) if o.seconds > REUSED_SECONDS]
+    left = sum(worked) / len(worked) * (total - job) if worked else None
     rest = f", about {left / 60:.0f} min left" if left else ""
     print(f"\nrun {job + 1} of {total}{rest}: {' '.join(overrides)}", file=sys.stderr, flush=True)
 

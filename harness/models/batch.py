@@ -18,21 +18,49 @@ if TYPE_CHECKING:
 
 
 class Batch:
-    """Rows that are decoded in step: `logits` looks at the next token, `advance` takes it."""
+    """Rows that are decoded in step: `logits` looks at the next token, `advance` takes it.
 
-    def __init__(self, model: PreTrainedModel, prompts: Sequence[Sequence[int]]) -> None:
+    What all prompts begin with, a chat's system message or a task's examples, is read once for all of them.
+    """
+
+    def __init__(self, model: PreTrainedModel, prompts: Sequence[list[int]]) -> None:
         import torch
         from transformers import DynamicCache
 
-        width = max(len(prompt) for prompt in prompts)
-        pads = [width - len(prompt) for prompt in prompts]
-        rows = [[0] * pad + list(prompt) for pad, prompt in zip(pads, prompts, strict=True)]
         self._model = model
-        self._tokens = torch.tensor(rows, device=model.device)
-        self._mask = (torch.arange(width) >= torch.tensor(pads)[:, None]).long().to(model.device)
-        self._positions = (self._mask.cumsum(-1) - 1).clamp(min=0)
-        self._cache = DynamicCache(config=model.config)
         self._accepted = inspect.signature(model.forward).parameters
+        self._cache = DynamicCache(config=model.config)
+        width, shared = max(len(prompt) for prompt in prompts), self._shared(prompts)
+        pads = [width - len(prompt) for prompt in prompts]
+        rows = [prompt[:shared] + [0] * pad + prompt[shared:] for pad, prompt in zip(pads, prompts, strict=True)]
+        columns, starts = torch.arange(width), torch.tensor(pads)[:, None] + shared
+        self._tokens = torch.tensor(rows, device=model.device)
+        self._mask = ((columns < shared) | (columns >= starts)).long().to(model.device)
+        self._positions = (self._mask.cumsum(-1) - 1).clamp(min=0)
+        if shared:
+            self._read(shared)
+
+    def _shared(self, prompts: Sequence[list[int]]) -> int:
+        """How many tokens are read once: all but one of a row may be, where padding between columns changes nothing."""
+        from transformers.cache_utils import DynamicLayer
+
+        plain = all(type(layer) is DynamicLayer for layer in self._cache.layers) and "position_ids" in self._accepted
+        if not plain or len(prompts) == 1:
+            return 0
+        longest = min(len(prompt) for prompt in prompts) - 1
+        first, last = min(prompts), max(prompts)  # in lexical order, so that what these two share all share
+        return next((i for i in range(longest) if first[i] != last[i]), longest)
+
+    def _read(self, shared: int) -> None:
+        """Compute the first row's first `shared` columns, and give all rows their keys and values."""
+        import torch
+
+        tokens, mask, positions = self._tokens, self._mask, self._positions
+        self._tokens, self._mask, self._positions = (whole[:1, :shared] for whole in (tokens, mask, positions))
+        self.logits()
+        with torch.inference_mode():
+            self._cache.batch_repeat_interleave(len(tokens))
+        self._tokens, self._mask, self._positions = tokens[:, shared:], mask, positions[:, shared:]
 
     def logits(self) -> Tensor:
         """Return the next token's logits, float32 of shape (rows, vocabulary)."""

@@ -84,11 +84,15 @@ def _curves(board: Leaderboard) -> Figure:
             **style,
         )
         accuracy.plot(examples, _values(points, lambda p: p.token_accuracy), markersize=4, linewidth=1.2, **style)
+    counts = sorted({point.examples for _, record in _tuned(board) for point in record.curve})
+    seen = [n for i, n in enumerate(counts) if i == 0 or n >= 1.4 * counts[i - 1]]  # labels that do not overlap
     for axes, title in (
         (loss, "validation loss, nats a token, ±1 standard error"),
         (accuracy, "token accuracy"),
     ):
         axes.set_xscale("log")
+        axes.set_xticks(seen, [f"{n:,}" for n in seen])
+        axes.set_xticks([], minor=True)
         axes.set_xlabel("examples trained on")
         axes.set_title(title, fontsize=9)
         axes.grid(alpha=0.3)

@@ -14,6 +14,8 @@ from harness.types import RunResult
 
 FEW = 3
 """Up to so many runs, a metric is a row."""
+COLUMN = 24
+"""Characters that a score with its interval takes."""
 
 
 class TerminalSink:
@@ -22,7 +24,8 @@ class TerminalSink:
     def write(self, leaderboard: Leaderboard) -> Sequence[str]:
         """Print the verdict, the table, and what the reader must know about failed and truncated completions."""
         console = Console()
-        table = _by_metric(leaderboard) if len(leaderboard.entries) <= FEW else _by_run(leaderboard)
+        few = len(leaderboard.entries) <= FEW
+        table = _by_metric(leaderboard) if few else _by_run(leaderboard, console.width)
         console.print(Text(_title(leaderboard), style="bold"))
         console.print(table)
         for entry in leaderboard.entries:
@@ -62,13 +65,16 @@ def _by_metric(board: Leaderboard) -> Table:
     return table
 
 
-def _by_run(board: Leaderboard) -> Table:
+def _by_run(board: Leaderboard, width: int) -> Table:
+    """Show the primary metric and as many others as the terminal is wide; the report has them all."""
     table = Table()
-    names = [board.primary, *(n for n in board.metrics if n != board.primary)][:6]
-    table.add_column("run")
-    table.add_column("tie")
+    longest = max(len(visible(entry.run.result.name)) for entry in board.entries)
+    fitting = max(1, (width - longest - 12) // COLUMN)
+    names = [board.primary, *(n for n in board.metrics if n != board.primary)][:fitting]
+    table.add_column("run", no_wrap=True)
+    table.add_column("tie", no_wrap=True)
     for name in names:
-        table.add_column(f"{name} {_arrow(board, name)}", justify="right")
+        table.add_column(f"{name} {_arrow(board, name)}", justify="right", no_wrap=True)
     places = {n: decimals(r for e in board.entries if (r := e.run.result.metric(n))) for n in names}
     for entry in board.entries:
         results = [entry.run.result.metric(n) for n in names]

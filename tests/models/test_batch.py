@@ -1,11 +1,14 @@
-"""The choice of the next token."""
+"""The choice of the next token, and the reading of what prompts share."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from harness.models.batch import choose
+from harness import loading
+from harness.models.batch import Batch, choose
 from harness.types import Decoding
 
 PROBABILITIES = (0.1, 0.5, 0.15, 0.25)
@@ -37,3 +40,31 @@ def test_the_ends_of_the_interval_are_tokens_too() -> None:
     logits = torch.tensor(PROBABILITIES).log().expand(2, -1)
     drawn = choose(logits, Decoding(temperature=1.0), [0.0, float(np.nextafter(1, 0))])
     assert drawn.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        [[5, 6, 7, 8], [5, 6, 7, 9, 10]],
+        [[5, 6, 7], [5, 6, 7, 8, 9]],
+        [[5, 6, 7], [5, 6, 7]],
+        [[5], [5, 6, 7]],
+        [[5, 6], [7, 8, 9]],
+        [[5, 6, 7]],
+    ],
+    ids=["shared start", "one is the start of the other", "equal", "one token", "nothing shared", "alone"],
+)
+def test_what_prompts_share_is_read_once_and_changes_nothing(tiny_model: Path, prompts: list[list[int]]) -> None:
+    import torch
+
+    model = loading.load_model(tiny_model, device="cpu")
+    together = Batch(model, prompts)
+    alone = [Batch(model, [prompt]) for prompt in prompts]
+    for _ in range(3):
+        logits = together.logits()
+        expected = torch.cat([each.logits() for each in alone])
+        torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+        chosen = logits.argmax(-1)
+        together.advance(chosen, range(len(prompts)))
+        for i, each in enumerate(alone):
+            each.advance(chosen[i : i + 1], [0])

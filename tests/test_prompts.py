@@ -15,25 +15,25 @@ SHOT = Example("2", "Ada", "Another language.")
 
 
 def test_chat_asks_the_instruction() -> None:
-    prompt = render(EXAMPLE, TASK, PromptConfig(PromptStyle.chat))
+    prompt = render(EXAMPLE, TASK, PromptConfig("chat", PromptStyle.chat))
     assert prompt.messages == (Message("user", "What is C++ {x}?"),)
     assert prompt.source == "C++ {x}"
 
 
 def test_chat_with_system_and_shots_is_a_conversation() -> None:
-    prompt = render(EXAMPLE, TASK, PromptConfig(PromptStyle.chat, system="Be brief."), [SHOT])
+    prompt = render(EXAMPLE, TASK, PromptConfig("chat", PromptStyle.chat, system="Be brief."), [SHOT])
     assert [m.role for m in prompt.messages] == ["system", "user", "assistant", "user"]
     assert prompt.messages[2].content == "Another language."
 
 
 def test_an_example_that_is_a_conversation_is_asked_as_it_is() -> None:
     turns = (Message("system", "s"), Message("user", "u"))
-    prompt = render(Example("1", "s\nu", "r", messages=turns), TASK, PromptConfig(PromptStyle.chat, system="x"))
+    prompt = render(Example("1", "s\nu", "r", messages=turns), TASK, PromptConfig("chat", PromptStyle.chat, system="x"))
     assert prompt.messages == turns
 
 
 def test_plain_shots_end_where_the_completion_starts() -> None:
-    prompt = render(EXAMPLE, TASK, PromptConfig(PromptStyle.plain), [SHOT])
+    prompt = render(EXAMPLE, TASK, PromptConfig("plain", PromptStyle.plain), [SHOT])
     assert prompt.text == "Title: Ada\nText: Another language.\n\nTitle: C++ {x}\nText:"
     assert prompt.messages == ()
 
@@ -42,4 +42,4 @@ def test_plain_shots_end_where_the_completion_starts() -> None:
 def test_a_template_without_a_slot_is_refused(style: PromptStyle, key: str) -> None:
     task = TaskConfig(name="t", dataset="jsonl", instruction="no slot", template="no slot")
     with pytest.raises(ConfigError, match=f"task.{key}: expected the place for the prompt"):
-        render(EXAMPLE, task, PromptConfig(style))
+        render(EXAMPLE, task, PromptConfig("any", style))

@@ -20,8 +20,10 @@ from harness.stats.bootstrap import cluster_sums
 from harness.stats.confidence import percentile
 from harness.types import FloatArray
 
-_IGNORED = ("name", "report.", "tracking.", "store", "dry_run", "baselines", "model.path", "model.name")
-"""Settings that differ between runs without being what was varied; a model is named by `model`."""
+_MODEL = tuple(f"model.{key}" for key in ("name", "path", "revision", "adapter", "layers"))
+"""What makes a base model another one; it is one factor, under its name."""
+_IGNORED = ("name", "report.", "tracking.", "store", "dry_run", "baselines", *_MODEL)
+"""Settings that differ between runs without being what was varied."""
 
 
 @dataclass(frozen=True, slots=True)

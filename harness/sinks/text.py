@@ -13,7 +13,7 @@ from harness.types import MetricResult, Score
 
 _ENTITY = {c: f"&#{ord(c)};" for c in "\\`*_{}[]<>()#+-.!|~$&@:=^"}
 """HTML entities are literal text to markdown, inside tables too, where a backslash is not always."""
-_SPECIAL = re.compile(r"[\\`*_{}\[\]<>|~$&@^]|:(?=//)|(?<=www)\.|^\s*(?:[#+=-]+|\d+[.)])")
+_SPECIAL = re.compile(r"[\\`*_{}\[\]<>|~$&@^]|:(?=//)|(?<=www)\.|^\s*(?:[#+=-]+|\d+[.)](?=\s|$))")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 

@@ -110,7 +110,7 @@ def _usage_row(result: RunResult) -> list[str]:
     return [
         markdown(result.name),
         *("–" if c is None else f"{c:,}" for c in counts),
-        f"{usage.seconds:.1f}",
+        number(usage.seconds or None, 1),
         parameters,
     ]
 

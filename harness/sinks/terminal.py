@@ -60,7 +60,7 @@ def _by_metric(board: Leaderboard) -> Table:
     for name in board.metrics:
         results = [entry.run.result.metric(name) for entry in board.entries]
         places = decimals(r for r in results if r)
-        cells = [with_interval(r.score, places) if r else "–" for r in results]
+        cells = [Text(with_interval(r.score, places) if r else "–") for r in results]
         table.add_row(Text(f"{name} {_arrow(board, name)}"), *cells, style="bold" if name == board.primary else "")
     return table
 
@@ -78,7 +78,7 @@ def _by_run(board: Leaderboard, width: int) -> Table:
     places = {n: decimals(r for e in board.entries if (r := e.run.result.metric(n))) for n in names}
     for entry in board.entries:
         results = [entry.run.result.metric(n) for n in names]
-        cells = [with_interval(r.score, places[n]) if r else "–" for n, r in zip(names, results, strict=True)]
+        cells = [Text(with_interval(r.score, places[n]) if r else "–") for n, r in zip(names, results, strict=True)]
         table.add_row(Text(visible(entry.run.result.name)), entry.group, *cells)
     return table
 

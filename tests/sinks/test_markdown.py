@@ -70,3 +70,11 @@ def test_the_terminal_shows_the_same_scores(board: Leaderboard, capsys: pytest.C
     assert "\x1b[31m" not in shown
     assert "rougeL ↑" in shown
     assert "failed and are left out" in " ".join(shown.split())
+
+
+def test_a_score_without_an_interval_says_so_in_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = pipeline.run(config(tmp_path, "one", n=1), "command")
+    TerminalSink().write(by_task([run], build.stored_metric)[0])
+    assert "[no interval]" in capsys.readouterr().out

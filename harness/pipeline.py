@@ -13,10 +13,11 @@ from pathlib import Path
 from harness import build, generate, leaderboard, likelihood, score, tuning
 from harness.config import HarnessConfig, ReportConfig, TrackingConfig
 from harness.errors import StoreError
+from harness.leaderboard import Sink
 from harness.prepare import Prepared, prepare
 from harness.protocols import Model
 from harness.records import SCHEMA_VERSION, StoredRun, load_run, save_run
-from harness.sinks.markdown import MarkdownSink
+from harness.sinks.markdown import MarkdownSink, numbered
 from harness.sinks.terminal import TerminalSink
 from harness.sinks.wandb import WandbSink
 from harness.store import Store
@@ -78,16 +79,18 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
 
 
 def show(runs: Sequence[StoredRun], report: ReportConfig, tracking: TrackingConfig, as_json: bool) -> None:
-    """Make the leaderboard of these runs and write it to the terminal, the report and W&B."""
-    store = runs[0].folder.parent.parent
-    for board in leaderboard.by_task(runs, build.stored_metric):
-        paths = [*MarkdownSink(report).write(board), *WandbSink(tracking, store).write(board)]
-        records = [str(entry.run.folder / "results.json") for entry in board.entries]
-        if as_json:
-            print(json.dumps({**leaderboard.as_json(board), "wrote": [*records, *paths]}, indent=2))
-            continue
-        TerminalSink().write(board)
-        print("wrote:", *records, *paths, sep="\n  ")
+    """Make the leaderboards of these runs and write them to the terminal, the report and W&B."""
+    store, shown = runs[0].folder.parent.parent, []
+    for i, board in enumerate(leaderboard.by_task(runs, build.stored_metric)):
+        sinks: tuple[Sink, ...] = (MarkdownSink(numbered(report, i)), WandbSink(tracking, store))
+        wrote = [str(entry.run.folder / "results.json") for entry in board.entries]
+        wrote += [path for sink in sinks for path in sink.write(board)]
+        shown.append({**leaderboard.as_json(board), "wrote": wrote})
+        if not as_json:
+            TerminalSink().write(board)
+            print("wrote:", *wrote, sep="\n  ")
+    if as_json:
+        print(json.dumps(shown, indent=2))
 
 
 def _answer(prepared: Prepared, store: Store) -> _Answers:

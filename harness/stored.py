@@ -16,7 +16,7 @@ from harness.errors import ConfigError, StoreError
 from harness.records import StoredRun, find_runs
 from harness.seeds import compare_systems
 from harness.sinks.comparison import Compared, print_comparison
-from harness.sinks.markdown import MarkdownSink
+from harness.sinks.markdown import MarkdownSink, numbered
 from harness.sinks.terminal import TerminalSink
 from harness.stats.comparison import Comparison
 
@@ -33,11 +33,10 @@ def main(options: argparse.Namespace) -> int:
 def _report(runs: Sequence[StoredRun], options: argparse.Namespace) -> int:
     """Show one leaderboard a task and set of examples, and write its report."""
     boards = leaderboard.by_task(runs, build.stored_metric, options.metric)
+    config = ReportConfig(options.out, options.name, not options.no_references, options.samples)
     paths: list[str] = []
     for i, board in enumerate(boards):
-        name = options.name if i == 0 else f"{options.name}-{i + 1}"
-        config = ReportConfig(options.out, name, not options.no_references, options.samples)
-        paths += MarkdownSink(config).write(board)
+        paths += MarkdownSink(numbered(config, i)).write(board)
         if not options.json:
             TerminalSink().write(board)
     if options.json:

@@ -98,7 +98,7 @@ def test_a_wrong_command_says_what_is_right(harness: Terminal, arguments: list[s
 
 
 def test_a_run_prints_json_and_nothing_else_on_stdout(harness: Terminal, folder: Path) -> None:
-    board = json.loads(harness("run", *ECHO, "--json")[0])
+    [board] = json.loads(harness("run", *ECHO, "--json")[0])
     assert board["task"] == "jsonl"
     assert board["runs"][0]["usage"]["n"] == 12
     assert all((folder / path).exists() for path in board["wrote"])
@@ -111,6 +111,7 @@ def test_a_sweep_is_one_leaderboard_and_one_bad_job_costs_its_own_row(harness: T
     assert "task.n_validation=500" in err
     assert "expected 0 to 30 examples" in err
     assert len(list((folder / "store" / "runs").iterdir())) == 2
+    assert len(list((folder / "reports" / "jsonl").glob("*/leaderboard.md"))) == 2
 
 
 def test_report_and_compare_read_stored_runs(harness: Terminal, folder: Path) -> None:

@@ -6,6 +6,7 @@ It is made from stored runs alone, so `python -m harness report` gives the same 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.config import ReportConfig
@@ -17,6 +18,11 @@ from harness.sinks.terminal import FEW, remarks
 from harness.sinks.text import decimals, markdown, number, table, with_interval
 from harness.store import write_atomic
 from harness.types import MetricResult, RunResult
+
+
+def numbered(config: ReportConfig, i: int) -> ReportConfig:
+    """Return where the leaderboard at position `i` is written: runs on other examples have a report of their own."""
+    return replace(config, name=f"{config.name}-{i + 1}") if i else config
 
 
 class MarkdownSink:

@@ -6,6 +6,7 @@ however the sweep ended.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 import sys
@@ -30,8 +31,10 @@ from harness.records import load_run
 from harness.sweep import Outcome
 
 
-def main(arguments: Sequence[str], as_json: bool = False) -> int:
+def main(options: argparse.Namespace) -> int:
     """Run one config or a sweep of them and show the leaderboard; return the exit code."""
+    ours: dict[str, list[str]] = {"--json": [], "--dry-run": ["dry_run=true"]}
+    arguments = [word for given in options.words for word in ours.get(given, [given])]
     schema.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing a traceback and exiting
     folder = sweep.begin(Path(os.environ.get("HARNESS_STORE", ".harness")))
@@ -44,7 +47,7 @@ def main(arguments: Sequence[str], as_json: bool = False) -> int:
     except (HydraException, OmegaConfBaseException) as error:
         raise schema.explain(error) from error
     finally:
-        code = _finish(folder, as_json)
+        code = _finish(folder, options.json)
     return code
 
 

@@ -6,6 +6,7 @@ there or not there; their values are never read out.
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import importlib.util
 import json
@@ -48,10 +49,10 @@ def examine() -> list[Finding]:
     return [*_versions(), *_devices(), *_extras(), *_data(), *_credentials()]
 
 
-def main(as_json: bool) -> int:
+def main(options: argparse.Namespace) -> int:
     """Print the findings; return 1 when a required package is missing."""
     findings = examine()
-    if as_json:
+    if options.json:
         print(json.dumps([asdict(f) for f in findings], indent=2))
     else:
         _print(findings)

@@ -18,6 +18,9 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest
 
+regression: $(READY)
+	$(BIN)/python -m pytest -m regression tests/regression
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -1,7 +1,8 @@
 """The command line: an argparse front that imports nothing heavy until a command needs it.
 
 Exit codes: 0 done · 1 failed · 2 a setting or argument is wrong · 3 data · 4 model or missing package ·
-5 stored run · 6 fine-tune · 7 gate: worse than the baseline · 130 interrupted (run again to continue).
+5 stored run · 6 fine-tune · 7 gate: worse than the baseline · 8 gate: not enough data to say ·
+130 interrupted (run again to continue).
 """
 
 from __future__ import annotations
@@ -19,9 +20,16 @@ COMMANDS = {
     "report": "harness.stored",
     "compare": "harness.stored",
     "judge": "harness.judge.command",
+    "gate": "harness.gate.command",
+    "baseline": "harness.baseline.command",
+    "sync": "harness.sync",
+    "serve": "harness.server.command",
     "doctor": "harness.doctor",
 }
 """The module of each command, imported on use; its `main` takes the parsed options and returns the exit code."""
+
+OVERRIDES = {"judge": "overrides", "gate": "candidate"}
+"""Where a command that takes Hydra overrides keeps them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,9 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     top = parser()
     options, rest = top.parse_known_args(arguments)
-    if options.command == "judge":  # argparse does not know words of this kind again after an option
-        options.overrides += [word for word in rest if "=" in word and not word.startswith("-")]
-        rest = [word for word in rest if word not in options.overrides]
+    if options.command in OVERRIDES:  # argparse does not know words of this kind again after an option
+        overrides: list[str] = getattr(options, OVERRIDES[options.command])
+        overrides += [word for word in rest if "=" in word and not word.startswith("-")]
+        rest = [word for word in rest if word not in overrides]
     if rest and options.command != "run":
         top.error(f"unrecognized arguments: {' '.join(rest)}")
     options.words = arguments[1:]

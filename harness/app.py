@@ -94,7 +94,7 @@ def _finish(folder: Path, as_json: bool) -> int:
     failures = [outcome for outcome in outcomes if outcome.error]
     folders = dict.fromkeys(run for outcome in outcomes for run in outcome.runs)
     shown = next((outcome.shown for outcome in outcomes if outcome.shown), None)
-    if plans := [Plan(**each) for outcome in outcomes for each in outcome.plans]:
+    if plans := [Plan.of(each) for outcome in outcomes for each in outcome.plans]:
         print_plans(plans)
     elif shown:
         report = schema.section(ReportConfig, shown["report"])

@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.config import FineTuneConfig, ModelConfig, TaskConfig, TrainingConfig
+from harness.config import FineTuneConfig, ModelConfig, OpenAIFineTuneConfig, SupervisedConfig, TaskConfig
 from harness.errors import ConfigError, MissingExtra, unknown
 from harness.protocols import Dataset, FineTuner, Metric, Model
 from harness.records import StoredRun
@@ -26,8 +26,12 @@ MODELS = {
     "local": "harness.models.local:LocalModel",
     "echo": "harness.models.echo:EchoModel",
     "replay": "harness.models.replay:ReplayModel",
+    "openai": "harness.models.openai:OpenAIModel",
 }
-FINETUNERS = {"local": "harness.finetune.local:LocalFineTuner"}
+FINETUNERS = {
+    "local": "harness.finetune.local:LocalFineTuner",
+    "openai": "harness.finetune.openai:OpenAIFineTuner",
+}
 """By the backend of the model that is trained."""
 METRICS: dict[str, tuple[str, dict[str, Any]]] = {
     "exact_match": ("harness.metrics.exact:ExactMatch", {}),
@@ -81,13 +85,17 @@ def model(config: ModelConfig) -> Model:
 
 def finetuner(config: FineTuneConfig, base: ModelConfig) -> FineTuner | None:
     """Return what trains the model before it is evaluated, or None where it is reused as it is."""
-    if not isinstance(config, TrainingConfig):
+    if not isinstance(config, SupervisedConfig):
         return None
     if base.backend not in FINETUNERS:
         trainable = ", ".join(FINETUNERS)
         raise ConfigError(
             f"finetune={config.method}: the {base.backend!r} backend cannot be trained, only: {trainable}"
         )
+    hosted = isinstance(config, OpenAIFineTuneConfig)
+    if hosted != (base.backend == "openai"):
+        mend = "model=openai model.id=MODEL" if hosted else "finetune=openai"
+        raise ConfigError(f"finetune={config.method} does not train models of the {base.backend} backend: take {mend}")
     built: FineTuner = _find("fine-tuner", base.backend, FINETUNERS)(config, base)
     return built
 

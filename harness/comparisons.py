@@ -19,8 +19,8 @@ from harness.protocols import Metric
 from harness.records import StoredRun
 from harness.stats.bootstrap import Resampler, cluster_sums
 from harness.stats.comparison import Comparison, Question
-from harness.stats.multiplicity import holm, rank_intervals, tie_groups
-from harness.stats.paired import compare, compare_all
+from harness.stats.multiplicity import holm, permutations_needed, rank_intervals, tie_groups
+from harness.stats.paired import compare_metrics
 from harness.types import FloatArray, Prediction
 
 
@@ -56,14 +56,17 @@ class Aligned:
     """
 
     def __init__(self, runs: Sequence[StoredRun], config: StatsConfig, seed: int = 0) -> None:
-        self.runs, self.config = runs, config
-        self.resampler = Resampler(seed, config.n_resamples)
-        self._stats = [run.stats() for run in runs]
+        self.runs, self.config, self._stats = runs, config, [run.stats() for run in runs]
+        swaps = permutations_needed(len(runs) * (len(runs) - 1) // 2, config.confidence)
+        self.resampler = Resampler(seed, config.n_resamples, swaps)
         ids = [stats.example_ids for stats in self._stats]
         shared, union = set(ids[0]).intersection(*ids[1:]), set().union(*ids)
         if not shared:
             names = " and ".join(run.result.run_id for run in runs)
-            raise StoreError(f"{names} have no example in common. Compare runs of one task, seed and n_validation.")
+            raise StoreError(
+                f"{names} have no example in common. "
+                "Compare runs of one task, seed and n_validation, or two runs with --unpaired."
+            )
         order = [example_id for example_id in ids[0] if example_id in shared]
         self._rows = [_positions(each, order) for each in ids]
         failed = self._failed()
@@ -110,40 +113,59 @@ class Aligned:
 
     def compare_parts(self, metric: Metric) -> dict[tuple[str, str], Comparison]:
         """Compare the first two runs on one metric within every slice of the shared examples."""
-        first, second = self.stats(metric.name)[:2]
-        question = Question(self.config.confidence)
-        return {
-            pair: compare(metric, first[part], second[part], self.resampler, self._clusters_of(part), question)
-            for pair, part in self.parts.items()
-        }
+        found = self.compare_in_parts(metric, list(self.parts.values()), [(0, 1)])
+        return {pair: each[0] for pair, each in zip(self.parts, found, strict=True)}
 
     def compare(self, metric: Metric) -> MetricComparison:
         """Compare all pairs of runs on one metric."""
-        systems = self.stats(metric.name)
-        question = Question(self.config.confidence)
-        found = compare_all(metric, systems, self.resampler, self.clusters, question)
-        pairs = list(combinations(range(len(systems)), 2))
+        return self.compare_metrics([metric])[0]
+
+    def compare_metrics(self, metrics: Sequence[Metric]) -> list[MetricComparison]:
+        """Compare all pairs of runs on one metric or more; together they take little longer than one alone."""
+        systems = [self.stats(metric.name) for metric in metrics]
+        found = compare_metrics(metrics, systems, self.resampler, self.clusters, Question(self.config.confidence))
+        return [
+            self._compared(metric.name, each.pairs, self._ranks(metric, own, each.scores))
+            for metric, own, each in zip(metrics, systems, found, strict=True)
+        ]
+
+    def compare_in_parts(
+        self, metric: Metric, parts: Sequence[NDArray[np.intp]], pairs: Sequence[tuple[int, int]]
+    ) -> list[tuple[Comparison, ...]]:
+        """Compare the pairs of runs within each part of the shared examples, given by its positions."""
+        systems, question = self.stats(metric.name), Question(self.config.confidence)
+        found = []
+        for part in parts:
+            own, clusters = [each[part] for each in systems], self._clusters_of(part)
+            found.append(compare_metrics([metric], [own], self.resampler, clusters, question, pairs)[0].pairs)
+        return found
+
+    def _compared(
+        self, metric: str, found: Sequence[Comparison], ranks: tuple[tuple[int, int], ...]
+    ) -> MetricComparison:
+        pairs = list(combinations(range(len(self.runs)), 2))
         adjusted = holm([np.nan if c.p is None else c.p for c in found])
-        differs = np.zeros((len(systems), len(systems)), bool)
+        differs = np.zeros((len(self.runs), len(self.runs)), bool)
         for (i, j), p in zip(pairs, adjusted, strict=True):
             differs[i, j] = differs[j, i] = p <= 1 - self.config.confidence
         return MetricComparison(
-            metric=metric.name,
-            pairs=tuple(
+            metric,
+            tuple(
                 Pair(i, j, comparison, None if np.isnan(p) else float(p))
                 for (i, j), comparison, p in zip(pairs, found, adjusted, strict=True)
             ),
-            groups=tuple(tie_groups(differs)),
-            ranks=self._ranks(metric, systems),
+            tuple(tie_groups(differs)),
+            ranks,
         )
 
-    def _ranks(self, metric: Metric, systems: Sequence[FloatArray]) -> tuple[tuple[int, int], ...]:
+    def _ranks(
+        self, metric: Metric, systems: Sequence[FloatArray], scores: FloatArray | None
+    ) -> tuple[tuple[int, int], ...]:
         if self.n < 2:
             return tuple((1, len(systems)) for _ in systems)
-        sums = self.resampler.sums(cluster_sums(np.stack(systems, axis=1), self.clusters))
-        return tuple(
-            rank_intervals(metric.aggregate(sums), metric.higher_is_better is not False, self.config.confidence)
-        )
+        if scores is None:
+            scores = metric.aggregate(self.resampler.sums(cluster_sums(np.stack(systems, axis=1), self.clusters)))
+        return tuple(rank_intervals(scores, metric.higher_is_better is not False, self.config.confidence))
 
     @cached_property
     def _slices(self) -> list[Mapping[str, str]]:

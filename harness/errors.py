@@ -7,7 +7,8 @@
     │   └── MissingExtra (4)    a package is not installed; says which to install
     ├── StoreError (5)          a stored run or stage is missing, damaged or does not match
     ├── FineTuneError (6)       a fine-tune cannot start or go on
-    └── GateFailed (7)          a candidate is worse than its baseline
+    ├── GateFailed (7)          a candidate is worse than its baseline
+    └── GateUndecided (8)       the examples cannot say whether it is
 
 A message says what was expected, what was got, and how to mend it. A failed completion is no error: it is a
 `Completion` with its `error` set. Interrupted runs exit with 130, as shells expect.
@@ -66,6 +67,12 @@ class GateFailed(HarnessError):
     """A candidate is worse than its baseline by more than the margin."""
 
     exit_code = 7
+
+
+class GateUndecided(HarnessError):
+    """The examples of a gate cannot say whether the candidate is worse."""
+
+    exit_code = 8
 
 
 def unknown(kind: str, name: str, valid: Iterable[str]) -> str:

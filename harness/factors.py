@@ -2,13 +2,14 @@
 
 The effect of a level is the mean score of the runs that have it minus that of the runs that have the first level,
 over combinations of the other settings that both have, so that nothing else differs. The interval is the paired
-bootstrap's over examples: it is about these fine-tunes, not about other training seeds.
+bootstrap's over examples: it is about these fine-tunes, not about other training seeds. Intervals are of one effect
+each; p-values are adjusted over all effects by Benjamini and Hochberg's method.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,26 @@ import numpy as np
 from harness.comparisons import Aligned
 from harness.protocols import Metric
 from harness.records import StoredRun
-from harness.stats.bootstrap import cluster_sums
+from harness.stats.bootstrap import cluster_sums, degrees_of_freedom, leave_one_out
 from harness.stats.confidence import percentile
-from harness.types import FloatArray
+from harness.stats.draws import share_as_large
+from harness.stats.intervals import FLAT
+from harness.stats.multiplicity import benjamini_hochberg
 
 _MODEL = tuple(f"model.{key}" for key in ("name", "path", "revision", "adapter", "layers"))
 """What makes a base model another one; it is one factor, under its name."""
-_IGNORED = ("name", "report.", "tracking.", "store", "dry_run", "baselines", *_MODEL)
+_IGNORED = (
+    "name",
+    "report.",
+    "tracking.",
+    "store",
+    "dry_run",
+    "baselines",
+    "pricing",
+    "generation.max_cost",
+    "generation.batch",
+    *_MODEL,
+)
 """Settings that differ between runs without being what was varied."""
 
 
@@ -37,6 +51,59 @@ class Effect:
     low: float | None
     high: float | None
     pairs: int
+    p_adjusted: float | None = None
+    """Benjamini and Hochberg's over all effects; None where there are too few examples to test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """A weighted sum of runs' scores, and what the bootstrap over examples says of it."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+
+
+class Grid:
+    """Runs as points of a grid of settings, with resampled scores that any contrast of them is made from."""
+
+    def __init__(self, aligned: Aligned, metric: Metric) -> None:
+        kept = _comparable(aligned.runs)
+        runs, stats = [aligned.runs[i] for i in kept], aligned.stats(metric.name)
+        self.factors = varied(runs)
+        self.settings = [{key: settings_of(run).get(key, "–") for key in self.factors} for run in runs]
+        self._at = {_key(each): i for i, each in enumerate(self.settings)}
+        self._confidence = aligned.config.confidence
+        units = cluster_sums(np.stack([stats[i] for i in kept], axis=1), aligned.clusters)
+        self._totals = metric.aggregate(units.sum(axis=0))
+        self._leave_out = metric.aggregate(leave_one_out(units))
+        self._draws = metric.aggregate(aligned.resampler.sums(units)) if len(units) > 1 else None
+
+    def twin(self, run: int, changes: Mapping[str, str]) -> int | None:
+        """Return the run that differs in these settings alone, or None when it was not made."""
+        return self._at.get(_key({**self.settings[run], **changes}))
+
+    def contrast(self, plus: Sequence[int], minus: Sequence[int], times: int) -> Contrast | None:
+        """Add the scores of some runs, subtract those of others, divide by `times`; None where one is not known.
+
+        It has no bounds where it is the same whichever example is left out.
+        """
+        weights = np.zeros(len(self.settings))
+        np.add.at(weights, list(plus), 1 / times)
+        np.subtract.at(weights, list(minus), 1 / times)
+        used = weights != 0
+        value = float(weights[used] @ self._totals[used])
+        if not np.isfinite(value):
+            return None
+        if self._draws is None:
+            return Contrast(value)
+        draws, leave_out = (each[:, used] @ weights[used] for each in (self._draws, self._leave_out))
+        known = np.isfinite(draws).all() and np.isfinite(leave_out).all()
+        if not known or np.ptp(leave_out) <= FLAT * np.abs(self._totals[used]).max():
+            return Contrast(value)
+        low, high = percentile(draws, degrees_of_freedom(leave_out)).interval(self._confidence)
+        return Contrast(value, low, high, share_as_large(draws - value, value))
 
 
 def _comparable(runs: Sequence[StoredRun]) -> list[int]:
@@ -46,58 +113,64 @@ def _comparable(runs: Sequence[StoredRun]) -> list[int]:
 
 
 def varied(runs: Sequence[StoredRun]) -> dict[str, list[str]]:
-    """Return each setting that differs between the runs, with its levels in order of appearance."""
-    settings = [_flat(run.result.config) for run in runs]
+    """Return each setting that differs between the runs, with its levels in order of appearance.
+
+    A group that is chosen by name is one factor: what follows from `prompt.name` is not another.
+    """
+    settings = [settings_of(run) for run in runs]
     keys = dict.fromkeys(key for each in settings for key in each)
-    found = {key: list(dict.fromkeys(each.get(key, "–") for each in settings)) for key in keys}
-    return {key: _sorted(levels) for key, levels in found.items() if len(levels) > 1}
+    columns = {key: [each.get(key, "–") for each in settings] for key in keys}
+    columns = {key: column for key, column in columns.items() if len(set(column)) > 1}
+    return {
+        key: _sorted(list(dict.fromkeys(column)))
+        for key, column in columns.items()
+        if key in _naming(key) or not any(_follows(column, columns.get(name)) for name in _naming(key))
+    }
 
 
-def effects(aligned: Aligned, metric: Metric) -> list[Effect]:
+def _naming(key: str) -> tuple[str, str]:
+    group = key.partition(".")[0]
+    return f"{group}.name", f"{group}.method"
+
+
+def _follows(column: Sequence[str], named: Sequence[str] | None) -> bool:
+    """Say whether runs with the same name always have the same value."""
+    return named is not None and len(set(zip(named, column, strict=True))) == len(set(named))
+
+
+def settings_of(run: StoredRun) -> dict[str, str]:
+    """Return every setting of a run that may be varied, by its dotted name."""
+    return _flat(run.result.config)
+
+
+def effects(grid: Grid) -> list[Effect]:
     """Return the effect of every level of every varied setting where runs differ in it alone."""
-    kept = _comparable(aligned.runs)
-    runs, stats = [aligned.runs[i] for i in kept], aligned.stats(metric.name)
-    factors = varied(runs)
-    settings = [{key: _flat(run.result.config).get(key, "–") for key in factors} for run in runs]
-    units = cluster_sums(np.stack([stats[i] for i in kept], axis=1), aligned.clusters)
-    totals = metric.aggregate(units.sum(axis=0))
-    draws = metric.aggregate(aligned.resampler.sums(units)) if len(units) > 1 else None
-    found = []
-    for factor, (first, *others) in factors.items():
+    found, p = [], []
+    for factor, (first, *others) in grid.factors.items():
         for level in others:
-            pairs = _pairs(settings, factor, first, level)
-            if pairs:
-                found.append(_effect((factor, level, first), pairs, totals, draws, aligned.config.confidence))
-    return found
+            pairs = _pairs(grid, factor, first, level)
+            contrast = grid.contrast([i for i, _ in pairs], [j for _, j in pairs], len(pairs)) if pairs else None
+            if contrast:
+                bounds = (contrast.value, contrast.low, contrast.high)
+                found.append(Effect(factor, level, first, *bounds, len(pairs)))
+                p.append(contrast.p)
+    return [replace(each, p_adjusted=q) for each, q in zip(found, adjusted(p), strict=True)]
 
 
-def _effect(
-    named: tuple[str, str, str],
-    pairs: Sequence[tuple[int, int]],
-    totals: FloatArray,
-    draws: FloatArray | None,
-    confidence: float,
-) -> Effect:
-    factor, level, first = named
-    with_it, without = [i for i, _ in pairs], [j for _, j in pairs]
-    difference = float(totals[with_it].mean() - totals[without].mean())
-    if draws is None:
-        return Effect(factor, level, first, difference, None, None, len(pairs))
-    resampled = draws[:, with_it].mean(axis=1) - draws[:, without].mean(axis=1)
-    low, high = percentile(resampled).interval(confidence)
-    return Effect(factor, level, first, difference, low, high, len(pairs))
+def adjusted(p: Sequence[float | None]) -> list[float | None]:
+    """Return Benjamini and Hochberg's adjusted p-values; None stays None and counts for nothing."""
+    found = benjamini_hochberg([np.nan if each is None else each for each in p])
+    return [None if np.isnan(each) else float(each) for each in found]
 
 
-def _pairs(settings: Sequence[Mapping[str, str]], factor: str, first: str, level: str) -> list[tuple[int, int]]:
+def _pairs(grid: Grid, factor: str, first: str, level: str) -> list[tuple[int, int]]:
     """Return the positions (with `level`, with `first`) of runs whose other settings are equal."""
-    at = {tuple(sorted(each.items())): i for i, each in enumerate(settings)}
-    found = []
-    for i, each in enumerate(settings):
-        if each[factor] == level:
-            twin = at.get(tuple(sorted({**each, factor: first}.items())))
-            if twin is not None:
-                found.append((i, twin))
-    return found
+    twins = ((i, grid.twin(i, {factor: first})) for i, each in enumerate(grid.settings) if each[factor] == level)
+    return [(i, twin) for i, twin in twins if twin is not None]
+
+
+def _key(settings: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(settings.items()))
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 
 from harness.digest import digest
+from harness.pricing import Budget
 from harness.progress import track
 from harness.protocols import Model
 from harness.store import Log, Store
@@ -25,14 +26,19 @@ def prompt_key(prompt: Prompt) -> str:
 
 def missing(model: Model, prompts: Sequence[Prompt], decoding: Decoding, store: Store) -> int:
     """Return how many of the prompts have no stored completion."""
+    return len(unanswered(model, prompts, decoding, store))
+
+
+def unanswered(model: Model, prompts: Sequence[Prompt], decoding: Decoding, store: Store) -> list[Prompt]:
+    """Return the prompts that have no stored completion."""
     known = store.completions(_inputs(model, decoding)).read()
-    return sum(prompt_key(p) not in known for p in prompts)
+    return [p for p in prompts if prompt_key(p) not in known]
 
 
 def complete(
-    model: Model, prompts: Sequence[Prompt], decoding: Decoding, store: Store
+    model: Model, prompts: Sequence[Prompt], decoding: Decoding, store: Store, budget: Budget | None = None
 ) -> tuple[tuple[Completion, ...], StageRecord]:
-    """Return one completion a prompt, in their order, and what the stage took."""
+    """Return one completion a prompt, in their order, and what the stage took; ModelError once `budget` is spent."""
     start = time.perf_counter()
     inputs = _inputs(model, decoding)
     log = store.completions(inputs)
@@ -43,7 +49,7 @@ def complete(
         with store.lock(log.path.parent):  # another run may be making the same completions: wait, then look again
             known = log.read()
             wanted = [p for p in prompts if keys[p.example_id] not in known]
-            fresh = _generate(model, wanted, decoding, log)
+            fresh = _generate(model, wanted, decoding, log, budget or Budget())
     known |= fresh
     rows = tuple(dataclasses.replace(known[keys[p.example_id]], example_id=p.example_id) for p in prompts)
     made = sum(key in fresh for key in keys.values())
@@ -63,7 +69,7 @@ def _inputs(model: Model, decoding: Decoding) -> dict[str, object]:
 
 
 def _generate(
-    model: Model, prompts: Sequence[Prompt], decoding: Decoding, log: Log[Completion]
+    model: Model, prompts: Sequence[Prompt], decoding: Decoding, log: Log[Completion], budget: Budget
 ) -> dict[str, Completion]:
     """Ask for each distinct prompt once; a prompt that the model never answers is an error, not a gap."""
     distinct = {prompt_key(p): p for p in prompts}
@@ -80,8 +86,10 @@ def _generate(
             last = now
             tokens += completion.completion_tokens or 0
             errors += completion.error is not None
+            budget.spend(completion)
             rate = tokens / max(now - start, 1e-9)
-            bar.advance(note=f"{rate:.0f} tokens/s" + (f", {errors} errors" if errors else ""))
+            notes = (f"{rate:.0f} tokens/s", budget.note(), f"{errors} errors" if errors else "")
+            bar.advance(note=", ".join(note for note in notes if note))
     for key in distinct.keys() - fresh.keys():
         fresh[key] = Completion("", None, FinishReason.ERROR, error="the model returned no completion for this prompt")
     return fresh

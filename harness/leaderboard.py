@@ -6,29 +6,27 @@ Runs that the data do not tell apart share a letter; a rank alone would claim mo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
+from harness.agreement import Agreement, agreement
 from harness.comparisons import Aligned, MetricComparison
 from harness.config import StatsConfig
+from harness.diagnosis import Diagnosis, diagnose
 from harness.errors import ConfigError, StoreError, unknown
-from harness.factors import Effect, effects
+from harness.factors import Effect, Grid, effects
+from harness.incumbent import is_meant, position
+from harness.interactions import Interaction, interactions
 from harness.protocols import Metric
 from harness.records import StoredRun, result_json
-from harness.stats.power import Plan, pairs_needed
+from harness.retirement import outlived
+from harness.slices import SliceTable, compared, slice_tables
 from harness.types import RunResult
-from harness.validity import Validity, validity
+from harness.validity import CURVE, Validity, comparable, of_curves, validity
+from harness.verdict import Aim, Verdict, judge
 
 MetricOf = Callable[[StoredRun, str], Metric]
 """Builds the metric of a stored run by name, with the options that the run had."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the scores say: `ship`, `keep` or `not enough data`, and why in plain words."""
-
-    decision: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +49,27 @@ class Leaderboard:
     """All pairs on the primary metric, in the order of the entries; None where there is nothing to compare."""
     effects: tuple[Effect, ...] = ()
     """What each setting that differs between the runs did to the primary metric."""
+    interactions: tuple[Interaction, ...] = ()
+    """Whether one setting bought more with another one changed, where there are runs that say so."""
     validity: tuple[Validity, ...] = ()
     """What each metric can show about these runs."""
+    agreement: Agreement | None = None
+    """Which metrics say the same; None where there are not two runs and two metrics to say it of."""
+    slices: tuple[SliceTable, ...] = ()
+    """The primary metric of every run in every slice, and which differences are more than chance."""
+    incumbent: int | None = None
+    """The position of the run in use, where one was named."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """Every metric that a run was scored with, in the order of the config."""
         return _names([entry.run for entry in self.entries])
+
+    @property
+    def diagnoses(self) -> tuple[Diagnosis, ...]:
+        """What the learning curve of every fine-tuned run says, in the order of the entries."""
+        results = [entry.run.result for entry in self.entries]
+        return tuple(Diagnosis(r.run_id, r.name, diagnose(r.finetune)) for r in results if r.finetune)
 
     @property
     def n(self) -> int:
@@ -78,12 +90,23 @@ class Sink(Protocol):
         ...
 
 
-def by_task(runs: Sequence[StoredRun], metric_of: MetricOf, primary: str | None = None) -> list[Leaderboard]:
-    """Return a leaderboard for each task and set of examples; `primary` replaces the tasks' own metric."""
+def by_task(
+    runs: Sequence[StoredRun], metric_of: MetricOf, primary: str | None = None, aim: Aim | None = None
+) -> list[Leaderboard]:
+    """Return a leaderboard for each task and set of examples; `primary` replaces the tasks' own metric.
+
+    An incumbent of `aim` is one of the runs of at least one leaderboard: ConfigError where it is none, or several.
+    """
     groups: dict[tuple[str, str], list[StoredRun]] = {}
     for run in runs:
         groups.setdefault((run.result.task, run.result.dataset.fingerprint), []).append(run)
-    return [_leaderboard(group, metric_of, primary) for group in groups.values()]
+    aim = aim or Aim()
+    if aim.incumbent and not any(_has(group, aim.incumbent) for group in groups.values()):
+        position([run.result for run in runs], aim.incumbent)  # raises
+    return [
+        _leaderboard(group, metric_of, primary, aim if _has(group, aim.incumbent) else replace(aim, incumbent=""))
+        for group in groups.values()
+    ]
 
 
 def ordered(runs: Sequence[StoredRun], metric: str) -> list[StoredRun]:
@@ -100,41 +123,66 @@ def stats_config(result: RunResult) -> StatsConfig:
 
 
 def as_json(board: Leaderboard) -> dict[str, Any]:
-    """Return the leaderboard as plain JSON values, with each run's whole record."""
+    """Return the leaderboard as plain JSON values, with each run's whole record; other parts name runs by position."""
     return {
         "task": board.task,
         "primary_metric": board.primary,
-        "verdict": {"decision": board.verdict.decision, "text": board.verdict.text},
+        "verdict": asdict(board.verdict),
+        "incumbent": board.incumbent,
         "runs": [{"tie_group": e.group, **result_json(e.run.result)} for e in board.entries],
+        "effects": [asdict(each) for each in board.effects],
+        "interactions": [asdict(each) for each in board.interactions],
+        "validity": [asdict(each) for each in board.validity],
+        "agreement": asdict(board.agreement) if board.agreement else None,
+        "slices": [asdict(each) for each in board.slices],
+        "diagnoses": [asdict(each) for each in board.diagnoses],
     }
 
 
-def _leaderboard(runs: Sequence[StoredRun], metric_of: MetricOf, primary: str | None) -> Leaderboard:
+def _leaderboard(runs: Sequence[StoredRun], metric_of: MetricOf, primary: str | None, aim: Aim) -> Leaderboard:
     task, name = runs[0].result.task, primary or runs[0].result.primary_metric
     best_first = ordered(runs, name)
-    unordered = tuple(Entry(run) for run in best_first)
-    if len(runs) == 1:
-        verdict = Verdict("not enough data", "Nothing to compare with yet: run another model, prompt or setting.")
-        return Leaderboard(task, name, unordered, verdict)
-    try:
-        aligned = Aligned(best_first, stats_config(best_first[0].result))
-        comparison = aligned.compare(metric_of(best_first[0], name))
-    except StoreError as error:
-        return Leaderboard(task, name, unordered, Verdict("not enough data", f"Not compared: {error}"))
-    entries = tuple(Entry(run, group) for run, group in zip(best_first, comparison.groups, strict=True))
-
-    def build(metric: str) -> Metric:
-        return metric_of(best_first[0], metric)
-
-    return Leaderboard(
+    results = [run.result for run in best_first]
+    board = Leaderboard(
         task,
         name,
-        entries,
-        _verdict(entries, comparison),
-        comparison,
-        tuple(effects(aligned, build(name))),
-        tuple(validity(aligned, _names(runs), build)),
+        tuple(Entry(run) for run in best_first),
+        Verdict("not enough data", "Nothing to compare with yet: run another model, prompt or setting."),
+        slices=slice_tables(results, name),
+        incumbent=position(results, aim.incumbent) if aim.incumbent else None,
     )
+    if len(runs) == 1:
+        return board
+    try:
+        aligned = Aligned(best_first, stats_config(results[0]))
+        aligned.stats(name)
+    except StoreError as error:
+        return replace(board, verdict=Verdict("not enough data", f"Not compared: {error}"))
+    return _analysed(board, aligned, lambda metric: metric_of(best_first[0], metric), aim)
+
+
+def _analysed(board: Leaderboard, aligned: Aligned, metric: Callable[[str], Metric], aim: Aim) -> Leaderboard:
+    """Return the leaderboard with all that paired comparisons say about its runs."""
+    results = [run.result for run in aligned.runs]
+    names = (board.primary, *(name for name in board.metrics if name != board.primary))
+    metrics = comparable(aligned, [metric(name) for name in names])
+    comparisons = aligned.compare_metrics(metrics)
+    main, grid, shown = comparisons[0], Grid(aligned, metrics[0]), validity(aligned, metrics, comparisons)
+    return replace(
+        board,
+        entries=tuple(Entry(run, group) for run, group in zip(aligned.runs, main.groups, strict=True)),
+        verdict=outlived(judge(main, results, aim), results),
+        comparison=main,
+        effects=tuple(effects(grid)),
+        interactions=tuple(interactions(grid)),
+        validity=(*shown, *(() if CURVE in names else of_curves(results))),
+        agreement=agreement(aligned, metrics, [each.separated for each in shown], board.primary),
+        slices=compared(board.slices, aligned, metrics[0], board.incumbent or 0),
+    )
+
+
+def _has(runs: Sequence[StoredRun], incumbent: str) -> bool:
+    return bool(incumbent) and any(is_meant(run.result, incumbent) for run in runs)
 
 
 def _names(runs: Sequence[StoredRun]) -> tuple[str, ...]:
@@ -146,38 +194,3 @@ def _sort_key(result: RunResult, name: str) -> tuple[bool, float]:
     if metric is None or metric.score.value is None:
         return True, 0.0
     return False, metric.score.value * (1 if metric.higher_is_better is False else -1)
-
-
-def _verdict(entries: Sequence[Entry], comparison: MetricComparison) -> Verdict:
-    """Ship the best run when it is told apart from all others; else say what it would take."""
-    names = [entry.run.result.name for entry in entries]
-    nearest = comparison.between(0, 1)
-    found = nearest.comparison
-    evidence = f"{comparison.metric} {_difference(found.difference, found.low, found.high)}"
-    evidence += f", adjusted p = {_p(nearest.p_adjusted)}, n = {found.sample.n}"
-    ties = [
-        name for name, entry in zip(names[1:], entries[1:], strict=True) if set(entry.group) & set(entries[0].group)
-    ]
-    if not ties:
-        return Verdict("ship", f"Ship {names[0]}: it is better than {names[1]}, the next best ({evidence}).")
-    n_needed = None
-    if found.difference and found.deviation:
-        n_needed = pairs_needed(found.deviation, found.difference, Plan(found.question.confidence))
-    enough = f" About {n_needed:,} examples would show a difference of this size." if n_needed else ""
-    listed = ", ".join(ties[:3]) + (f" and {len(ties) - 3} more" if len(ties) > 3 else "")
-    return Verdict(
-        "not enough data", f"Not enough data to tell {names[0]} from {listed}; against {names[1]}: {evidence}.{enough}"
-    )
-
-
-def _difference(value: float | None, low: float | None, high: float | None) -> str:
-    if value is None:
-        return "has no difference that can be known"
-    bounds = f" [{low:+.3g}, {high:+.3g}]" if low is not None and high is not None else ""
-    return f"{value:+.3g}{bounds}"
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return "unknown"
-    return f"{value:.3f}" if value >= 0.001 else "< 0.001"

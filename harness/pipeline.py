@@ -10,14 +10,18 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import build, generate, leaderboard, likelihood, score, tuning
+from harness import build, generate, leaderboard, likelihood, pricing, score, tuning
+from harness.batches import in_batches
 from harness.config import HarnessConfig, ReportConfig, TrackingConfig
 from harness.errors import StoreError
+from harness.incumbent import with_incumbent
 from harness.leaderboard import Sink
 from harness.prepare import Prepared, prepare
-from harness.protocols import Model
+from harness.pricing import Budget, LocalPrice, Price
+from harness.protocols import HostedModel, Model
 from harness.records import SCHEMA_VERSION, StoredRun, load_run, save_run
 from harness.sinks.markdown import MarkdownSink, numbered
+from harness.sinks.page.sink import PageSink
 from harness.sinks.terminal import TerminalSink
 from harness.sinks.wandb import WandbSink
 from harness.store import Store
@@ -29,6 +33,7 @@ from harness.types import (
     StageRecord,
     Usage,
 )
+from harness.verdict import Aim
 
 PACKAGES = ("finetune-harness", "torch", "transformers", "peft", "sentence-transformers", "sacrebleu", "rouge-score")
 
@@ -41,6 +46,7 @@ class _Answers:
     finetune: FineTuneRecord | None
     completions: tuple[Completion, ...]
     stages: tuple[StageRecord, ...]
+    price: Price | LocalPrice | None
 
 
 def run(config: HarnessConfig, command: str) -> StoredRun:
@@ -53,7 +59,7 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
     if stored := _finished(folder):
         _say(f"nothing to do: run {prepared.run_id} is complete (0 completions made, {stored.result.usage.n} reused)")
         return stored
-    answers = _answer(prepared, store)
+    answers = _answer(prepared, store, config)
     scored = score.score(prepared.metrics, prepared.examples, answers.completions, config.stats, config.seed, store)
     _say(f"score: {scored.stage.done} metrics computed, {scored.stage.reused} reused, {scored.stage.seconds:.1f} s")
     result = RunResult(
@@ -68,12 +74,14 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
         model=answers.model.reference,
         parameters=answers.model.parameters,
         dataset=prepared.dataset,
-        usage=_usage(answers.completions),
+        usage=_usage(answers.completions, answers.price, config.generation.batch),
         metrics=scored.metrics,
         stages=(*answers.stages, scored.stage),
         versions=_versions(),
         finetune=answers.finetune,
         warnings=scored.warnings,
+        served=tuple(dict.fromkeys(c.served for c in answers.completions if c.served)),
+        shutdown_date=answers.model.shutdown_date() if isinstance(answers.model, HostedModel) else None,
     )
     return save_run(folder, result, scored.predictions, scored.stats)
 
@@ -81,8 +89,10 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
 def show(runs: Sequence[StoredRun], report: ReportConfig, tracking: TrackingConfig, as_json: bool) -> None:
     """Make the leaderboards of these runs and write them to the terminal, the report and W&B."""
     store, shown = runs[0].folder.parent.parent, []
-    for i, board in enumerate(leaderboard.by_task(runs, build.stored_metric)):
-        sinks: tuple[Sink, ...] = (MarkdownSink(numbered(report, i)), WandbSink(tracking, store))
+    runs = with_incumbent(runs, store / "runs", report.incumbent)
+    for i, board in enumerate(leaderboard.by_task(runs, build.stored_metric, aim=Aim.of(report))):
+        here = numbered(report, i)
+        sinks: tuple[Sink, ...] = (MarkdownSink(here), PageSink(here), WandbSink(tracking, store))
         wrote = [str(entry.run.folder / "results.json") for entry in board.entries]
         wrote += [path for sink in sinks for path in sink.write(board)]
         shown.append({**leaderboard.as_json(board), "wrote": wrote})
@@ -93,7 +103,7 @@ def show(runs: Sequence[StoredRun], report: ReportConfig, tracking: TrackingConf
         print(json.dumps(shown, indent=2))
 
 
-def _answer(prepared: Prepared, store: Store) -> _Answers:
+def _answer(prepared: Prepared, store: Store, config: HarnessConfig) -> _Answers:
     """Fine-tune where that is asked for, generate, and measure the likelihoods that a metric reads."""
     model, record, stages = prepared.model, None, [_data_stage(prepared)]
     if prepared.tuning:
@@ -101,7 +111,11 @@ def _answer(prepared: Prepared, store: Store) -> _Answers:
         model = build.model(tuned)
         stages.append(stage)
         _say(f"finetune: {'reused' if stage.reused else 'done'}, {record.n_train} examples, {record.seconds:.1f} s")
-    completions, generated = generate.complete(model, prepared.prompts, prepared.decoding, store)
+    prices, generation = pricing.of(config.pricing), config.generation
+    price = prices.of(model.reference)
+    budget = Budget(price, generation.max_cost, generation.batch)
+    asked = in_batches(model, store, generation.poll_seconds) if generation.batch else model
+    completions, generated = generate.complete(asked, prepared.prompts, prepared.decoding, store, budget)
     stages.append(generated)
     _say(f"generate: {generated.done} completions made, {generated.reused} reused, {generated.seconds:.1f} s")
     if teller := likelihood.teller(model, prepared.metrics):
@@ -109,7 +123,7 @@ def _answer(prepared: Prepared, store: Store) -> _Answers:
         completions, told = likelihood.measure(teller, wanted, completions, store)
         stages.append(told)
         _say(f"likelihood: {told.done} completions measured, {told.reused} reused, {told.seconds:.1f} s")
-    return _Answers(model, record, completions, tuple(stages))
+    return _Answers(model, record, completions, tuple(stages), price or prices.machine(model.reference))
 
 
 def _finished(folder: Path) -> StoredRun | None:
@@ -124,7 +138,9 @@ def _finished(folder: Path) -> StoredRun | None:
     return None if stored.result.usage.errors else stored
 
 
-def _usage(completions: Sequence[Completion]) -> Usage:
+def _usage(completions: Sequence[Completion], price: Price | LocalPrice | None, in_batches: bool) -> Usage:
+    seconds = sum(c.wall_seconds or 0.0 for c in completions)
+    cost = price.total(completions, in_batches) if isinstance(price, Price) else None
     prompt = [c.prompt_tokens for c in completions if c.prompt_tokens is not None]
     made = [c.completion_tokens for c in completions if c.completion_tokens is not None]
     return Usage(
@@ -133,7 +149,9 @@ def _usage(completions: Sequence[Completion]) -> Usage:
         truncated=sum(c.finish_reason is FinishReason.LENGTH for c in completions),
         prompt_tokens=sum(prompt) if prompt else None,
         completion_tokens=sum(made) if made else None,
-        seconds=sum(c.wall_seconds or 0.0 for c in completions),
+        seconds=seconds,
+        cost_usd=price.hours(seconds) if isinstance(price, LocalPrice) else cost,
+        price=str(price or ""),
     )
 
 

@@ -6,17 +6,20 @@ Where nothing was measured yet there is no estimate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from harness import build, generate, tuning
+from harness import build, generate, pricing, tuning
+from harness.api.jobs import prompt_tokens
 from harness.config import HarnessConfig
 from harness.prepare import prepare
+from harness.protocols import HostedFineTuner, HostedModel, Model
 from harness.records import find_runs
 from harness.store import Store
-from harness.types import RunResult
+from harness.types import Prompt, RunResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,25 @@ class Plan:
     completions: int
     to_generate: int
     seconds: float | None
+    sent: Sent | None = None
+    """What a service would be sent; None where the model runs here."""
+    training: str = ""
+    """What a service would train on and charge, in words; nothing where training is done, or done here."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Plan:
+        """Return the plan that `dataclasses.asdict` took apart."""
+        sent = values.get("sent")
+        return cls(**{**values, "sent": Sent(**sent) if sent else None})
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """About how many tokens go to a service and at most come back, and the USD that they cost; None where unknown."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float | None
 
 
 def plan(config: HarnessConfig) -> Plan:
@@ -42,9 +64,13 @@ def plan(config: HarnessConfig) -> Plan:
         model = build.model(tuning.tune(planned, store)[0])
     to_train = len(planned.train) if planned and not trained else 0
     n = len(prepared.prompts)
-    missing = n if to_train else generate.missing(model, prepared.prompts, prepared.decoding, store)
-    seconds = _Measured(store, prepared.model.parameters).seconds(to_train, missing)
-    return Plan(prepared.run_id, to_train, trained, n, missing, seconds)
+    decoding = prepared.decoding
+    wanted = prepared.prompts if to_train else generate.unanswered(model, prepared.prompts, decoding, store)
+    seconds = _Measured(store, prepared.model.parameters).seconds(to_train, len(wanted))
+    sent = _sent(wanted, config, model) if isinstance(model, HostedModel) else None
+    tuner = planned.tuner if planned and to_train else None
+    training = tuner.expected(planned.train) if planned and isinstance(tuner, HostedFineTuner) else ""
+    return Plan(prepared.run_id, to_train, trained, n, len(wanted), seconds, sent, training)
 
 
 def print_plans(plans: Sequence[Plan]) -> None:
@@ -55,17 +81,37 @@ def print_plans(plans: Sequence[Plan]) -> None:
     unique = list({each.run_id: each for each in plans}.values())
     table = Table()
     table.add_column("run")
-    for column in ("fine-tune", "completions to make", "about"):
+    hosted = ("tokens sent, about", "tokens back, at most", "USD, at most") if any(e.sent for e in unique) else ()
+    for column in ("fine-tune", "completions to make", "about", *hosted):
         table.add_column(column, justify="right")
     for each in unique:
         training = f"{each.to_train:,} examples" if each.to_train else "done" if each.trained else "–"
         about = "unknown" if each.seconds is None else f"{each.seconds:.0f} s"
-        table.add_row(each.run_id, training, f"{each.to_generate:,} of {each.completions:,}", about)
+        sent = _cells(each.sent) if hosted else ()
+        table.add_row(each.run_id, training, f"{each.to_generate:,} of {each.completions:,}", about, *sent)
     console = Console()
     console.print(table)
+    for each in unique:
+        if each.training:
+            console.print(f"{each.run_id} trains on {each.training}", markup=False, highlight=False)
     known = [each.seconds for each in unique if each.seconds is not None]
     more = "" if len(known) == len(unique) else f" and {len(unique) - len(known)} runs that nothing is known of yet"
     console.print(f"{len(unique)} runs, about {sum(known) / 60:.0f} min{more}, scoring not counted")
+
+
+def _sent(prompts: Sequence[Prompt], config: HarnessConfig, model: Model) -> Sent:
+    asked = round(sum(prompt_tokens(prompt) for prompt in prompts))
+    back = config.generation.max_tokens * len(prompts)
+    price = pricing.of(config.pricing).of(model.reference)
+    share = price.batch if price and config.generation.batch else 1.0
+    return Sent(asked, back, None if price is None else share * price.of(asked, back))
+
+
+def _cells(sent: Sent | None) -> tuple[str, str, str]:
+    if sent is None:
+        return "–", "–", "–"
+    cost = "unknown" if sent.cost_usd is None else f"{sent.cost_usd:.4f}"
+    return f"{sent.prompt_tokens:,}", f"{sent.completion_tokens:,}", cost
 
 
 class _Measured:

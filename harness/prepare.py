@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from harness import build, likelihood, tuning
 from harness.config import FineTuneConfig, FineTuneMethod, HarnessConfig, TaskConfig, TrackingMode
@@ -14,6 +15,7 @@ from harness.digest import digest
 from harness.errors import ConfigError, unknown
 from harness.prompts import render
 from harness.protocols import Metric, Model
+from harness.sinks.wandb.report import check_installed
 from harness.tuning import Tuning
 from harness.types import Corpus, DatasetRecord, Decoding, Example, Prompt
 
@@ -104,10 +106,17 @@ _CORPORA: dict[str, Corpus] = {}
 
 
 def _corpus(task: TaskConfig) -> Corpus:
-    key = digest(task)
+    key = digest([task, [_stamp(getattr(task, name, None)) for name in ("path", "train_path")]])
     if key not in _CORPORA:
         _CORPORA[key] = build.dataset(task).load()
     return _CORPORA[key]
+
+
+def _stamp(path: str | None) -> tuple[str, int, int] | None:
+    """Say which file a path is now: a long process, such as pytest, may change directory, or the file."""
+    if path is None or not (file := Path(path)).is_file():
+        return None
+    return str(file.resolve()), file.stat().st_mtime_ns, file.stat().st_size
 
 
 def _check(config: HarnessConfig) -> None:
@@ -119,6 +128,8 @@ def _check(config: HarnessConfig) -> None:
         raise ConfigError(f"metrics.names: expected each metric once, got {', '.join(names)}")
     if config.tracking.mode is TrackingMode.online and not has_wandb_login():
         raise ConfigError("tracking=wandb_online needs a login: run `wandb login`, or take tracking=wandb_offline")
+    if config.tracking.report:
+        check_installed()
 
 
 def _slug(name: str) -> str:

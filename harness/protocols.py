@@ -67,6 +67,15 @@ class LikelihoodModel(Model, Protocol):
 
 
 @runtime_checkable
+class HostedModel(Model, Protocol):
+    """A model that a service runs, and may end."""
+
+    def shutdown_date(self) -> str | None:
+        """Return the date on which the service says that it ends the model, None where it does not say."""
+        ...
+
+
+@runtime_checkable
 class FineTuner(Protocol):
     """Something that trains a base model; all that it is configured with is already in it."""
 
@@ -84,6 +93,15 @@ class FineTuner(Protocol):
 
     def tuned(self, folder: Path) -> ModelConfig:
         """Return the config of the model that a finished fit left in `folder`."""
+        ...
+
+
+@runtime_checkable
+class HostedFineTuner(FineTuner, Protocol):
+    """A fine-tuner whose training a service does, for money."""
+
+    def expected(self, train: Sequence[TrainingPair]) -> str:
+        """Say how much would be trained on and what it would cost; nothing is sent."""
         ...
 
 
@@ -111,6 +129,11 @@ class Metric(Protocol):
         """Whether each example counts 0 or 1, so that the interval is a binomial one."""
         ...
 
+    @property
+    def parallel(self) -> bool:
+        """Whether several processes may share the rows: true where it is Python at work on texts alone."""
+        ...
+
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return float64 statistics, shape (n, k), of aligned completions and examples; every text is a string."""
         ...
@@ -130,4 +153,14 @@ class LikelihoodMetric(Metric, Protocol):
 
     def wanted(self, example: Example) -> Sequence[str]:
         """Return the completions of an example whose likelihood it reads."""
+        ...
+
+
+@runtime_checkable
+class BoundedMetric(Metric, Protocol):
+    """A metric that is the mean over all examples of values that lie between known bounds."""
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest value that an example can have."""
         ...

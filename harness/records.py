@@ -8,6 +8,7 @@ stats.npz           each metric's sufficient statistics, and `example_ids`; rows
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -45,9 +46,17 @@ class StoredRun:
 
     def predictions(self) -> tuple[Prediction, ...]:
         """Return the run's examples, completions and scores, in order."""
-        path = self.folder / "predictions.jsonl"
-        lines = _read(path).removesuffix("\n").split("\n")  # not splitlines: texts may hold U+2028
+        path, lines = self._lines()
         return tuple(_parse(_prediction_adapter(), line, f"{path}:{i}") for i, line in enumerate(lines, 1))
+
+    def predictions_at(self, rows: Sequence[int]) -> dict[int, Prediction]:
+        """Return the predictions in these rows, counted from 0, without the cost of reading the others."""
+        path, lines = self._lines()
+        return {row: _parse(_prediction_adapter(), lines[row], f"{path}:{row + 1}") for row in rows}
+
+    def _lines(self) -> tuple[Path, list[str]]:
+        path = self.folder / "predictions.jsonl"
+        return path, _read(path).removesuffix("\n").split("\n")  # not splitlines: texts may hold U+2028
 
     def stats(self) -> RunStats:
         """Return each metric's statistics with the ids of their rows."""
@@ -112,6 +121,15 @@ def result_json(result: RunResult) -> dict[str, Any]:
     """Return a run's record as plain JSON values."""
     values: dict[str, Any] = _result_adapter().dump_python(result, mode="json")
     return values
+
+
+def prediction_json(prediction: Prediction, references: bool = True) -> str:
+    """Return a line of predictions.jsonl; without references, nothing that quotes them is in it."""
+    if not references:
+        example = dataclasses.replace(prediction.example, reference="")
+        completion = dataclasses.replace(prediction.completion, likelihoods={})
+        prediction = dataclasses.replace(prediction, example=example, completion=completion)
+    return _prediction_adapter().dump_json(prediction).decode()
 
 
 def _matches(selector: str, folders: Sequence[Path]) -> list[StoredRun]:

@@ -32,9 +32,11 @@ _SCHEMAS: tuple[tuple[str | None, str, type], ...] = (
     ("model", "local_schema", schema.LocalModelConfig),
     ("model", "echo_schema", schema.EchoModelConfig),
     ("model", "replay_schema", schema.ReplayModelConfig),
+    ("model", "openai_schema", schema.OpenAIModelConfig),
     ("finetune", "finetune_schema", schema.FineTuneConfig),
     ("finetune", "training_schema", schema.TrainingConfig),
     ("finetune", "lora_schema", schema.LoraConfig),
+    ("finetune", "openai_finetune_schema", schema.OpenAIFineTuneConfig),
 )
 
 
@@ -62,13 +64,12 @@ def resolve(config: DictConfig) -> schema.HarnessConfig:
 
 def judge(overrides: Sequence[str]) -> schema.JudgeConfig:
     """Compose `conf/judge.yaml` with these overrides; ConfigError as of `resolve`."""
-    register()
-    try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            config = compose("judge", overrides=list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, schema.JudgeConfig) from error
-    return _resolved(config, schema.JudgeConfig)
+    return _composed("judge", overrides, schema.JudgeConfig)
+
+
+def run(overrides: Sequence[str]) -> schema.HarnessConfig:
+    """Compose `conf/config.yaml` with these overrides, as `python -m harness run` does; ConfigError as of `resolve`."""
+    return _composed("config", overrides, schema.HarnessConfig)
 
 
 def explain(error: Exception, typed: type = schema.HarnessConfig) -> ConfigError:
@@ -97,6 +98,16 @@ def section(typed: type[T], values: Mapping[str, Any]) -> T:
     """Return one part of a stored config as its typed object."""
     built: T = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(typed), values))  # type: ignore[assignment]
     return built
+
+
+def _composed(name: str, overrides: Sequence[str], typed: type[T]) -> T:
+    register()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            config = compose(name, overrides=list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, typed) from error
+    return _resolved(config, typed)
 
 
 def _resolved(config: DictConfig, typed: type[T]) -> T:
@@ -149,4 +160,4 @@ def _refuse_unknown(config: DictConfig, prefix: str = "") -> None:
 
 def _basename(path: str) -> str:
     name = Path(str(path).rstrip("/")).name
-    return name.removesuffix(".gguf").removesuffix(".jsonl")
+    return name.removesuffix(".gguf").removesuffix(".jsonl").replace(":", "-")  # as in ft:...: it names a folder too

@@ -53,12 +53,11 @@ def score(
     slices, warnings = _slices(examples)
     rows, keys, reused = [], {}, 0
     with track("score", total=len(metrics), unit="metrics") as bar:
-        for metric in metrics:
-            bar.advance(0, note=metric.name)
-            found, keys[metric.name], was_there = statistics(metric, examples, completions, store)
-            rows.append(found)
-            reused += was_there
-            bar.advance()
+        for metric, found in zip(metrics, statistics(metrics, examples, completions, store), strict=True):
+            rows.append(found.rows)
+            keys[metric.name] = found.key
+            reused += found.reused
+            bar.advance(note=metric.name)
     ok = np.array([c.error is None for c in completions], bool)
     scorer = _Scorer(metrics, rows, ok, clusters, Resampler(seed, config.n_resamples), config.confidence)
     stage = StageRecord("score", digest(keys), keys, time.perf_counter() - start, len(metrics) - reused, reused)

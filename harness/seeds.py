@@ -21,7 +21,7 @@ from harness.stats.comparison import Comparison, Question
 from harness.stats.multiplicity import holm
 from harness.stats.replicates import compare_replicates
 
-_SEEDS = ("name", "seed", "finetune.seed", "report", "tracking", "store", "dry_run", "baselines")
+_SEEDS = ("name", "seed", "finetune.seed", "report", "tracking", "store", "dry_run", "baselines", "pricing")
 """Settings that replicates of one system may differ in."""
 
 

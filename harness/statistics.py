@@ -6,13 +6,14 @@ known of it whatever was generated, the likelihood of given completions, stays a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from harness import workers
 from harness.digest import digest, digest_lines
 from harness.protocols import LikelihoodMetric, Metric
 from harness.store import Store
@@ -28,29 +29,64 @@ class Rows:
     best: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """One metric's rows, the key that they are stored under, and whether they were there."""
+
+    rows: Rows
+    key: str
+    reused: bool
+
+
 def statistics(
-    metric: Metric, examples: Sequence[Example], completions: Sequence[Completion], store: Store
-) -> tuple[Rows, str, bool]:
-    """Return the metric's rows, the key that they are stored under, and whether they were there."""
-    read = _read(metric, examples, completions)
-    ok = [i for i, c in enumerate(read) if c.error is None]
-    failed = [i for i, c in enumerate(read) if c.error is not None]
+    metrics: Sequence[Metric], examples: Sequence[Example], completions: Sequence[Completion], store: Store
+) -> Iterator[Statistics]:
+    """Yield each metric's statistics as they are found; what several processes can do is done ahead, at once."""
+    given = [_Given(metric, examples, completions) for metric in metrics]
+    ahead = [g for g in given if g.metric.parallel and not store.folder(_STAGE, g.inputs).exists()]
+    made = dict(zip((g.metric.name for g in ahead), _stats_of(ahead), strict=True))
+    for each in given:
+        yield each.build(store, made.get(each.metric.name))
 
-    def make(folder: Path) -> None:
-        whole = [read[i] for i in ok]
-        worst = [_finished(read[i], "") for i in failed]
-        best = [_finished(read[i], examples[i].reference) for i in failed]
-        aligned = [examples[i] for i in [*ok, *failed, *failed]]
-        np.save(folder / "stats.npy", metric.stats([*whole, *worst, *best], aligned))
 
-    folder, was_there = store.build("scores", _inputs(metric, examples, read), make)
-    found = np.load(folder / "stats.npy", allow_pickle=False)
-    scored = np.full((len(examples), found.shape[1]), np.nan)
-    scored[ok] = found[: len(ok)]
-    worst, best = scored.copy(), scored.copy()
-    worst[failed] = found[len(ok) : len(ok) + len(failed)]
-    best[failed] = found[len(ok) + len(failed) :]
-    return Rows(scored, worst, best), folder.name, was_there
+_STAGE = "scores"
+
+
+class _Given:
+    """What one metric reads of the completions, and of failed ones their bounds."""
+
+    def __init__(self, metric: Metric, examples: Sequence[Example], completions: Sequence[Completion]) -> None:
+        self.metric, self.n = metric, len(examples)
+        read = _read(metric, examples, completions)
+        self.ok = [i for i, c in enumerate(read) if c.error is None]
+        self.failed = [i for i, c in enumerate(read) if c.error is not None]
+        self.inputs = _inputs(metric, examples, read)
+        worst = [_finished(read[i], "") for i in self.failed]
+        best = [_finished(read[i], examples[i].reference) for i in self.failed]
+        self.completions = [*(read[i] for i in self.ok), *worst, *best]
+        self.examples = [examples[i] for i in [*self.ok, *self.failed, *self.failed]]
+
+    def build(self, store: Store, made: FloatArray | None) -> Statistics:
+        """Return the stored statistics, or store them: those that are `made`, or the metric's own."""
+
+        def make(folder: Path) -> None:
+            found = self.metric.stats(self.completions, self.examples) if made is None else made
+            np.save(folder / "stats.npy", found)
+
+        folder, was_there = store.build(_STAGE, self.inputs, make)
+        return Statistics(self._rows(np.load(folder / "stats.npy", allow_pickle=False)), folder.name, was_there)
+
+    def _rows(self, found: FloatArray) -> Rows:
+        scored = np.full((self.n, found.shape[1]), np.nan)
+        scored[self.ok] = found[: len(self.ok)]
+        worst, best = scored.copy(), scored.copy()
+        worst[self.failed], best[self.failed] = np.split(found[len(self.ok) :], 2)
+        return Rows(scored, worst, best)
+
+
+def _stats_of(ahead: Sequence[_Given]) -> list[FloatArray]:
+    """Return the statistics of metrics that read the same texts, whatever else they are given."""
+    return workers.stats([g.metric for g in ahead], ahead[0].completions, ahead[0].examples) if ahead else []
 
 
 def _read(metric: Metric, examples: Sequence[Example], completions: Sequence[Completion]) -> list[Completion]:

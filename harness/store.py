@@ -156,6 +156,7 @@ class Log(Generic[T]):
 
 
 def _row(completion: Completion) -> dict[str, Any]:
+    told = {key: value for key in ("served", "cached_tokens") if (value := getattr(completion, key)) is not None}
     return {
         "text": completion.text,
         "finish_reason": completion.finish_reason,
@@ -164,6 +165,7 @@ def _row(completion: Completion) -> dict[str, Any]:
         "completion_tokens": completion.completion_tokens,
         "seconds": completion.seconds,
         "wall_seconds": completion.wall_seconds,
+        **told,
     }
 
 

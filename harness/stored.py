@@ -13,12 +13,17 @@ from harness import build, leaderboard
 from harness.comparisons import Aligned
 from harness.config import ReportConfig
 from harness.errors import ConfigError, StoreError
+from harness.incumbent import with_incumbent
 from harness.records import StoredRun, find_runs
 from harness.seeds import compare_systems
 from harness.sinks.comparison import Compared, print_comparison
 from harness.sinks.markdown import MarkdownSink, numbered
+from harness.sinks.page.sink import PageSink
 from harness.sinks.terminal import TerminalSink
+from harness.sinks.unpaired import print_unpaired
 from harness.stats.comparison import Comparison
+from harness.unpaired import compare_runs
+from harness.verdict import Aim
 
 
 def main(options: argparse.Namespace) -> int:
@@ -27,16 +32,27 @@ def main(options: argparse.Namespace) -> int:
     runs = find_runs(store / "runs", options.runs)
     if not runs:
         raise StoreError(f"there are no runs in {store / 'runs'}. Make one: python -m harness run")
-    return _report(runs, options) if options.command == "report" else _compare(runs, options)
+    if options.command == "report":
+        return _report(with_incumbent(runs, store / "runs", options.incumbent), options)
+    return _compare(runs, options)
 
 
 def _report(runs: Sequence[StoredRun], options: argparse.Namespace) -> int:
     """Show one leaderboard a task and set of examples, and write its report."""
-    boards = leaderboard.by_task(runs, build.stored_metric, options.metric)
-    config = ReportConfig(options.out, options.name, not options.no_references, options.samples)
+    config = ReportConfig(
+        options.out,
+        options.name,
+        not options.no_references,
+        options.samples,
+        titles=options.titles,
+        incumbent=options.incumbent,
+        useful_difference=options.useful_difference,
+    )
+    boards = leaderboard.by_task(runs, build.stored_metric, options.metric, Aim.of(config))
     paths: list[str] = []
     for i, board in enumerate(boards):
-        paths += MarkdownSink(numbered(config, i)).write(board)
+        here = numbered(config, i)
+        paths += [path for sink in (MarkdownSink(here), PageSink(here)) for path in sink.write(board)]
         if not options.json:
             TerminalSink().write(board)
     if options.json:
@@ -48,6 +64,8 @@ def _report(runs: Sequence[StoredRun], options: argparse.Namespace) -> int:
 
 def _compare(runs: Sequence[StoredRun], options: argparse.Namespace) -> int:
     """Compare the runs pairwise: on one metric, or on all that they have in common."""
+    if options.unpaired:
+        return _compare_unpaired(runs, options)
     if len(runs) < 2:
         raise ConfigError(f"compare: expected two runs or more, got {len(runs)}. List them: python -m harness report")
     primary = options.metric or runs[0].result.primary_metric
@@ -58,7 +76,7 @@ def _compare(runs: Sequence[StoredRun], options: argparse.Namespace) -> int:
     found = Compared(
         aligned,
         main=aligned.compare(main),
-        metrics=[aligned.compare(build.stored_metric(best_first[0], name)) for name in names],
+        metrics=aligned.compare_metrics([build.stored_metric(best_first[0], name) for name in names]),
         parts=aligned.compare_parts(main),
         systems=compare_systems(aligned, main),
     )
@@ -66,6 +84,22 @@ def _compare(runs: Sequence[StoredRun], options: argparse.Namespace) -> int:
         print(json.dumps(_as_json(best_first, found), indent=2))
     else:
         print_comparison(found)
+    return 0
+
+
+def _compare_unpaired(runs: Sequence[StoredRun], options: argparse.Namespace) -> int:
+    """Compare two runs on different examples, which shows less than pairs would."""
+    names = [options.metric] if options.metric else _shared_metrics(runs) or [runs[0].result.primary_metric]
+    found = compare_runs(runs, names, build.stored_metric, leaderboard.stats_config(runs[0].result))
+    if options.json:
+        ids = [run.result.run_id for run in found.runs]
+        pairs = [
+            {"metric": each.metric, "first": ids[0], "second": ids[1], **_numbers(each.comparison, each.p_adjusted)}
+            for each in found.findings
+        ]
+        print(json.dumps({"unpaired": True, "runs": ids, "remarks": found.remarks, "pairs": pairs}, indent=2))
+    else:
+        print_unpaired(found)
     return 0
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from harness import build
-from harness.config import HarnessConfig, ModelConfig, TrainingConfig
+from harness.config import HarnessConfig, ModelConfig, SupervisedConfig
 from harness.datasets.split import subset
 from harness.digest import digest
 from harness.prompts import render
@@ -43,7 +43,7 @@ def plan(config: HarnessConfig, corpus: Corpus, shots: Sequence[Example]) -> Tun
     """Return the fine-tune that the config asks for, or None where the model is reused as it is."""
     settings = config.finetune
     tuner = build.finetuner(settings, config.model)
-    if tuner is None or not isinstance(settings, TrainingConfig):
+    if tuner is None or not isinstance(settings, SupervisedConfig):
         return None
     examples = subset(corpus.train, settings.n_train, config.seed)
     held_out, notices = _held_out(config, corpus, settings.n_validation)

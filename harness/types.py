@@ -156,6 +156,8 @@ class Completion:
     `seconds` is its latency, from request to answer. `wall_seconds` is the time between the answer before it and
     this one, so that the sum over completions is the time that all of them took, however they overlapped.
     `likelihoods` are those of given completions, such as the reference, by their text; only what a metric reads.
+    `served` is the model, and its fingerprint, that a service says has answered; `cached_tokens` are those of the
+    prompt that it bills as read before.
     """
 
     example_id: str
@@ -167,6 +169,8 @@ class Completion:
     seconds: float | None = None
     wall_seconds: float | None = None
     likelihoods: Mapping[str, Likelihood] = field(default_factory=dict)
+    served: str | None = None
+    cached_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +204,10 @@ class MetricResult:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the completions of a run took; `seconds` is wall time, `cost_usd` is None where no price is known."""
+    """What the completions of a run took; `seconds` is wall time, `cost_usd` is None where no price is known.
+
+    `price` says which price that was, of which date and from where.
+    """
 
     n: int
     errors: int
@@ -209,6 +216,7 @@ class Usage:
     completion_tokens: int | None
     seconds: float
     cost_usd: float | None = None
+    price: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,11 +233,11 @@ class StageRecord:
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """One evaluation during a fine-tune; losses are nats per completion token."""
+    """One evaluation during a fine-tune; losses are nats per completion token, and what a service hides is None."""
 
     step: int
     examples: int
-    learning_rate: float
+    learning_rate: float | None
     train_loss: float | None = None
     validation_loss: float | None = None
     validation_loss_se: float | None = None
@@ -244,10 +252,11 @@ class FineTuneRecord:
     method: str
     n_train: int
     seconds: float
-    parameters_trained: int
+    parameters_trained: int | None
     tokens: int
     best_step: int
     curve: tuple[CurvePoint, ...] = ()
+    cost_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +293,10 @@ class RunResult:
     versions: Mapping[str, str]
     finetune: FineTuneRecord | None = None
     warnings: tuple[str, ...] = ()
+    served: tuple[str, ...] = ()
+    """The models, with their fingerprints, that a service says have answered."""
+    shutdown_date: str | None = None
+    """When the service ends the model, as it said when the run was made."""
 
     def metric(self, name: str) -> MetricResult | None:
         """Return the result of the metric called `name`, or None when the run did not score it."""

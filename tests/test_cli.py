@@ -61,7 +61,8 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["harness.pipeline", "harness.stored", "harness.build", "harness.app", "harness.judge"]
+    "module",
+    ["harness.pipeline", "harness.stored", "harness.build", "harness.app", "harness.judge", "harness.server.app"],
 )
 def test_what_is_heavy_is_imported_on_use(tmp_path: Path, module: str) -> None:
     heavy = (
@@ -123,6 +124,19 @@ def test_report_and_compare_read_stored_runs(harness: Terminal, folder: Path) ->
     assert pairs["pairs"][0]["difference"] is not None
     assert [row["value"] for row in pairs["slices"]] == ["maths", "people", "places"]
     harness("compare", "echo-chat", code=2)
+
+
+def test_the_run_in_use_is_kept_or_replaced(harness: Terminal, folder: Path) -> None:
+    harness("run", *ECHO, "prompt=chat")
+    shorter = ("prompt=plain", "generation.max_tokens=3", "report.incumbent=echo-chat")
+    shown = " ".join(harness("run", *ECHO, *shorter)[0].split())
+    assert "Ship echo-plain: it is better than the incumbent echo-chat" in shown
+    [board] = json.loads(harness("report", "--incumbent", "echo-plain", "--useful-difference", "0.1", "--json")[0])
+    assert board["verdict"]["decision"] == "keep"
+    assert board["runs"][board["incumbent"]]["name"] == board["runs"][board["verdict"]["run"]]["name"] == "echo-plain"
+    assert {"effects", "interactions", "validity", "agreement", "slices"} <= set(board)
+    assert "Unknown run 'echo-plan'" in harness("report", "echo-chat", "--incumbent", "echo-plan", code=5)[1]
+    assert "report.useful_difference: expected 0 or more" in harness("report", "--useful-difference", "-1", code=2)[1]
 
 
 def test_config_can_be_printed_and_tried_without_doing_it(harness: Terminal, folder: Path) -> None:

@@ -95,7 +95,7 @@ def test_the_verdict_of_a_tie_says_what_it_would_take(tmp_path: Path) -> None:
     board = by_task(runs, build.stored_metric)[0]
     assert board.verdict.decision == "not enough data"
     assert {entry.group for entry in board.entries} == {"a"}
-    assert "examples would show a difference of this size" in board.verdict.text
+    assert "examples would decide it if the differences stay what they are (4 now)" in board.verdict.text
 
 
 def test_runs_on_other_examples_have_a_leaderboard_of_their_own(runs: list[StoredRun], tmp_path: Path) -> None:

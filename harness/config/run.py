@@ -56,11 +56,19 @@ class GenerationConfig:
     temperature: float = 0.0
     """0 is greedy."""
     top_p: float = 1.0
+    max_cost: float | None = None
+    """The most USD that completions may cost before no more are asked for; needs a known price."""
+    batch: bool = False
+    """Send all prompts as a batch, where the service has a Batch API: cheaper, answered within a day."""
+    poll_seconds: float = 30.0
+    """How often a batch is looked at."""
 
     def __post_init__(self) -> None:
         check(self.max_tokens >= 1, "generation.max_tokens", "1 or more", self.max_tokens)
         check(self.temperature >= 0, "generation.temperature", "0 or more", self.temperature)
         check(0 < self.top_p <= 1, "generation.top_p", "more than 0 and at most 1", self.top_p)
+        check(self.max_cost is None or self.max_cost > 0, "generation.max_cost", "more than 0 USD", self.max_cost)
+        check(self.poll_seconds > 0, "generation.poll_seconds", "more than 0 seconds", self.poll_seconds)
 
 
 @dataclass
@@ -96,6 +104,16 @@ class TrackingConfig:
     project: str = "finetune-harness"
     entity: str | None = None
     group: str | None = None
+    predictions: bool = True
+    """false sends scores alone: no prompt, no completion, nothing about single examples."""
+    references: bool = True
+    """false leaves reference texts out of what is sent; the shipped choices follow report.references."""
+    report: bool = False
+    """Also save a W&B Report; needs mode=online and the extra wandb_report."""
+
+    def __post_init__(self) -> None:
+        online = self.mode is TrackingMode.online
+        check(online or not self.report, "tracking.report", "false, or tracking=wandb_online", "true")
 
 
 @dataclass
@@ -109,6 +127,18 @@ class ReportConfig:
     """false leaves reference texts out, for a report that is committed."""
     samples: int = 10
     """How many completions are shown beside their references."""
+    titles: list[str] = field(default_factory=list)
+    """Ids or prompts of the examples that are shown; empty takes people where a slice has them, else the first."""
+    incumbent: str = ""
+    """The name or id of the stored run in use, which the others are to replace or not."""
+    useful_difference: float = 0.0
+    """The smallest difference of the primary metric that matters; a run that cannot be ahead by it is no reason to
+    change."""
+    retire_days: int = 90
+    """A model that its service ends within so many days is not shipped."""
+
+    def __post_init__(self) -> None:
+        check(self.useful_difference >= 0, "report.useful_difference", "0 or more", self.useful_difference)
 
 
 @dataclass
@@ -141,6 +171,8 @@ class HarnessConfig:
     """Where runs and their shared stages are kept."""
     dry_run: bool = False
     """Print what would be done and what is already there, and do nothing."""
+    pricing: str | None = None
+    """A file of prices like conf/pricing.yaml; null takes that one."""
     task: TaskConfig = MISSING
     model: ModelConfig = MISSING
     finetune: FineTuneConfig = MISSING

@@ -16,7 +16,7 @@ from harness.errors import ConfigError, FineTuneError
 from harness.finetune import checkpoint
 from harness.finetune.batches import encode
 from harness.finetune.plan import plan
-from harness.finetune.train import Training
+from harness.finetune.train import Training, Watch
 from harness.types import FineTuneRecord, ModelReference, TrainingPair
 
 
@@ -36,6 +36,8 @@ class LocalFineTuner:
                 f"Choose finetune={config.method}."
             )
         self._config, self._model = config, model
+        self.watch: Watch | None = None
+        """Told each point of the learning curve as it is found."""
 
     @cached_property
     def base(self) -> ModelReference:
@@ -63,7 +65,7 @@ class LocalFineTuner:
         model = trainable(config, self._located.folder, self._model.device)
         room = int(getattr(model.config.get_text_config(), "max_position_embeddings", sys.maxsize))
         examples, held_out = encode(tokenizer, train, room), encode(tokenizer, validation, room)
-        training = Training(model, config, steps, folder)
+        training = Training(model, config, steps, folder, self.watch)
         state = training.run(examples, held_out, digest([config, self.base, examples, held_out]))
         with loading.quiet():
             if isinstance(self._config, LoraConfig):

@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from harness.progress import Bar, track
 from harness.tokens import Tokens, collate, parts
 from harness.types import CurvePoint
 
+Watch = Callable[[CurvePoint], None]
+
 CHECKPOINT_SECONDS = 60.0
 """The most work that a kill can lose."""
 CHECKPOINT_COST = 20.0
@@ -34,12 +36,18 @@ CHECKPOINT_COST = 20.0
 
 
 class Training:
-    """One fine-tune of `model`, whose weights that ask for gradients are trained; `folder` holds its checkpoints."""
+    """One fine-tune of `model`, whose weights that ask for gradients are trained; `folder` holds its checkpoints.
 
-    def __init__(self, model: Any, config: TrainingConfig, plan: Plan, folder: Path) -> None:
+    `watch` is told each point of the learning curve as it is found.
+    """
+
+    def __init__(
+        self, model: Any, config: TrainingConfig, plan: Plan, folder: Path, watch: Watch | None = None
+    ) -> None:
         import torch
 
         self._model, self._config, self._plan, self._folder = model, config, plan, folder
+        self._watch = watch
         self.weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
         self._optimizer = torch.optim.AdamW(self.weights.values(), lr=0.0, weight_decay=config.weight_decay, fused=True)
         self._scorer = Scorer(model, config.dtype)
@@ -59,6 +67,8 @@ class Training:
                 self._step(batch, state, bar)
                 if evaluate := state.step in self._plan.evaluate_at:
                     self._evaluate(validation, state)
+                    if self._watch:
+                        self._watch(state.curve[-1])
                 state.seconds = time.monotonic() - begun
                 if evaluate or state.seconds >= due:
                     checkpoint.save(self._folder, state, self.weights, self._optimizer)

@@ -36,6 +36,7 @@ class Bleu:
     name = "bleu"
     higher_is_better: bool | None = True
     is_proportion = False
+    parallel = True
 
     def __init__(self, tokenize: str = "13a", lowercase: bool = False) -> None:
         self._tokenize = tokenize

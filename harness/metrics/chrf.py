@@ -31,6 +31,7 @@ class Chrf:
     name = "chrf"
     higher_is_better: bool | None = True
     is_proportion = False
+    parallel = True
 
     def __init__(self, word_order: int = 0, lowercase: bool = False) -> None:
         self._word_order = word_order

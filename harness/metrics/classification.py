@@ -28,6 +28,7 @@ class Classification:
     """
 
     higher_is_better: bool | None = True
+    parallel = False
 
     def __init__(self, labels: Sequence[str], kind: Kind = "accuracy") -> None:
         self.name = kind

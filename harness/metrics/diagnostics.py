@@ -16,6 +16,7 @@ class LengthRatio(RatioMetric):
 
     name = "length_ratio"
     higher_is_better = None
+    parallel = True
     signature = "length_ratio|tok:whitespace|agg:corpus"
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
@@ -33,6 +34,7 @@ class Repetition(RatioMetric):
 
     name = "repetition"
     higher_is_better = None
+    parallel = True
 
     def __init__(self, n: int = 4) -> None:
         self._n = n

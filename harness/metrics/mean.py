@@ -16,6 +16,7 @@ class RatioMetric(ABC):
     name: str
     higher_is_better: bool | None = True
     is_proportion: bool = False
+    parallel: bool = False
 
     @property
     @abstractmethod

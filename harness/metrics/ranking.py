@@ -43,6 +43,7 @@ class Ranking:
 
     higher_is_better: bool | None = True
     is_proportion = False
+    parallel = False
 
     def __init__(self, labels: Sequence[str], kind: Kind = "auroc", positive: str = "") -> None:
         self.name = kind

@@ -38,6 +38,9 @@ class Rouge(RatioMetric):
     is `rougeL`. `stem` False compares words as they are written.
     """
 
+    parallel = True
+    bounds = (0.0, 1.0)
+
     def __init__(self, kind: Kind = "rougeL", stem: bool = True) -> None:
         self.name = kind
         self._kind = kind

@@ -26,6 +26,7 @@ class Ter:
     name = "ter"
     higher_is_better: bool | None = False
     is_proportion = False
+    parallel = True
 
     def __init__(self, normalized: bool = False, no_punct: bool = False, case_sensitive: bool = False) -> None:
         self._normalized = normalized

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -78,6 +78,12 @@ class LocalModel:
         Text is cut where `decoding` ends it and has no outer white space. Tokens count the end-of-text token and
         whatever was read to be sure of the end; seconds run from the start of the batch.
         """
+        return self.generate_watched(prompts, decoding, {})
+
+    def generate_watched(
+        self, prompts: Sequence[Prompt], decoding: Decoding, watchers: Mapping[str, Callable[[str], None]]
+    ) -> Iterator[Completion]:
+        """As `generate`; `watchers`, by example id, are told the text so far, neither cut nor tidied, at each token."""
         import torch
 
         rows = self._rows(prompts, decoding)
@@ -89,7 +95,7 @@ class LocalModel:
         while waiting:
             batch, waiting = waiting[:size], waiting[size:]
             with contextlib.suppress(torch.OutOfMemoryError):  # on leaving it, the failed batch's memory is free
-                yield from self._decode(batch, decoding)
+                yield from self._decode(batch, decoding, watchers)
                 continue
             torch.cuda.empty_cache()
             if len(batch) == 1:
@@ -138,7 +144,9 @@ class LocalModel:
             rows.append(_Row(prompt.example_id, tokens, limit))
         return rows
 
-    def _decode(self, rows: list[_Row], decoding: Decoding) -> Iterator[Completion]:
+    def _decode(
+        self, rows: list[_Row], decoding: Decoding, watchers: Mapping[str, Callable[[str], None]]
+    ) -> Iterator[Completion]:
         """Decode one batch; `rows` loses each row before its completion is yielded, and holds what is left."""
         start = time.perf_counter()
         batch = Batch(self._model, [row.tokens for row in rows])
@@ -148,20 +156,24 @@ class LocalModel:
             for row, token in zip(rows, chosen.tolist(), strict=True):
                 row.new.append(token)
             seconds = time.perf_counter() - start
-            finished = [self._finished(row, decoding, seconds) for row in rows]
+            finished = [self._finished(row, decoding, seconds, watchers.get(row.example_id)) for row in rows]
             keep = [i for i, completion in enumerate(finished) if completion is None]
             rows[:] = [rows[i] for i in keep]
             yield from (completion for completion in finished if completion)
             if rows:
                 batch.advance(chosen, keep)
 
-    def _finished(self, row: _Row, decoding: Decoding, seconds: float) -> Completion | None:
+    def _finished(
+        self, row: _Row, decoding: Decoding, seconds: float, watch: Callable[[str], None] | None
+    ) -> Completion | None:
         ended, full = row.new[-1] in self._ends, len(row.new) == row.limit
-        if not (ended or full or has_rule(decoding)):
+        if not (ended or full or watch or has_rule(decoding)):
             return None
         text = str(self._tokenizer.decode(row.new[:-1] if ended else row.new, skip_special_tokens=True))
         end = end_of(text, decoding)
         if end is None and not (ended or full):
+            if watch:
+                watch(text)
             return None
         return Completion(
             row.example_id,

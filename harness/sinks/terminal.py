@@ -9,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.leaderboard import Leaderboard
+from harness.retirement import retirement
+from harness.sinks.columns import Column, cells, compact
 from harness.sinks.text import bounds, decimals, visible, with_interval
 from harness.types import RunResult
 
@@ -35,8 +37,11 @@ class TerminalSink:
         return []
 
 
-def remarks(result: RunResult, primary: str) -> list[str]:
-    """Return what a reader of this run's scores must know: failures with their bounds, truncations, warnings."""
+def remarks(result: RunResult, primary: str, truncations: bool = True) -> list[str]:
+    """Return what a reader of this run's scores must know: failures with their bounds, truncations, warnings.
+
+    Truncations can be left out where a column beside has them.
+    """
     found = []
     usage = result.usage
     if usage.errors:
@@ -46,8 +51,12 @@ def remarks(result: RunResult, primary: str) -> list[str]:
             f"{usage.errors} of {usage.n} completions failed and are left out"
             + (f"; with them all wrong or all right {primary} is {spread}" if spread else "")
         )
-    if usage.truncated:
+    if usage.truncated and truncations:
         found.append(f"{usage.truncated} of {usage.n} completions were cut at the token limit")
+    if len(result.served) > 1:
+        found.append(f"answered by {len(result.served)} models behind one name: {', '.join(result.served[:3])}")
+    if ending := retirement(result):
+        found.append(ending.text)
     return [*found, *result.warnings]
 
 
@@ -62,25 +71,47 @@ def _by_metric(board: Leaderboard) -> Table:
         places = decimals(r for r in results if r)
         cells = [Text(with_interval(r.score, places) if r else "–") for r in results]
         table.add_row(Text(f"{name} {_arrow(board, name)}"), *cells, style="bold" if name == board.primary else "")
+    for column in compact(board):
+        found = [column.cell(entry.run.result, board.primary) for entry in board.entries]
+        table.add_row(Text(column.short), *map(Text, found), style="dim")
     return table
 
 
 def _by_run(board: Leaderboard, width: int) -> Table:
-    """Show the primary metric and as many others as the terminal is wide; the report has them all."""
+    """Show the primary metric, then as many costs and other metrics as the terminal is wide; the report has all."""
     table = Table()
     longest = max(len(visible(entry.run.result.name)) for entry in board.entries)
-    fitting = max(1, (width - longest - 12) // COLUMN)
-    names = [board.primary, *(n for n in board.metrics if n != board.primary)][:fitting]
+    costs, fitting = _fitting(board, width - longest - 12 - COLUMN)
+    names = [board.primary, *(n for n in board.metrics if n != board.primary)][: 1 + fitting]
     table.add_column("run", no_wrap=True)
     table.add_column("tie", no_wrap=True)
-    for name in names:
+    for name in names[:1]:
+        table.add_column(f"{name} {_arrow(board, name)}", justify="right", no_wrap=True)
+    for column in costs:
+        table.add_column(column.short, justify="right", no_wrap=True)
+    for name in names[1:]:
         table.add_column(f"{name} {_arrow(board, name)}", justify="right", no_wrap=True)
     places = {n: decimals(r for e in board.entries if (r := e.run.result.metric(n))) for n in names}
     for entry in board.entries:
         results = [entry.run.result.metric(n) for n in names]
-        cells = [Text(with_interval(r.score, places[n]) if r else "–") for n, r in zip(names, results, strict=True)]
-        table.add_row(Text(visible(entry.run.result.name)), entry.group, *cells)
+        first, *others = [
+            Text(with_interval(r.score, places[n]) if r else "–") for n, r in zip(names, results, strict=True)
+        ]
+        paid = map(Text, cells(board, entry.run.result, costs))
+        table.add_row(Text(visible(entry.run.result.name)), entry.group, first, *paid, *others)
     return table
+
+
+def _fitting(board: Leaderboard, room: int) -> tuple[list[Column], int]:
+    """Return the cost columns that there is room for, and how many more metrics there is room for beside them."""
+    chosen = []
+    for column in compact(board):
+        texts = [column.short, *(column.cell(entry.run.result, board.primary) for entry in board.entries)]
+        taken = max(map(len, texts)) + 3
+        if taken <= room:
+            chosen.append(column)
+            room -= taken
+    return chosen, max(0, room // COLUMN)
 
 
 def _title(board: Leaderboard) -> str:

@@ -7,7 +7,7 @@ terminal that shows it, and none of it may vanish: control characters become the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from harness.types import MetricResult, Score
 
@@ -63,10 +63,10 @@ def bounds(score: Score, places: int) -> str:
     return f"{number(score.worst, places)} to {number(score.best, places)}"
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a markdown table, the first column to the left and the others to the right."""
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Collection[int] = (0,)) -> Iterator[str]:
+    """Yield the lines of a markdown table; the columns at the positions `left` to the left, the others to the right."""
     yield f"| {' | '.join(header)} |"
-    yield f"| --- |{' ---: |' * (len(header) - 1)}"
+    yield f"| {' | '.join('---' if i in left else '---:' for i in range(len(header)))} |"
     for row in rows:
         yield f"| {' | '.join(row)} |"
 

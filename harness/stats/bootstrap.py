@@ -113,3 +113,15 @@ def jackknife_error(scores: FloatArray) -> FloatArray:
     Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, eq. 11.5.
     """
     return np.asarray(np.sqrt((len(scores) - 1) * scores.var(axis=0)))
+
+
+def degrees_of_freedom(scores: FloatArray) -> float:
+    """Return how well the jackknife error of `scores`, shape (n,), is known, as degrees of freedom of a t distribution.
+
+    They are n - 1, and fewer where few rows make much of the error, which another sample may not have. Sources:
+    Satterthwaite (1946), Biometrics Bulletin 2(6), with the variance of a sample variance for any kurtosis; so used by
+    Potthoff, Woodbury and Manton (1992), JASA 87(418).
+    """
+    n, squares = len(scores), (scores - scores.mean()) ** 2
+    kurtosis = float((squares**2).mean() / squares.mean() ** 2)
+    return min(n - 1.0, 2 / ((kurtosis - 3) / n + 2 / (n - 1))) if kurtosis > 3 else n - 1.0

@@ -51,11 +51,11 @@ class Student:
 class Bootstrap:
     """Sorted resampled scores, shape (B,), with BCa's two corrections and the widening for few rows.
 
-    With `bias` and `acceleration` 0 it is the percentile bootstrap; with `degrees` (rows - 1) infinite it is not
-    widened. The plain bootstrap is too narrow by a factor of sqrt((n - 1) / n) and uses normal quantiles for t ones;
-    widening mends both. Sources: Efron (1987), Better bootstrap confidence intervals, JASA 82(397), interpolated and
-    tied as in scipy.stats.bootstrap; Hesterberg (2015), What teachers should know about the bootstrap, The American
-    Statistician 69(4), for the widening ("expanded percentile").
+    With `bias` and `acceleration` 0 it is the percentile bootstrap; with `degrees` infinite it is not widened. The
+    plain bootstrap is too narrow by a factor of sqrt((n - 1) / n) and uses normal quantiles for t ones; widening mends
+    both, for n - 1 degrees or the fewer of `bootstrap.degrees_of_freedom`. Sources: Efron (1987), Better bootstrap
+    confidence intervals, JASA 82(397), interpolated and tied as in scipy.stats.bootstrap; Hesterberg (2015), What
+    teachers should know about the bootstrap, The American Statistician 69(4), for the widening.
     """
 
     scores: FloatArray

@@ -1,9 +1,8 @@
 """The interval that belongs to a score: a binomial one where examples count 0 or 1, else the bootstrap's.
 
-The bootstrap is BCa, widened for few rows. In `benchmarks/evidence/coverage.py` widening mends most of what the plain
-percentile and BCa intervals lack at small n; BCa then covers best where the score is biased and skewed, as corpus BLEU
-is, and elsewhere the two are equal within the simulation's error. An interval that cannot be known is None with a
-reason, never ±0.
+The bootstrap is BCa, widened for few rows and for errors that few rows make: `python -m benchmarks.evidence` shows
+that it then keeps its confidence where the score is biased, skewed or has heavy tails, as corpus scores do. An interval
+that cannot be known is None with a reason, never ±0.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.protocols import Metric
-from harness.stats.bootstrap import Resampler, cluster_sums, leave_one_out
+from harness.stats.bootstrap import Resampler, cluster_sums, degrees_of_freedom, leave_one_out
 from harness.stats.confidence import bca
 from harness.stats.proportions import effective_size, wilson
 from harness.types import FloatArray
@@ -81,5 +80,5 @@ def _bootstrap(metric: Metric, units: FloatArray, sums: FloatArray, confidence: 
         return Interval(None, None, f"none: undefined for some resamples of {of}")
     if np.ptp(leave_out) <= FLAT * abs(estimate):
         return Interval(None, None, f"none: {of} that all score the same")
-    low, high = bca(scores, estimate, leave_out, degrees=len(units) - 1).interval(confidence)
+    low, high = bca(scores, estimate, leave_out, degrees_of_freedom(leave_out)).interval(confidence)
     return Interval(low, high, f"bca, {len(scores)} resamples of {of}")

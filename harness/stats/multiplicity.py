@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from harness.types import FloatArray
 
+LEAST_PERMUTATIONS = 9_999
+"""Enough for all pairs of 22 runs at 95%."""
+
 
 def holm(p: ArrayLike) -> FloatArray:
     """Return Holm's adjusted p-values, shape (m,): at or below 0.05, the chance of any false claim is at most 5%.
@@ -36,6 +39,11 @@ def _adjusted(p: ArrayLike, ascending: Callable[[FloatArray], FloatArray]) -> Fl
     order = np.argsort(values)[: np.count_nonzero(~np.isnan(values))]
     values[order] = np.minimum(1.0, ascending(values[order]))
     return values
+
+
+def permutations_needed(tests: int, confidence: float) -> int:
+    """Return how many permutations leave Holm's smallest p-value half of what it may be over so many tests."""
+    return max(LEAST_PERMUTATIONS, round(2 * tests / (1 - confidence)))
 
 
 def tie_groups(differs: NDArray[np.bool_]) -> list[str]:

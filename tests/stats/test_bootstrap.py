@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from harness.stats import bootstrap
-from harness.stats.bootstrap import Resampler, cluster_sums, jackknife_error, leave_one_out
+from harness.stats.bootstrap import Resampler, cluster_sums, degrees_of_freedom, jackknife_error, leave_one_out
 
 
 def normal(*shape: int) -> np.ndarray:
@@ -77,6 +78,23 @@ def test_jackknife_error_of_a_mean_is_its_standard_error() -> None:
     values = normal(25)
     scores = leave_one_out(values) / 24
     assert jackknife_error(scores) == pytest.approx(values.std(ddof=1) / 5)
+
+
+@pytest.mark.parametrize("values", [np.arange(9.0), np.array([3.0, 4.0]), normal(60)])
+def test_light_tails_leave_all_degrees_of_freedom(values: np.ndarray) -> None:
+    assert scipy.stats.kurtosis(values) < 0
+    assert degrees_of_freedom(leave_one_out(values)) == len(values) - 1
+
+
+@pytest.mark.parametrize("tail", [1, 4])
+def test_heavy_tails_leave_the_degrees_that_the_variance_of_the_variance_says(tail: int) -> None:
+    values = np.random.default_rng(0).exponential(size=50) ** tail
+    variance_of_variance = scipy.stats.kurtosis(values) / 50 + 2 / 49
+    assert degrees_of_freedom(leave_one_out(values)) == pytest.approx(2 / variance_of_variance)
+
+
+def test_one_row_that_differs_leaves_two_degrees_of_freedom_or_so() -> None:
+    assert 1.5 < degrees_of_freedom(np.eye(200)[0]) < 2.1
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from harness.metrics.bleu import Bleu
 from harness.metrics.exact import ExactMatch, TokenF1
 from harness.metrics.mean import mean_stats
 from harness.protocols import Metric
-from harness.stats.bootstrap import Resampler
+from harness.stats.bootstrap import Resampler, leave_one_out
+from harness.stats.confidence import bca
 from harness.stats.intervals import intervals
 
 RESAMPLER = Resampler(0, resamples=4000)
@@ -28,6 +29,16 @@ def test_a_mean_gets_scipys_bca_interval_widened_for_few_rows() -> None:
     assert own.low == pytest.approx(scipys.confidence_interval.low, abs=0.003)
     assert own.high == pytest.approx(scipys.confidence_interval.high, abs=0.003)
     assert own.method == "bca, 4000 resamples of 200 examples"
+
+
+def test_heavy_tails_widen_by_scipys_kurtosis() -> None:
+    values = SCORES**8
+    (own,) = intervals([F1], [mean_stats(values)], RESAMPLER)
+    degrees = 2 / (scipy.stats.kurtosis(values) / 200 + 2 / 199)
+    resampled, leave_out = RESAMPLER.sums(values) / 200, leave_one_out(values) / 199
+    assert degrees < 20
+    expected = bca(resampled, float(values.mean()), leave_out, degrees).interval(0.95)
+    assert (own.low, own.high) == pytest.approx(expected)
 
 
 def test_a_proportion_gets_wilsons() -> None:

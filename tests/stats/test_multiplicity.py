@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from harness.stats.multiplicity import benjamini_hochberg, holm, rank_intervals, tie_groups
+from harness.stats.multiplicity import benjamini_hochberg, holm, permutations_needed, rank_intervals, tie_groups
 
 
 @pytest.mark.parametrize("m", [1, 2, 7, 66])
@@ -26,6 +26,12 @@ def test_what_was_not_tested_counts_for_nothing() -> None:
         np.testing.assert_array_equal(adjust([0.03, np.nan, 0.01])[[0, 2]], adjust([0.03, 0.01]))
         assert np.isnan(adjust([0.03, np.nan, 0.01])[1])
         assert adjust([]).shape == (0,)
+
+
+@pytest.mark.parametrize(("tests", "confidence"), [(1, 0.95), (66, 0.95), (435, 0.95), (153, 0.99)])
+def test_enough_permutations_leave_room_for_a_claim(tests: int, confidence: float) -> None:
+    smallest = 1 / (1 + permutations_needed(tests, confidence))
+    assert multipletests([smallest, *[1.0] * (tests - 1)], method="holm")[1][0] < 0.6 * (1 - confidence)
 
 
 def differs(names: str, pairs: str) -> np.ndarray:

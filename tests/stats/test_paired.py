@@ -18,7 +18,8 @@ from harness.metrics.exact import ExactMatch, TokenF1
 from harness.metrics.mean import mean_stats
 from harness.stats.bootstrap import Resampler
 from harness.stats.comparison import Question
-from harness.stats.paired import compare, compare_all, share_as_large
+from harness.stats.draws import draws, share_as_large
+from harness.stats.paired import compare, compare_all, compare_metrics
 from harness.types import Completion, Example, FinishReason
 
 RESAMPLER = Resampler(0)
@@ -157,3 +158,30 @@ def test_an_impossible_confidence_is_refused() -> None:
 
 def test_a_p_value_is_never_zero() -> None:
     assert share_as_large(np.zeros(99), 1.0) == 0.01
+
+
+@pytest.mark.parametrize("clusters", [None, np.repeat(np.arange(50), 3)])
+def test_several_metrics_at_once_are_each_of_them_alone(clusters: np.ndarray | None) -> None:
+    binary = [mean_stats((values > cut).astype(float)) for values, cut in ((FIRST, 0.5), (SECOND, 0.5), (FIRST, 0.4))]
+    means = [mean_stats(values) for values in (FIRST, SECOND, FIRST**2)]
+    together = compare_metrics([F1, EXACT, F1], [means, binary, binary], RESAMPLER, clusters, pairs=[(0, 1), (2, 0)])
+    for metric, systems, found in zip((F1, EXACT, F1), (means, binary, binary), together, strict=True):
+        assert found.pairs[0].p == pytest.approx(compare(metric, systems[0], systems[1], RESAMPLER, clusters).p)
+        alone = compare(metric, systems[2], systems[0], RESAMPLER, clusters)
+        assert (found.pairs[1].difference, found.pairs[1].low) == pytest.approx((alone.difference, alone.low))
+
+
+def test_equal_columns_are_drawn_for_once_and_come_back_in_their_places() -> None:
+    systems = [mean_stats(each) for each in (FIRST, SECOND, FIRST)]
+    [drawn] = draws([(F1, systems)], RESAMPLER)
+    expected = F1.aggregate(RESAMPLER.sums(np.stack(systems, axis=1)))
+    np.testing.assert_allclose(drawn.scores, expected)
+    np.testing.assert_allclose(drawn.coin_sums, RESAMPLER.coin_sums(np.stack(systems, axis=1)))
+
+
+def test_metrics_that_do_not_fit_into_memory_together_are_drawn_for_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    systems = [mean_stats(each) for each in (FIRST, SECOND)]
+    together = [each.scores for each in draws([(F1, systems)] * 3, RESAMPLER)]
+    monkeypatch.setattr("harness.stats.draws.SUMS_BYTES", 1)
+    apart = [each.scores for each in draws([(F1, systems)] * 3, RESAMPLER)]
+    np.testing.assert_allclose(together, apart)

@@ -1,0 +1,70 @@
+"""What response headers say about waiting: Retry-After in its three forms, and what is left of the rate limits.
+
+Sources: RFC 9110, section 10.2.3 (Retry-After is seconds or a date); OpenAI's guide "Rate limits" (x-ratelimit-*: the
+limit, what remains of it, and the time until it is whole again, such as `6m0s` or `12ms`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
+_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One rate limit as a response told it: its size, what remains, and the seconds until it is whole again."""
+
+    limit: float
+    remaining: float
+    reset: float | None
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Return the seconds that a server asks to wait, None where it does not say."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    seconds = _number(value)
+    if seconds is not None:
+        return seconds
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
+
+
+def told(headers: Mapping[str, str], what: str) -> Told | None:
+    """Return what the headers say about the limit of `requests` or `tokens`, None where they do not."""
+    limit = _number(headers.get(f"x-ratelimit-limit-{what}"))
+    remaining = _number(headers.get(f"x-ratelimit-remaining-{what}"))
+    if limit is None or remaining is None or limit <= 0:
+        return None
+    return Told(limit, min(remaining, limit), duration(headers.get(f"x-ratelimit-reset-{what}", "")))
+
+
+def duration(text: str) -> float | None:
+    """Return the seconds of `1m30s`, `12ms` or a bare number, None for anything else."""
+    text = text.strip()
+    parts = _PART.findall(text)
+    if parts and "".join(number + unit for number, unit in parts) == text:
+        return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return _number(text)
+
+
+def _number(text: str | None) -> float | None:
+    """Return a finite number of 0 or more; servers also send -1 and words."""
+    if text is None or not re.fullmatch(r"\d+(\.\d+)?", text.strip()):
+        return None
+    return float(text)

@@ -1,0 +1,168 @@
+"""Fine-tuning at OpenAI, or at any service with its fine-tuning API: Azure, other providers, `python -m harness serve`.
+
+The training examples leave this machine and it costs money, so it is asked for by name, says first what it will cost,
+and goes no further than `finetune.max_cost`. What is left here is the name of the tuned model, which `model=openai`
+then asks, and the learning curve that the service measured.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import pricing
+from harness.api.endpoint import Endpoint, check_url
+from harness.config import OpenAIFineTuneConfig, OpenAIModelConfig
+from harness.config.model import EndpointKind
+from harness.digest import digest
+from harness.errors import ConfigError, FineTuneError
+from harness.finetune import jobs
+from harness.finetune.chatfile import Estimate, chat_file, enough, estimate
+from harness.finetune.plan import auto_batch_size
+from harness.finetune.results import best_step, curve
+from harness.pricing import MILLION, Price
+from harness.store import write_atomic
+from harness.types import FineTuneRecord, ModelReference, TrainingPair
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+    from openai.types.fine_tuning import FineTuningJob
+
+RETRIES = 8
+"""Of requests that cost nothing."""
+
+
+class OpenAIFineTuner:
+    """Trains a model behind a service; nothing is sent before `fit`."""
+
+    def __init__(
+        self,
+        config: OpenAIFineTuneConfig,
+        model: OpenAIModelConfig,
+        client: OpenAI | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        check_url(model.base_url)
+        if model.endpoint is not EndpointKind.chat:
+            raise ConfigError(f"model.endpoint: expected chat, which is what is trained, got {model.endpoint}")
+        self._config, self._model, self._given, self._sleep = config, model, client, sleep
+
+    @property
+    def base(self) -> ModelReference:
+        """Identify the model that training starts from, and the service that trains it."""
+        return ModelReference(backend="openai", base=self._model.id, revision=self._model.base_url.rstrip("/"))
+
+    def fit(self, train: Sequence[TrainingPair], validation: Sequence[TrainingPair], folder: Path) -> FineTuneRecord:
+        """Have the model trained, leave its name in `folder`, and say how it went.
+
+        A job with the same base, settings and examples is gone on with, or taken as it is when it has finished.
+        """
+        enough(train)
+        files = {"train": chat_file(train, "train"), "validation": chat_file(validation, "validation")}
+        client = self._given or Endpoint.of(self._model.base_url, self._model.api_key_env).client(retries=RETRIES)
+        key = digest(
+            {"base": self.base, "config": self._config, "train": digest(train), "validation": digest(validation)}
+        )
+        job = jobs.find(client, key)
+        if job is None:
+            self._show_cost(train)
+            job = jobs.create(client, key, self._request(client, files))
+        print(f"finetune: job {job.id} is {job.status}", file=sys.stderr, flush=True)
+        job = jobs.wait(client, job, self._config.poll_seconds, self._sleep)
+        if not job.fine_tuned_model:
+            raise FineTuneError(f"job {job.id} succeeded and names no model; look at it with the service's own tools")
+        record = self._record(client, job, train, folder)
+        named = {"id": job.fine_tuned_model, "job": job.id, "base": job.model, "seed": job.seed}
+        write_atomic(folder / "model.json", json.dumps(named, indent=2))
+        return record
+
+    def tuned(self, folder: Path) -> OpenAIModelConfig:
+        """Return the config of the model that a finished fit left the name of in `folder`."""
+        named = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        return dataclasses.replace(self._model, id=named["id"])
+
+    def expected(self, train: Sequence[TrainingPair]) -> str:
+        """Say how much would be trained on and what it would cost; nothing is sent."""
+        return str(self._estimate(train))
+
+    def _estimate(self, train: Sequence[TrainingPair]) -> Estimate:
+        return estimate(train, self._config.n_epochs, self._price())
+
+    def _show_cost(self, train: Sequence[TrainingPair]) -> None:
+        """Say what the fine-tune will take; FineTuneError where it may cost more than `finetune.max_cost`."""
+        expected, most = self._estimate(train), self._config.max_cost
+        print(f"finetune: {expected}", file=sys.stderr, flush=True)
+        if most is None or (expected.usd is not None and expected.usd <= most):
+            return
+        mend = (
+            "Raise finetune.max_cost, or train on less with finetune.n_train or finetune.n_epochs."
+            if expected.usd is not None
+            else "Add `training` to its price in a copy of conf/pricing.yaml and name that with pricing=FILE, or go on "
+            "whatever it costs with finetune.max_cost=null."
+        )
+        raise FineTuneError(f"not started: finetune.max_cost is {most:g} USD. {expected}. {mend} Nothing was sent.")
+
+    def _request(self, client: OpenAI, files: dict[str, bytes]) -> dict[str, Any]:
+        """Upload the files and return the request that starts the job; what is null is the service's to choose."""
+        names = {
+            "n_epochs": self._config.n_epochs,
+            "batch_size": self._config.batch_size,
+            "learning_rate_multiplier": self._config.learning_rate_multiplier,
+        }
+        chosen = {name: value for name, value in names.items() if value is not None}
+        request: dict[str, Any] = {
+            "model": self._model.id,
+            "training_file": self._upload(client, "train", files["train"]),
+            "method": {"type": "supervised", "supervised": {"hyperparameters": chosen}},
+            "seed": self._config.seed,
+        }
+        if files["validation"]:
+            request["validation_file"] = self._upload(client, "validation", files["validation"])
+        if self._config.suffix:
+            request["suffix"] = self._config.suffix
+        return request
+
+    def _upload(self, client: OpenAI, name: str, content: bytes) -> str:
+        with jobs.explained(f"upload the {name} file"):
+            return client.files.create(file=(f"{name}.jsonl", content), purpose="fine-tune").id
+
+    def _record(
+        self, client: OpenAI, job: FineTuningJob, train: Sequence[TrainingPair], folder: Path
+    ) -> FineTuneRecord:
+        content = b""
+        if job.result_files:
+            with jobs.explained(f"read the results of job {job.id}"):
+                content = client.files.content(job.result_files[0]).read()
+            write_atomic(folder / "results.csv", content)
+        points = curve(content, _batch_size(job, len(train)))
+        return FineTuneRecord(
+            method=self._config.method,
+            n_train=len(train),
+            seconds=float((job.finished_at or job.created_at) - job.created_at),
+            parameters_trained=None,
+            tokens=job.trained_tokens or 0,
+            best_step=best_step(points),
+            curve=points,
+            cost_usd=self._cost(job.trained_tokens),
+        )
+
+    def _cost(self, trained_tokens: int | None) -> float | None:
+        price = self._price()
+        if price is None or price.training is None or trained_tokens is None:
+            return None
+        return trained_tokens * price.training / MILLION
+
+    def _price(self) -> Price | None:
+        return pricing.of(self._config.pricing).of(self.base)
+
+
+def _batch_size(job: FineTuningJob, n: int) -> float:
+    """Return the examples of a step as the service chose them, or as its rule would have."""
+    hyper = job.method.supervised.hyperparameters if job.method and job.method.supervised else None
+    chosen = (hyper.batch_size if hyper else None) or job.hyperparameters.batch_size
+    return chosen if isinstance(chosen, int) else auto_batch_size(n)

@@ -1,0 +1,68 @@
+"""What a sequential gate may spend before it has to say that the data do not decide."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from harness.errors import ConfigError, ModelError
+from harness.pricing import LocalPrice, Price
+from harness.types import Completion
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The limits of one gate; None is no limit. Completions that the store already has cost nothing."""
+
+    examples: int | None = None
+    seconds: float | None = None
+    cost: float | None = None
+    """In USD, by the prices of the config (`harness.pricing`)."""
+    chunk: int = 32
+    """Examples between two looks at the data."""
+
+    def __post_init__(self) -> None:
+        for name in ("examples", "seconds", "cost", "chunk"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise ConfigError(f"budget: expected a number of {name} above 0, got {value}.")
+
+
+@dataclass(slots=True)
+class Purse:
+    """What has been spent of a budget; ConfigError where it limits the cost and no price is known."""
+
+    budget: Budget
+    price: Price | LocalPrice | None = None
+    start: float = field(default_factory=time.monotonic)
+    usd: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.budget.cost is not None and self.price is None:
+            raise ConfigError(
+                "budget: a highest cost needs a model whose price is known. Add its price to a copy of "
+                "conf/pricing.yaml and name that with pricing=FILE, or limit examples or seconds."
+            )
+
+    def pay(self, made: Sequence[Completion]) -> None:
+        """Pay for completions that were not in the store; ModelError where the service does not count its tokens."""
+        if self.budget.cost is None or self.price is None:
+            return
+        if isinstance(self.price, LocalPrice):
+            usd: float | None = self.price.hours(sum(c.wall_seconds or 0.0 for c in made))
+        else:
+            usd = self.price.total(made)
+        if usd is None:
+            raise ModelError("budget: this model does not count its tokens, so that a highest cost cannot be kept.")
+        self.usd += usd
+
+    def spent(self) -> str:
+        """Return which limit is reached, in words, or nothing."""
+        seconds, cost = self.budget.seconds, self.budget.cost
+        if seconds is not None and time.monotonic() - self.start >= seconds:
+            return f"the budget of {seconds:g} s is spent"
+        if cost is not None and self.usd >= cost:
+            return f"the budget of {cost:g} USD is spent"
+        return ""

@@ -1,0 +1,114 @@
+"""The gate in pytest: a marker, a fixture, options, and what a session says about its gates at the end.
+
+    @pytest.mark.regression(metric="rougeL", margin=0.02)
+    def test_not_worse(harness_gate):
+        harness_gate("task=jsonl", "task.path=data.jsonl", "model=local", "model.path=my/model")
+
+pytest imports this file in every session of every project that has the harness installed, so nothing heavy is
+imported before a test asks for the fixture. What a gate found travels on its test report, which pytest-xdist carries
+from its workers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.gate.arguments import ROOT
+
+if TYPE_CHECKING:
+    from harness.gate.testing import Gate
+
+MARKERS = (
+    "slow: takes more than ten seconds",
+    "gpu: needs a CUDA device",
+    "network: needs the network",
+    "openai: needs an OpenAI-compatible account",
+    "regression(*overrides, task, model, metric, margin, slice, baseline, underpowered, failures, sequential): "
+    "compares a run with its accepted baseline, through the fixture harness_gate; overrides are those of "
+    "`python -m harness run`, task and model are choices of its groups, metric and slice are names or lists of them, "
+    "margin is a number or {metric: number}",
+)
+GATES = pytest.StashKey[list[dict[str, str]]]()
+"""What the gates of one test found: `line`, and `markdown`."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the gate."""
+    group = parser.getgroup("harness", "regression gate of finetune-harness")
+    group.addoption(
+        "--harness-baseline", metavar="DIR", help=f"where accepted baselines are (default: {ROOT} in the rootdir)"
+    )
+    group.addoption(
+        "--harness-update-baseline", action="store_true", help="accept what the tests run as baselines; gate nothing"
+    )
+    group.addoption(
+        "--harness-underpowered",
+        choices=("fail", "warn"),
+        default="fail",
+        help="when examples cannot decide a gate that does not say itself (default: fail)",
+    )
+    budget = "of each gate, which then reads examples in chunks and ends as soon as its verdict is certain"
+    group.addoption("--harness-max-examples", type=int, metavar="N", help=f"the most examples {budget}")
+    group.addoption("--harness-max-seconds", type=float, metavar="S", help=f"the most seconds {budget}")
+    group.addoption("--harness-max-cost", type=float, metavar="USD", help=f"the highest cost {budget}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers; on the process that reports, collect what the gates find."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    if config.getoption("harness_update_baseline") and getattr(config.option, "numprocesses", None):
+        raise pytest.UsageError("--harness-update-baseline writes one baseline after another: leave -n out.")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Summary(), "harness-summary")
+
+
+@pytest.fixture
+def harness_gate(request: pytest.FixtureRequest) -> Gate:
+    """Gate a run against its baseline: call it with Hydra overrides, or with run=ID for a stored run.
+
+    It returns what it found where the candidate is let through, and fails the test where it is not.
+    """
+    from harness.gate.testing import Gate
+
+    found = request.node.stash.setdefault(GATES, [])
+    return Gate(request.node, found)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Put what the test's gates found on its report."""
+    report = yield
+    if report.when == "call" and item.stash.get(GATES, None):
+        report.harness_gates = item.stash[GATES]
+    return report
+
+
+class _Summary:
+    """Says once, at the end, what all gates found: on the terminal, and in GitHub's step summary."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str, dict[str, str]]] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect what the gates of one test found."""
+        self._found += [(report.nodeid, gate) for gate in getattr(report, "harness_gates", [])]
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Write one line a gate."""
+        if self._found:
+            terminalreporter.section("regression gates")
+            for nodeid, gate in self._found:
+                terminalreporter.write_line(f"{nodeid}: {gate['line']}")
+
+    def pytest_sessionfinish(self) -> None:
+        """Append to the file that GitHub Actions shows beside the job."""
+        path = os.environ.get("GITHUB_STEP_SUMMARY")
+        if path and self._found:
+            with Path(path).open("a", encoding="utf-8") as stream:
+                stream.write("".join(f"{gate['markdown']}\n" for _, gate in self._found))

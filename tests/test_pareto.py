@@ -1,0 +1,85 @@
+"""The front holds what nothing beats at its price; behind it, what is told apart is beaten and the rest is tied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import build
+from harness.leaderboard import Leaderboard, by_task
+from harness.pareto import COSTS, Standing, fronts, on_front, seconds_each
+from harness.records import StoredRun
+from tests.grids import Made, store
+
+NOISE = np.random.default_rng(0).normal(0, 0.1, 60)
+
+
+def priced(run: StoredRun, cost: float | None, seconds: float) -> StoredRun:
+    usage = replace(run.result.usage, cost_usd=cost, seconds=seconds)
+    return replace(run, result=replace(run.result, usage=usage))
+
+
+def board(folder: Path, runs: Mapping[str, tuple[float, int | None, float | None]]) -> Leaderboard:
+    """Make a leaderboard of runs by their mean score, their parameters and their price."""
+    made = [
+        Made(name, {"rougeL": 0.5 + mean + np.roll(NOISE, i)}, parameters=parameters)
+        for i, (name, (mean, parameters, _)) in enumerate(runs.items())
+    ]
+    stored = [priced(run, cost, 6.0) for run, (_, _, cost) in zip(store(folder, made), runs.values(), strict=True)]
+    return by_task(stored, build.stored_metric)[0]
+
+
+def standings(found: Leaderboard, cost: str) -> dict[str, tuple[Standing, str]]:
+    [front] = [front for front in fronts(found) if front.cost.name == cost]
+    names = [entry.run.result.name for entry in found.entries]
+    return {
+        p.entry.run.result.name: (p.standing, "" if p.beaten_by is None else names[p.beaten_by]) for p in front.points
+    }
+
+
+def test_the_front_is_of_point_estimates_and_only_what_is_told_apart_is_beaten(tmp_path: Path) -> None:
+    runs = {
+        "large": (0.3, 1000, None),
+        "middling": (0.1, 500, None),
+        "close": (0.095, 600, None),
+        "poor": (-0.3, 700, None),
+        "small": (0.0, 100, None),
+    }
+    found = board(tmp_path, runs)
+    assert standings(found, "parameters") == {
+        "large": (Standing.FRONT, ""),
+        "middling": (Standing.FRONT, ""),
+        "close": (Standing.TIED, "middling"),
+        "poor": (Standing.BEATEN, "middling"),
+        "small": (Standing.FRONT, ""),
+    }
+    [front] = fronts(found)
+    assert [p.entry.run.result.name for p in on_front(front)] == ["small", "middling", "large"]
+
+
+def test_an_unknown_price_is_not_nought(tmp_path: Path) -> None:
+    found = board(tmp_path, {"a": (0.3, None, 0.02), "b": (0.1, None, 0.01), "free or not": (0.2, None, None)})
+    assert set(standings(found, "cost")) == {"a", "b"}
+    [front] = fronts(found)
+    assert [p.cost for p in front.points] == pytest.approx([1000 * 0.02 / 60, 1000 * 0.01 / 60])
+
+
+def test_a_cost_that_all_share_has_no_front(tmp_path: Path) -> None:
+    assert fronts(board(tmp_path, {"a": (0.3, 100, None), "b": (0.1, 100, None)})) == []
+
+
+def test_lower_may_be_better(tmp_path: Path) -> None:
+    made = [Made("bad", {"ter": 80 + NOISE}, parameters=2), Made("good", {"ter": 40 + NOISE}, parameters=1)]
+    found = by_task(store(tmp_path, made), build.stored_metric)[0]
+    assert standings(found, "parameters") == {"good": (Standing.FRONT, ""), "bad": (Standing.BEATEN, "good")}
+
+
+def test_a_run_that_was_not_timed_has_no_latency(tmp_path: Path) -> None:
+    [run] = store(tmp_path, [Made("a", {"rougeL": NOISE})])
+    assert seconds_each(run.result) == pytest.approx(1 / 60)
+    assert seconds_each(priced(run, None, 0.0).result) is None
+    assert len({cost.name for cost in COSTS}) == len(COSTS)

@@ -1,0 +1,116 @@
+"""Runs on different examples are compared as such, and runs on the same ones are not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from harness import build, pipeline
+from harness.__main__ import main
+from harness.config import StatsConfig
+from harness.errors import ConfigError, StoreError
+from harness.records import StoredRun, save_run
+from harness.sinks.unpaired import WEAKER, print_unpaired
+from harness.unpaired import Unpaired, compare_runs
+from tests.fakes import config
+
+CONFIG = StatsConfig(n_resamples=4000)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[StoredRun]:
+    good, bad = config(tmp_path, "good"), config(tmp_path, "bad")
+    bad.task.instruction = "Tell me all there is to tell about {prompt}"
+    first, second = (pipeline.run(settings, "command") for settings in (good, bad))
+    return [first, renamed(second, tmp_path / "other", shared=0)]
+
+
+def renamed(run: StoredRun, folder: Path, shared: int) -> StoredRun:
+    """Copy a run as if its examples, but for the first `shared`, were others."""
+    predictions = [
+        p if i < shared else replace(p, example=replace(p.example, id=f"x{p.example.id}"))
+        for i, p in enumerate(run.predictions())
+    ]
+    return save_run(folder, run.result, predictions, run.stats().metrics)
+
+
+def found(runs: Sequence[StoredRun], settings: StatsConfig = CONFIG) -> Unpaired:
+    return compare_runs(runs, ["rougeL", "bleu"], build.stored_metric, settings)
+
+
+def test_the_difference_is_that_of_two_samples(runs: list[StoredRun]) -> None:
+    own = found(runs).findings[0]
+    first, second = ([p.scores["rougeL"] or 0.0 for p in run.predictions()] for run in runs)
+    welch = scipy.stats.ttest_ind(first, second, equal_var=False)
+    low, high = welch.confidence_interval()
+    assert own.comparison.difference == pytest.approx(np.mean(first) - np.mean(second), abs=1e-12)
+    assert (own.comparison.low, own.comparison.high) == pytest.approx((low, high), abs=0.15 * (high - low))
+    assert own.p_adjusted is not None
+    assert not own.comparison.sample.paired
+    assert found(runs).remarks == ()
+
+
+def test_it_says_that_it_is_unpaired_and_weaker(runs: list[StoredRun], capsys: pytest.CaptureFixture[str]) -> None:
+    print_unpaired(found(runs))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "good minus bad, unpaired" in shown
+    assert WEAKER in shown
+
+
+def test_clusters_are_resampled_whole(runs: list[StoredRun]) -> None:
+    sample = found(runs, StatsConfig(n_resamples=4000, cluster="topic")).findings[0].comparison.sample
+    assert sample.n == 3
+
+
+def test_examples_in_both_are_said(runs: list[StoredRun], tmp_path: Path) -> None:
+    some = renamed(pipeline.run(config(tmp_path, "bad"), "command"), tmp_path / "some", shared=5)
+    [remark] = found([runs[0], some]).remarks
+    assert remark.startswith("5 examples are in both runs")
+
+
+def test_failures_are_left_out_and_said(runs: list[StoredRun], tmp_path: Path) -> None:
+    failing = pipeline.run(config(tmp_path, "failing", error_rate=0.5), "command")
+    other = renamed(failing, tmp_path / "failing-elsewhere", shared=0)
+    own = found([runs[0], other])
+    errors = other.result.usage.errors
+    assert errors
+    assert own.remarks == (f"failing: {errors} failed completions left out",)
+    assert own.findings[0].comparison.sample.n == 12 - errors
+
+
+def test_what_must_not_be_compared_is_refused(runs: list[StoredRun], tmp_path: Path) -> None:
+    same = pipeline.run(config(tmp_path, "same"), "command")
+    elsewhere = replace(runs[1], result=replace(runs[1].result, task="elsewhere"))
+    unstemmed = config(tmp_path, "unstemmed")
+    unstemmed.metrics.options = {"rougeL": {"stem": False}}
+    other = renamed(pipeline.run(unstemmed, "command"), tmp_path / "unstemmed", shared=0)
+    refused: list[tuple[list[StoredRun], type[Exception], str]] = [
+        ([runs[0], same], StoreError, "Leave --unpaired out"),
+        ([runs[0], elsewhere], StoreError, "expected runs of one task, got things and elsewhere"),
+        ([runs[0], other], StoreError, "rougeL is not comparable"),
+        ([runs[0]], ConfigError, "expected two runs, got 1"),
+        ([*runs, same], ConfigError, "expected two runs, got 3"),
+    ]
+    for chosen, error, message in refused:
+        with pytest.raises(error, match=message):
+            found(chosen)
+
+
+def test_the_command_line_compares_unpaired(
+    runs: list[StoredRun], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["compare", *(str(run.folder) for run in runs), "--unpaired", "--store", str(tmp_path / "store")]
+    assert main([*command, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["unpaired"] is True
+    assert shown["pairs"][0]["sample"]["paired"] is False
+    assert {pair["metric"] for pair in shown["pairs"]} == {"exact_match", "rougeL", "bleu"}
+    assert main([*command, "--metric", "rougeL"]) == 0
+    assert "unpaired" in capsys.readouterr().out
+    assert main(["compare", str(runs[0].folder), str(runs[0].folder), "--unpaired"]) == 2

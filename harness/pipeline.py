@@ -13,6 +13,7 @@ from pathlib import Path
 from harness import build, generate, leaderboard, likelihood, pricing, score, tuning
 from harness.batches import in_batches
 from harness.config import HarnessConfig, ReportConfig, TrackingConfig
+from harness.credentials import redacted
 from harness.errors import StoreError
 from harness.incumbent import with_incumbent
 from harness.leaderboard import Sink
@@ -67,10 +68,10 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
         run_id=prepared.run_id,
         name=config.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command,
+        command=redacted(command),
         task=config.task.name,
         primary_metric=config.task.primary_metric,
-        config=asdict(config),
+        config=redacted(asdict(config)),
         model=answers.model.reference,
         parameters=answers.model.parameters,
         dataset=prepared.dataset,

@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -81,7 +81,9 @@ def main(options: argparse.Namespace) -> int:
         return 0
     push(chosen, options.project, options.entity)
     if client:
-        log_jobs(client, jobs, options.project or TrackingConfig().project, options.entity)
+        where = {"project": options.project or TrackingConfig().project, "entity": options.entity, "dir": str(store)}
+        store.mkdir(parents=True, exist_ok=True)
+        log_jobs(client, jobs, where)
     _show("pushed", chosen, jobs, options.json)
     return 0
 
@@ -131,21 +133,17 @@ def find_jobs(client: OpenAI, ids: Sequence[str], n: int | None) -> Iterator[Job
 
 
 def log_jobs(
-    client: OpenAI,
-    jobs: Sequence[Job],
-    project: str,
-    entity: str | None,
-    log: Callable[..., Any] | None = None,
+    client: OpenAI, jobs: Sequence[Job], where: Mapping[str, Any], log: Callable[..., Any] | None = None
 ) -> None:
     """Log every finished job to W&B, with its files, oldest first; what is logged already is left as it is.
 
+    `where` is its project, its entity and the folder of its own files, as `wandb.init` takes them.
     HarnessError names the job that W&B or the service did not take.
     """
     log = log or _wandb_logger()
     for job in (job for job in reversed(jobs) if job.finished):
-        where = {"fine_tune_job_id": job.id, "project": project, "entity": entity}
         try:
-            log(openai_client=client, wait_for_job_success=False, **where)
+            log(fine_tune_job_id=job.id, openai_client=client, wait_for_job_success=False, **where)
         except Exception as error:  # of W&B, of the service, or bare ones of the logger's own
             raise HarnessError(
                 f"{job.id} was not logged: {type(error).__name__}: {error}. Try again with the same command: what is "
@@ -184,7 +182,8 @@ def _wandb_logger() -> Callable[..., Any]:
 
 
 def _call(command: Sequence[str]) -> int:
-    environment = {key: value for key, value in os.environ.items() if key != "WANDB_MODE"}
+    logs = {"WANDB_DIR": str(Path(command[-1]).parents[1])}  # beside the runs, not in the current folder
+    environment = {**logs, **{key: value for key, value in os.environ.items() if key != "WANDB_MODE"}}
     return subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode
 
 

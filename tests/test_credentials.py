@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from harness import pipeline
 from harness.credentials import REDACTED, redacted
+from tests.fakes import config
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,15 @@ def test_other_names_keep_their_text(name: str) -> None:
 def test_a_text_that_quotes_a_secret_loses_it(text: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_API_KEY", "longsecretvalue")
     assert redacted([text]) == [shown]
+
+
+def test_a_run_keeps_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_API_KEY", "longsecretvalue")
+    wanted = config(tmp_path)
+    wanted.prompt.system = "The key is longsecretvalue."
+    run = pipeline.run(wanted, "run +metrics.options.x.api_key=longsecretvalue")
+    assert REDACTED in run.result.command
+    assert "longsecretvalue" not in (run.folder / "results.json").read_text(encoding="utf-8")
 
 
 def test_short_values_of_the_environment_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

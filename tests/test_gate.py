@@ -16,8 +16,9 @@ from harness.errors import ConfigError, ModelError, StoreError
 from harness.gate import candidate, edges
 from harness.gate.budget import Budget, Purse
 from harness.gate.candidate import Asked
+from harness.gate.checks import FAILURES
 from harness.gate.command import margin
-from harness.gate.decision import FAILURES, Finding, Gated
+from harness.gate.decision import Finding, Gated
 from harness.gate.report import fallen, one_line, step_summary, text, worst_slices
 from harness.gate.rules import OnUnderpowered
 from harness.gate.sequential import EARLY, gate_in_chunks
@@ -219,6 +220,18 @@ def test_lower_may_be_better(baseline: Baseline, tmp_path: Path) -> None:
     assert fallen(worse.paired, metric_of(worse))[0].candidate > fallen(worse.paired, metric_of(worse))[0].baseline
     right: list[Said] = [e.reference for e in examples(tmp_path, N)]
     assert gate(baseline, tmp_path, right, Asked(("ter", "bleu"), {"ter": 2.0, "bleu": 2.0})).outcome is Outcome.PASS
+
+
+def test_one_changed_answer_passes_where_its_interval_does_and_else_more_examples_are_asked_for(
+    baseline: Baseline, tmp_path: Path
+) -> None:
+    said = [*good(tmp_path)[:-1], "Thing"]
+    passed = gate(baseline, tmp_path, said, Asked(("rougeL",), 0.1))
+    assert passed.outcome is Outcome.PASS
+    unclear = finding(gate(baseline, tmp_path, said, Asked(("rougeL",), 0.02)), "rougeL")
+    assert unclear.outcome is Outcome.UNDERPOWERED
+    assert unclear.decision.n_needed is not None
+    assert unclear.decision.n_needed > N
 
 
 @pytest.mark.parametrize(

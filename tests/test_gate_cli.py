@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "code", "shown"),
     [
-        (["same", "--margin", "0.1"], 0, "is not worse than the baseline accepted-"),
+        (["same", "--margin", "0.15"], 0, "is not worse than the baseline accepted-"),
         (["worse"], 7, "is WORSE than the baseline accepted-"),
         (["unclear", "--margin", "0.08"], 8, "is NOT ENOUGH DATA against the baseline"),
         (["unclear", "--margin", "0.08", "--underpowered", "warn"], 0, "is NOT ENOUGH DATA against the baseline"),
@@ -77,7 +77,7 @@ def test_it_is_json_for_scripts(folder: Path, capsys: pytest.CaptureFixture[str]
 def test_a_config_is_run_and_gated(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     overrides = ["task=jsonl", "task.path=data.jsonl", "task.name=things", "task.n_validation=40"]
     overrides += ["task.validation_pool=40", "model=replay", "model.path=same.jsonl", "tracking=none"]
-    assert main(["gate", *overrides, "--margin", "0.1"]) == 0
+    assert main(["gate", *overrides, "--margin", "0.15"]) == 0
     assert main(["gate", "--max-examples", "20", "--margin", "0.5", *overrides]) == 0
     assert "of 40 examples" in capsys.readouterr().out
     assert not (folder / ".harness").exists()

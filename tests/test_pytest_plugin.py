@@ -57,6 +57,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     write(pytester.path, "data", reference)
     write(pytester.path, "candidate", accepted)
     (pytester.path / "train.jsonl").write_text('{"prompt": "Other", "completion": "No.", "topic": "a"}\n')
+    pytester.makeini("[pytest]\naddopts = -p no:hypothesispytest -p no:anyio")  # each would be imported in every run
     pytester.makepyfile(test_model=TEST)
     result = pytester.runpytest_inprocess("--harness-update-baseline")
     result.assert_outcomes(passed=1)

@@ -76,7 +76,7 @@ def test_the_command_is_that_of_wandb(store: Path, where: tuple[Any, Any], optio
 
 def test_wandb_knows_the_options_and_the_folders(store: Path) -> None:
     command = sync_command(offline_runs(store), "p", "e")
-    shown = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, check=True)
+    shown = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, check=True, cwd=store)
     assert "Would sync 2 run(s)" in shown.stdout + shown.stderr
 
 
@@ -198,7 +198,7 @@ def test_a_job_that_is_not_taken_is_named() -> None:
         raise ValueError("no such project")
 
     with pytest.raises(HarnessError, match="ftjob-1 was not logged: ValueError: no such project"):
-        log_jobs(service(), [Job("ftjob-1", "m", "succeeded")], "p", None, refuse)
+        log_jobs(service(), [Job("ftjob-1", "m", "succeeded")], {}, refuse)
 
 
 def test_wandb_logs_a_job_of_this_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,12 +213,12 @@ def test_wandb_logs_a_job_of_this_client(tmp_path: Path, monkeypatch: pytest.Mon
         _logged_in = True
         _wandb_api: Any = NoServer()
 
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("WANDB_SILENT", "true")
     jobs = list(find_jobs(service(), ["ftjob-2", "ftjob-1"], None))
     sync: Callable[..., Any] = Offline.sync
-    log_jobs(service(), jobs, "p", None, partial(sync, mode="offline", log_datasets=False))
+    where = {"project": "p", "entity": None, "dir": str(tmp_path)}
+    log_jobs(service(), jobs, where, partial(sync, mode="offline", log_datasets=False))
     assert [run.id for run in offline_runs(tmp_path)] == ["ftjob-1", "ftjob-2"]
     command = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--summary", "--json"]
     folder = offline_runs(tmp_path)[0].folder
@@ -230,7 +230,8 @@ def test_finished_jobs_are_logged_one_by_one_oldest_first() -> None:
     calls: list[dict[str, Any]] = []
     client = service()
     jobs = [Job("ftjob-3", "m", "failed"), Job("ftjob-2", "m", "succeeded"), Job("ftjob-1", "m", "succeeded")]
-    log_jobs(client, jobs, "p", "e", lambda **given: calls.append(given))
+    where = {"project": "p", "entity": "e", "dir": "d"}
+    log_jobs(client, jobs, where, lambda **given: calls.append(given))
     assert [call["fine_tune_job_id"] for call in calls] == ["ftjob-1", "ftjob-2"]
     assert all(call["openai_client"] is client and call["wait_for_job_success"] is False for call in calls)
-    assert all((call["project"], call["entity"]) == ("p", "e") for call in calls)
+    assert all(where.items() <= call.items() for call in calls)

@@ -34,8 +34,8 @@ class Effort:
     """Examples of a sequence, in chunks."""
 
 
-FULL = Effort(samples=4000, comparisons=2000)
-QUICK = Effort(samples=200, comparisons=150, sizes=(64, 256), looks=256)
+FULL = Effort(samples=2000, comparisons=2000)
+QUICK = Effort(samples=120, comparisons=100, sizes=(64, 256), looks=256)
 
 
 def gather(effort: Effort, workers: int = 1) -> Found:
@@ -67,7 +67,7 @@ def gather(effort: Effort, workers: int = 1) -> Found:
 def _shares(sizes: list[int]) -> list[Share]:
     exact = []
     for n in sizes:
-        near = coverage.NEAR / n
+        near = coverage.FEW / n
         exact += [
             Share("share from 0% to 100%", n, coverage.share(n, 0.0, 1.0)),
             Share("share near 0%", n, coverage.share(n, 0.0, near)),

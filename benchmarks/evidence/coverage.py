@@ -26,9 +26,7 @@ PAIRS = {DIFFERENCE: (SAMPLED, WORSE), SIMILAR: (SAMPLED, SAMPLED_AGAIN)}
 MARKS = (0.1, 0.6)
 """ROUGE-L from which an example passes: nearly all do at the lower mark, few at the upper one."""
 SHARE = "share that passes"
-NEAR = 10
-"""Near 0% is up to this many expected among n, and near 100% as many missing: there normal approximations are poor."""
-FEW = 5
+FEW = 10
 """Where fewer examples than this are expected to differ from the others, a sample knows too little of them."""
 RARE_GIVEN, RARE_HELD = "rare: an interval is given", "rare: the interval holds"
 
@@ -77,15 +75,18 @@ def passing(population: Population, n: int, rng: np.random.Generator) -> Happene
     mark, rows = rng.uniform(*MARKS), population.draw(n, rng)
     passed = (population.per_example("rougeL") >= mark).astype(float)
     drawn, labels = passed[rows], np.repeat(np.arange(n), SYSTEMS)
+    share, everywhere = float(passed[:, SAMPLED].mean()), float(passed.mean())
     (own,) = intervals([ExactMatch()], [mean_stats(drawn[:, SAMPLED])], RESAMPLER, confidence=LEVEL)
-    yield Case(SCORE, SHARE, n), holds((own.low, own.high), passed[:, SAMPLED].mean())
+    yield from _count(Case(SCORE, SHARE, n), n * min(share, 1 - share), (own.low, own.high), share)
     (own,) = intervals([ExactMatch()], [mean_stats(drawn.ravel())], RESAMPLER, labels, LEVEL)
-    yield Case(CLUSTERED, SHARE, n), holds((own.low, own.high), passed.mean())
+    few = n * min(everywhere, 1 - everywhere)
+    yield from _count(Case(CLUSTERED, SHARE, n), few, (own.low, own.high), everywhere)
     for what, (first, second) in PAIRS.items():
         pair = (mean_stats(drawn[:, system]) for system in (first, second))
         found = compare(ExactMatch(), *pair, RESAMPLER, question=Question(LEVEL))
-        truth = passed[:, first].mean() - passed[:, second].mean()
-        yield Case(what, SHARE, n), holds((found.low, found.high), truth)
+        changes = passed[:, first] - passed[:, second]
+        expected = n * float(np.abs(changes).mean())
+        yield from _count(Case(what, SHARE, n), expected, (found.low, found.high), float(changes.mean()))
 
 
 def _count(case: Case, expected: float, bounds: tuple[float | None, float | None], truth: float) -> Happened:
@@ -139,7 +140,7 @@ def share(n: int, low: float, high: float, points: int = 2000) -> float:
     return float((binom.pmf(counts, n, truths) * held).sum(axis=1).mean())
 
 
-def share_difference(n: int, expected: float = NEAR, points: int = 12) -> float:
+def share_difference(n: int, expected: float = FEW, points: int = 12) -> float:
     """Return Tango's coverage exactly where few pairs differ: on average over 0 to `expected` of either kind.
 
     Counts far above those expected are left out, as their chance is below 1e-6.

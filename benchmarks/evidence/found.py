@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.evidence import alarms, coverage, peeking, power
@@ -48,10 +48,10 @@ class Found:
     @property
     def promised(self) -> dict[tuple[str, str], Rate]:
         """The coverage of each kind of interval of each metric, over all n from 64."""
-        kept: dict[tuple[str, str], list[Rate]] = {}
+        kept: dict[tuple[str, str], dict[Case, Rate]] = {}
         for case, rate in self.coverages.items():
             if case.n >= SMALL:
-                kept.setdefault((case.what, case.metric), []).append(rate)
+                kept.setdefault((case.what, case.metric), {})[case] = rate
         return {key: pooled(rates) for key, rates in kept.items()}
 
     @property
@@ -63,7 +63,7 @@ class Found:
     @property
     def false_alarm(self) -> Rate:
         """Two-sided tests of no change, over all metrics and numbers of examples."""
-        return pooled(self.of(alarms.TEST).values())
+        return pooled(self.of(alarms.TEST))
 
     @property
     def power(self) -> Rate:
@@ -87,10 +87,11 @@ class Found:
         return {name: round(value, 4) for name, value in figures.items()}
 
 
-def pooled(rates: Iterable[Rate]) -> Rate:
-    """Add rates up."""
-    counted = list(rates)
-    return Rate(sum(rate.hits for rate in counted), sum(rate.trials for rate in counted))
+def pooled(rates: Mapping[Case, Rate]) -> Rate:
+    """Return the mean rate, known as well as from the samples: what metrics say of one sample is not independent."""
+    samples = {case.n: rate.trials for case, rate in rates.items()}
+    share = sum(rate.hits for rate in rates.values()) / sum(rate.trials for rate in rates.values())
+    return Rate(round(share * sum(samples.values())), sum(samples.values()))
 
 
 def last(rates: Mapping[Case, Rate]) -> Rate:

@@ -25,10 +25,11 @@ def draw(found: Found, folder: Path) -> None:
 def _coverage(found: Found) -> Figure:
     made = figure(9, 4.2)
     panels = made.subplots(1, 2, sharey=True)
+    metrics = list(dict.fromkeys(case.metric for case in found.of(coverage.SCORE)))
     for axes, what in zip(panels, (coverage.SCORE, coverage.DIFFERENCE), strict=True):
         rates = found.of(what)
         sizes = sorted({case.n for case in rates})
-        for i, metric in enumerate(dict.fromkeys(case.metric for case in rates)):
+        for i, metric in enumerate(metrics):
             own = {case.n: rate.share for case, rate in rates.items() if case.metric == metric}
             colour, marker = mark(i)
             where = [sizes.index(n) + 0.02 * (i - 8) for n in own]

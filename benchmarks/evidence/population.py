@@ -10,7 +10,7 @@ third is the same model without its last six layers, which is surely worse. To m
         model=smollm2_24_layers name=worse "metrics.names=[METRICS]"
     python -m benchmarks.evidence.population sampled-0 sampled-1 worse
 
-METRICS are the file's own: python -c "import numpy; print(numpy.load('benchmarks/evidence/population.npz').files)".
+METRICS are the arrays of the file, all but `topics`, separated by commas.
 """
 
 from __future__ import annotations

@@ -27,15 +27,15 @@ def write(found: Found, out: Path) -> None:
 
 def promises(found: Found) -> list[tuple[str, str, str]]:
     """Return each promise, what was found, and by what samples."""
-    edge = {wrong: pooled(found.of(f"{alarms.EDGE}: {wrong}").values()) for wrong in (Outcome.PASS, Outcome.FAIL)}
-    family = pooled(rate for case, rate in found.of(alarms.GATE).items() if case.metric.startswith("any"))
+    edge = {wrong: pooled(found.of(f"{alarms.EDGE}: {wrong}")) for wrong in (Outcome.PASS, Outcome.FAIL)}
+    family, single_gates = (_gates(found, families) for families in (True, False))
     low, high = found.coverage_range
     cells = [rate.share for case, rate in found.coverages.items() if case.n >= SMALL]
     looked = f"ROUGE-L, {len(found.of(peeking.GATE))} looks"
     single = f"single numbers of examples: {min(cells):.1%} to {max(cells):.1%}"
     return [
         ("a change is claimed in at most 5% where there is none", str(found.false_alarm), "all metrics and n"),
-        ("a gate with margin 0 fails at most 2.5% of no change", _pooled_gate(found), "all metrics and n"),
+        ("a gate with margin 0 fails at most 2.5% of no change", str(single_gates), "all metrics and n"),
         ("a family of metrics and slices fails at most 2.5% of no change", str(family), "all n"),
         ("a gate passes at most 2.5% of losses of exactly its margin", str(edge[Outcome.PASS]), "all metrics and n"),
         ("a gate fails at most 2.5% of losses of exactly its margin", str(edge[Outcome.FAIL]), "all metrics and n"),
@@ -68,7 +68,7 @@ def page(found: Found) -> Iterator[str]:
     for what in (coverage.SCORE, coverage.DIFFERENCE, coverage.SIMILAR, coverage.CLUSTERED):
         yield from ("", f"Coverage of the interval of a {what}, nominal 95%:", "")
         yield from _grid(found.of(what))
-    yield from ("", RARE.format(few=coverage.FEW), "", *_rare(found), "", SHARES.format(near=coverage.NEAR), "")
+    yield from ("", RARE.format(few=coverage.FEW), "", *_rare(found), "", SHARES.format(near=coverage.FEW), "")
     rows = {each.what: {e.n: f"{e.coverage:.1%}" for e in found.shares if e.what == each.what} for each in found.shares}
     yield from _columns("exact coverage", rows)
     yield from ("", "## False alarms", "", ALARMS)
@@ -95,8 +95,9 @@ def page(found: Found) -> Iterator[str]:
     yield from ("", LIMITS)
 
 
-def _pooled_gate(found: Found) -> str:
-    return str(pooled(rate for case, rate in found.of(alarms.GATE).items() if not case.metric.startswith("any")))
+def _gates(found: Found, families: bool) -> Rate:
+    gates = found.of(alarms.GATE).items()
+    return pooled({case: rate for case, rate in gates if case.metric.startswith("any") is families})
 
 
 def _grid(rates: Mapping[Case, Rate]) -> Iterator[str]:
@@ -144,8 +145,8 @@ single number is known to about {error:.1%} either way, so the smallest and the 
 95% than any one does; the range in the table above therefore is of each metric's coverage over all its n."""
 
 RARE = """Where fewer than {few} examples of a sample are expected to differ from the others, as with repetition that
-hardly any answer has, the sample may hold none of them: the harness then gives no interval, and says so. Such cases
-are shown here and not promised."""
+hardly any answer has, the sample may hold none of them. A share has an interval even then, which holds too often; any
+other metric has none, and the harness says so. Such cases are shown here and not promised."""
 
 SHARES = """Shares of examples (Wilson's interval; Tango's for a difference) are computed and not simulated. For one
 true share the coverage of any such interval jumps with n and with the share, because only n + 1 counts are possible,
@@ -173,6 +174,6 @@ together, and the rest on its last look. An interval that is made for one look d
 
 LIMITS = """## What this does not show
 
-One task, one family of models and three systems. Classification metrics and an LLM judge are not among the scores:
-this task has no labels. Intervals are about these models on other examples of the same kind: not about other training
+One task, one family of models, three systems on 512 examples. Classification metrics, likelihoods and an LLM judge are
+not among the scores. Intervals are about these models on other examples of the same kind: not about other training
 seeds, which `python -m harness compare` adds where runs repeat them."""

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.baseline.pairs import Paired
-from harness.baseline.record import AcceptedExample, Baseline
 from harness.config import StatsConfig
 from harness.gate import edges
+from harness.gate.checks import Check, list_checks
 from harness.gate.rules import OnUnderpowered, Rules
 from harness.protocols import BoundedMetric, Metric
 from harness.stats.bootstrap import Resampler
@@ -30,40 +30,8 @@ from harness.stats.noninferiority import Decision, Outcome, decide, threshold
 from harness.stats.paired import compare
 from harness.types import FloatArray
 
-FAILURES = "failed or truncated"
 RESAMPLES_BY_CHECK = 4
 """A bootstrap p-value is never below 1 / resamples; after Holm it must be well below the level."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One question of a gate: a metric, or None for failures, on some rows of the pairs."""
-
-    metric: Metric | None
-    margin: float
-    part: tuple[str, str] | None
-    rows: NDArray[np.intp]
-
-    @property
-    def name(self) -> str:
-        """The metric and its slice in words."""
-        name = self.metric.name if self.metric else FAILURES
-        return f"{name} [{'='.join(self.part)}]" if self.part else name
-
-    @property
-    def up(self) -> bool:
-        """Whether higher is better."""
-        return self.metric is not None and self.metric.higher_is_better is not False
-
-    def among(self, accepted: Sequence[AcceptedExample]) -> Check:
-        """Return the same question on those of these examples that it is about."""
-        rows = [
-            i
-            for i, each in enumerate(accepted)
-            if self.metric is None
-            or (each.error is None and (self.part is None or each.slices.get(self.part[0]) == self.part[1]))
-        ]
-        return replace(self, rows=np.array(rows, np.intp))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,27 +90,40 @@ def gate(paired: Paired, metrics: Sequence[Metric], rules: Rules, config: StatsC
     return Gated(paired, rules, tuple(finding(paired, *each) for each in found))
 
 
-def list_checks(baseline: Baseline, metrics: Sequence[Metric], rules: Rules) -> list[Check]:
-    """Return the family, on all of the baseline's examples: every metric overall and by slice, then failures."""
-    pairs = sorted({pair for each in baseline.examples if each.error is None for pair in each.slices.items()})
-    parts: list[tuple[str, str] | None] = [None, *rules.parts(pairs)]
-    none = np.array([], np.intp)
-    checks = [Check(metric, rules.margins[metric.name], part, none) for part in parts for metric in metrics]
-    if rules.failures:
-        checks.append(Check(None, 0.0, None, none))
-    return [check.among(baseline.examples) for check in checks]
-
-
 def finding(paired: Paired, check: Check, comparison: Comparison, decision: Decision) -> Finding:
     """Return what a check found; `decision` is made good where the family's rule does not fit the check."""
     ours, theirs = scores(paired, check)
-    if check.metric is None and decision.outcome is not Outcome.FAIL:
-        decision = Decision(Outcome.PASS)
-    elif decision.outcome is Outcome.UNDERPOWERED and decision.n_needed is None and check.metric is not None:
-        unchanged = check.metric.is_proportion and comparison.difference == 0 and not comparison.error
-        n = edges.examples_without_change(check.margin, comparison.question.confidence) if unchanged else None
-        decision = Decision(Outcome.UNDERPOWERED, n)
+    if decision.outcome is Outcome.UNDERPOWERED:
+        if check.metric is None or _inside(check, comparison):
+            decision = Decision(Outcome.PASS)
+        else:
+            decision = Decision(Outcome.UNDERPOWERED, _needed(paired, check, comparison, decision.n_needed))
     return Finding(check, theirs, ours, comparison, decision)
+
+
+def _inside(check: Check, found: Comparison) -> bool:
+    """Say whether the whole interval is on the right side of the margin.
+
+    Where a handful of examples differ at all, its p-value saturates before the interval does.
+    """
+    limit = threshold(check.margin, check.up)
+    if check.up:
+        return found.low is not None and found.low > limit
+    return found.high is not None and found.high < limit
+
+
+def _needed(paired: Paired, check: Check, found: Comparison, planned: int | None) -> int | None:
+    """Return the examples that would decide a check, given the planner's; None where no number is known."""
+    metric, confidence = check.metric, found.question.confidence
+    if metric is None or found.difference is None:
+        return None
+    if metric.is_proportion and found.difference == 0 and not found.error:
+        return edges.examples_without_change(check.margin, confidence)
+    if planned is None or planned > found.sample.n or not found.error:
+        return planned
+    ours, theirs = (metric.per_example(rows[check.rows]) for rows in paired.stats(metric.name))
+    distance = abs(found.difference - found.question.threshold)
+    return edges.examples_where_few_differ(ours - theirs, distance / found.error, confidence)
 
 
 def scores(paired: Paired, check: Check) -> tuple[float | None, float | None]:

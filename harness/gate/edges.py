@@ -6,11 +6,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, ndtri
+from scipy.special import bdtr, ndtri, stdtrit
 
-from harness.stats.bootstrap import cluster_sums
+from harness.stats.bootstrap import cluster_sums, degrees_of_freedom
 from harness.stats.comparison import Comparison, Question, Sample
 from harness.stats.proportions import Tango
+from harness.types import FloatArray
+
+POWER = 0.8
+"""How likely the examples that are named should decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +108,18 @@ def examples_without_change(margin: float, confidence: float) -> int | None:
         return None
     z2 = float(ndtri((1 + confidence) / 2)) ** 2
     return int(np.ceil(z2 * (1 - margin) / margin))
+
+
+def examples_where_few_differ(differences: FloatArray, distance: float, confidence: float) -> int | None:
+    """Return the examples that decide a difference which is `distance` standard errors from the margin, at 80% power.
+
+    Where a few of the `differences`, shape (n,), make most of the error, the error itself is badly known, and the
+    planner, which takes it as known, names too few. Both it and what is known of it grow with n.
+    """
+    known = differences[np.isfinite(differences)]
+    degrees = degrees_of_freedom(known)
+    for factor in np.geomspace(1, 10_000, 400):
+        free = degrees * factor
+        if distance * factor**0.5 >= stdtrit(free, (1 + confidence) / 2) + stdtrit(free, POWER):
+            return int(np.ceil(len(known) * factor))
+    return None

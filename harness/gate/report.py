@@ -9,7 +9,8 @@ import numpy as np
 
 from harness.baseline.pairs import Paired
 from harness.baseline.record import AcceptedExample
-from harness.gate.decision import Check, Finding, Gated, scores
+from harness.gate.checks import Check
+from harness.gate.decision import Finding, Gated, scores
 from harness.protocols import Metric
 from harness.score import MAX_SLICES
 from harness.sinks.text import markdown, shorten, table, visible

@@ -25,7 +25,8 @@ from harness.baseline.record import Baseline
 from harness.config import HarnessConfig, StatsConfig
 from harness.errors import ConfigError
 from harness.gate.budget import Budget, Purse
-from harness.gate.decision import Finding, Gated, finding, gate, list_checks
+from harness.gate.checks import list_checks
+from harness.gate.decision import Finding, Gated, finding, gate
 from harness.gate.rules import Rules
 from harness.gate.watch import Watch, require_means
 from harness.prepare import Prepared, prepare

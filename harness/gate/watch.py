@@ -9,7 +9,7 @@ import numpy as np
 from harness.baseline.pairs import Paired
 from harness.baseline.record import Baseline
 from harness.errors import ConfigError
-from harness.gate.decision import Check
+from harness.gate.checks import Check
 from harness.protocols import BoundedMetric, LikelihoodMetric, Metric
 from harness.stats.comparison import Comparison, Question, Sample
 from harness.stats.noninferiority import Outcome, threshold

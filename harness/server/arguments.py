@@ -9,20 +9,28 @@ _EXAMPLES = """examples:
   python -m harness serve --model smollm2 --model my/model --port 9000
   HARNESS_SERVE_API_KEY=... python -m harness serve --host 0.0.0.0
 
-a client, in another terminal, with OpenAI's own package:
-  export OPENAI_BASE_URL=http://127.0.0.1:8000/v1 OPENAI_API_KEY=local
-  python - <<'END'
-  from openai import OpenAI
-  client = OpenAI()
-  question = [{"role": "user", "content": "In one sentence, what is a river?"}]
-  answer = client.chat.completions.create(model="smollm2", messages=question, max_tokens=60)
-  print(answer.choices[0].message.content)
+a client, in another terminal, with OpenAI's own package (to be pasted as it is):
 
-  # train.jsonl: a line {"messages": [{"role": "user", ...}, {"role": "assistant", ...}]} an example
-  file = client.files.create(file=open("train.jsonl", "rb"), purpose="fine-tune")
-  job = client.fine_tuning.jobs.create(model="smollm2", training_file=file.id, suffix="mine")
-  print(client.fine_tuning.jobs.retrieve(job.id).status)   # when succeeded: .fine_tuned_model is served
-  END
+export OPENAI_BASE_URL=http://127.0.0.1:8000/v1 OPENAI_API_KEY=local
+cat > train.jsonl <<'END'
+{"messages": [{"role": "user", "content": "Ping?"}, {"role": "assistant", "content": "Pong."}]}
+{"messages": [{"role": "user", "content": "Ping, please?"}, {"role": "assistant", "content": "Pong."}]}
+END
+python - <<'END'
+import time
+from openai import OpenAI
+client = OpenAI()
+def ask(model):
+    answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": "Ping?"}], max_tokens=20)
+    print(model, "says", answer.choices[0].message.content)
+ask("smollm2")
+file = client.files.create(file=open("train.jsonl", "rb"), purpose="fine-tune")
+job = client.fine_tuning.jobs.create(model="smollm2", training_file=file.id, suffix="pong")
+while job.status in ("queued", "running"):
+    time.sleep(2)
+    job = client.fine_tuning.jobs.retrieve(job.id)
+ask(job.fine_tuned_model)
+END
 
 It serves /v1/models, files, fine_tuning/jobs, completions, chat/completions, embeddings and batches, and refuses
 what it does not support. Files, jobs and models are kept in STORE/server; a job that was running goes on when the

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from harness.config import FineTuneMethod
 from harness.leaderboard import Leaderboard
 from harness.pareto import seconds_each
 from harness.sinks.text import bounds, decimals
@@ -65,6 +66,14 @@ def _cost(result: RunResult, _: str) -> str:
     return "unknown" if cost is None else f"{cost:.4g}"
 
 
+def _training_cost(result: RunResult, _: str) -> str:
+    """Training here has no price; a service's is unknown where the prices do not tell it."""
+    record = result.finetune
+    if record is None or (record.cost_usd is None and record.method != FineTuneMethod.openai):
+        return NOTHING
+    return "unknown" if record.cost_usd is None else f"{record.cost_usd:.4g}"
+
+
 def _training(result: RunResult, _: str) -> str:
     return rounded(result.finetune.seconds if result.finetune else None)
 
@@ -89,6 +98,7 @@ COLUMNS = (
     Column("prompt tokens", lambda result, _: _count(result.usage.prompt_tokens)),
     Column("completion tokens", lambda result, _: _count(result.usage.completion_tokens)),
     Column("cost, USD", _cost, "USD"),
+    Column("training, USD", _training_cost),
     Column("training, s", _training, "training s"),
     Column("generation, s", lambda result, _: rounded(result.usage.seconds or None)),
     Column("s a completion", lambda result, _: rounded(seconds_each(result)), "s each"),

@@ -16,7 +16,7 @@ from harness.models.dialect import Dialect
 from harness.models.openai import OpenAIModel
 from harness.types import Completion, Decoding, FinishReason, Message, Prompt, StopAt
 from tests.api.faults import Behaviour, FaultServer
-from tests.api.hasty import asked, hasty
+from tests.api.hasty import asked, hasty, hasty_at
 
 PLAIN = Prompt("e0", text="two words")
 
@@ -166,6 +166,23 @@ def test_the_key_is_sent_and_a_missing_one_is_said_before_anything_is(monkeypatc
 def test_a_server_that_is_not_there_is_an_error_of_each_prompt() -> None:
     rows = list(hasty_at_nothing().generate(asked(3), Decoding()))
     assert all(row.error and "Connect" in row.error for row in rows)
+
+
+def test_plain_completions_through_faults() -> None:
+    plain = [Prompt(f"e{i}", text=f"thing {i}") for i in range(100)]
+    with FaultServer(Behaviour(faults=0.3)) as server:
+        rows = list(hasty(server, endpoint=EndpointKind.completions).generate(plain, Decoding()))
+    assert {row.example_id: row.text for row in rows} == {f"e{i}": f"You said: thing {i}" for i in range(100)}
+
+
+def test_the_proxy_of_the_environment_is_used_but_not_for_hosts_that_need_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultServer(Behaviour()) as server, FaultServer(Behaviour()) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        list(hasty(server).generate(asked(3), Decoding()))
+        assert (len(server.seen.asked), len(proxy.seen.asked)) == (3, 0)
+        rows = list(hasty_at("http://service.invalid/v1").generate(asked(3), Decoding()))
+        assert ([row.error for row in rows], len(proxy.seen.asked)) == ([None] * 3, 3)
 
 
 @pytest.mark.parametrize(

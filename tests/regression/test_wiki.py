@@ -30,7 +30,7 @@ def baseline() -> Baseline:
     return load(BASELINE)
 
 
-@pytest.mark.regression(task="wiki_first_sentence", model="smollm2", metric="rougeL", margin=0.02)
+@pytest.mark.regression(task="wiki_first_sentence", model="smollm2", metric="rougeL", margin=0.03)
 def test_smollm2_is_not_worse_than_accepted(harness_gate: Gate) -> None:
     harness_gate()
 

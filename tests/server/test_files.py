@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from harness.server.app import application
-from tests.serving import serving, settings
+from tests.serving import conversations, limits, serving, settings
 
 
 def test_files_are_kept_listed_read_and_deleted(tmp_path: Path) -> None:
@@ -77,3 +77,24 @@ def test_an_upload_that_a_kill_cut_short_is_cleared_away(tmp_path: Path) -> None
     (half / "content").write_text("half")
     application(settings(tmp_path))
     assert not half.exists()
+
+
+def test_a_file_is_kept_under_an_id_whatever_it_is_called(tmp_path: Path) -> None:
+    asking = TestClient(application(settings(tmp_path)), base_url="http://localhost")
+    form = {"file": ("../../../evil.jsonl", conversations())}
+    made = asking.post("/v1/files", data={"purpose": "fine-tune"}, files=form).json()
+    assert made["filename"] == "evil.jsonl"
+    assert sorted(path.name for path in (tmp_path / "server" / "files").iterdir()) == [made["id"]]
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+@pytest.mark.parametrize("bound", [{"files": 2}, {"stored_bytes": 5}])
+def test_there_is_a_bound_to_the_files(tmp_path: Path, bound: dict[str, int]) -> None:
+    asking = TestClient(application(settings(tmp_path, limits=limits(**bound))), base_url="http://localhost")
+
+    def upload() -> int:
+        form = {"file": ("a.jsonl", b"{}")}
+        return asking.post("/v1/files", data={"purpose": "batch"}, files=form).status_code
+
+    assert [upload() for _ in range(3)] == [200, 200, 413]
+    assert len(list((tmp_path / "server" / "files").iterdir())) == 2

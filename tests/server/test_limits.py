@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from harness.config import EchoModelConfig
 from harness.server.app import application
 from harness.server.settings import is_loopback
-from tests.serving import ECHO, QUESTION, conversations, limits, serving, settings, wait
+from tests.serving import ECHO, QUESTION, limits, serving, settings, wait
 
 CHAT = "/v1/chat/completions"
 ASKED: dict[str, Any] = {"model": "echo", "messages": list(QUESTION)}
@@ -158,27 +158,6 @@ def test_no_id_leads_anywhere(tmp_path: Path, path: str, name: str) -> None:
         assert answer.status_code in (404, 405), answer.text
         assert answer.json()["error"]["message"]
         assert "secret" not in answer.text
-
-
-def test_a_file_is_kept_under_an_id_whatever_it_is_called(tmp_path: Path) -> None:
-    asking = web(tmp_path)
-    form = {"file": ("../../../evil.jsonl", conversations())}
-    made = asking.post("/v1/files", data={"purpose": "fine-tune"}, files=form).json()
-    assert made["filename"] == "evil.jsonl"
-    assert sorted(path.name for path in (tmp_path / "server" / "files").iterdir()) == [made["id"]]
-    assert not list(tmp_path.rglob("*evil*"))
-
-
-@pytest.mark.parametrize("bound", [{"files": 2}, {"stored_bytes": 5}])
-def test_there_is_a_bound_to_the_files(tmp_path: Path, bound: dict[str, int]) -> None:
-    asking = web(tmp_path, limits=limits(**bound))
-
-    def upload() -> int:
-        form = {"file": ("a.jsonl", b"{}")}
-        return asking.post("/v1/files", data={"purpose": "batch"}, files=form).status_code
-
-    assert [upload() for _ in range(3)] == [200, 200, 413]
-    assert len(list((tmp_path / "server" / "files").iterdir())) == 2
 
 
 def test_what_waits_for_a_client_that_has_gone_is_not_done(tmp_path: Path) -> None:

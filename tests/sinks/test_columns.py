@@ -54,6 +54,18 @@ def test_each_cell_is_what_was_measured(tmp_path: Path) -> None:
     assert cells(found, "run-1")["cost, USD"] == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("method", "cost", "shown"), [("lora", None, None), ("openai", None, "unknown"), ("openai", 0.125, "0.125")]
+)
+def test_training_has_a_price_where_a_service_did_it(
+    method: str, cost: float | None, shown: str | None, tmp_path: Path
+) -> None:
+    found = board(tmp_path, Usage(20, 0, 0, None, None, 0.0))
+    record = FineTuneRecord(method, 20, 151.2, None, 1, 1, (), cost)
+    run = replace(found.entries[0].run, result=replace(found.entries[0].run.result, finetune=record))
+    assert cells(by_task([run], build.stored_metric)[0], "run-0").get("training, USD") == shown
+
+
 def test_bounds_are_shown_only_where_completions_failed(tmp_path: Path) -> None:
     failing = np.where(np.arange(20) < 4, np.nan, 0.5)
     made = [Made("whole", {"rougeL": SCORES}), Made("failing", {"rougeL": failing})]

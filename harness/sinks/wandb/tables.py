@@ -32,15 +32,21 @@ class Rows:
 
 
 def tables(name: str, content: Rows, limit: int = MAX_ROWS) -> dict[str, Any]:
-    """Return the content as one `wandb.Table` under `name`, or as several under `name_1_of_N` where it is longer."""
+    """Return the content as one `wandb.Table` under `name`, or as several under `name_1_of_N` where it is longer.
+
+    A column that holds values of several kinds is one of texts.
+    """
     import wandb
 
     parts = max(1, math.ceil(len(content.rows) / limit))
+    columns = [_one_kind(column) for column in zip(*content.rows, strict=True)]
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    sample = [next((cell for cell in column if cell is not None), None) for column in columns]
     made = {}
     for i in range(parts):
         key = name if parts == 1 else f"{name}_{i + 1}_of_{parts}"
-        rows = [list(row) for row in content.rows[i * limit : (i + 1) * limit]]
-        made[key] = wandb.Table(columns=list(content.columns), data=rows)
+        made[key] = wandb.Table(columns=list(content.columns), data=[sample] if rows else [])
+        made[key].data = rows[i * limit : (i + 1) * limit]  # W&B looks at each cell of each row that is added: minutes
     return made
 
 
@@ -72,6 +78,7 @@ def work(result: RunResult) -> dict[str, Cell]:
         "best_step": tuned.best_step if tuned else None,
         "parameters": result.parameters,
         "parameters_trained": tuned.parameters_trained if tuned else None,
+        "shutdown_date": result.shutdown_date,
     }
 
 
@@ -158,6 +165,15 @@ def _unique(entries: Sequence[Entry]) -> Iterator[str]:
     names = [entry.run.result.name for entry in entries]
     for entry, name in zip(entries, names, strict=True):
         yield name if names.count(name) == 1 else f"{name} ({entry.run.result.run_id})"
+
+
+def _one_kind(column: Sequence[Cell]) -> Sequence[Cell]:
+    kinds = {next(kind for kind in (bool, float, str) if _is(cell, kind)) for cell in column if cell is not None}
+    return column if len(kinds) < 2 else [None if cell is None else str(cell) for cell in column]
+
+
+def _is(cell: Cell, kind: type) -> bool:
+    return isinstance(cell, (int, float) if kind is float else kind)
 
 
 def _finite(cell: Cell) -> Cell:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from harness import schema
 from harness.config import TrackingConfig, TrackingMode
 from harness.errors import ConfigError
 from harness.leaderboard import Entry, Leaderboard
@@ -171,6 +172,13 @@ def test_what_is_not_to_be_sent_is_nowhere(
 def test_disabled_writes_nothing(board: Leaderboard, tmp_path: Path) -> None:
     assert WandbSink(TrackingConfig(TrackingMode.disabled), tmp_path / "w").write(board) == []
     assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("mode", ["wandb_offline", "wandb_online"])
+def test_a_report_without_references_sends_none(mode: str) -> None:
+    assert schema.run([f"tracking={mode}"]).tracking.references
+    assert not schema.run([f"tracking={mode}", "report.references=false"]).tracking.references
+    assert schema.run([f"tracking={mode}", "report.references=false", "tracking.references=true"]).tracking.references
 
 
 def test_a_report_is_refused_offline() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import wandb
 from harness.config import TrackingConfig
 from harness.factors import Effect
 from harness.interactions import Interaction
@@ -124,6 +125,17 @@ def test_a_long_table_is_split_and_nothing_lost(n: int, names: list[str], sizes:
     made = tables.tables("t", Rows(("i", "text"), tuple((i, str(i)) for i in range(n))), limit=4)
     assert (list(made), [len(table.data) for table in made.values()]) == (names, sizes)
     assert [row[0] for table in made.values() for row in table.data] == list(range(n))
+
+
+def test_columns_keep_the_types_that_wandb_would_find() -> None:
+    rows = ((None, 1, "a", True, 1), (0.5, None, None, None, "x"), (2, 3, "=1+1", False, None))
+    made = tables.tables("t", Rows(tuple("abcde"), rows))["t"]
+    alike = tuple((*row[:4], None if row[4] is None else str(row[4])) for row in rows)
+    by_wandb = wandb.Table(columns=list("abcde"), data=[list(row) for row in alike])
+    assert made.data == by_wandb.data
+    assert made.get_column("a") == by_wandb.get_column("a")
+    types = [table._column_types.to_json()["params"]["type_map"] for table in (made, by_wandb)]
+    assert types[0] == types[1]
 
 
 def test_lines_of_other_columns_are_aligned_and_no_cell_is_nan() -> None:

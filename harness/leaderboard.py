@@ -9,21 +9,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from harness.agreement import Agreement, agreement
-from harness.comparisons import Aligned, MetricComparison
+from harness.analysis.agreement import Agreement, agreement
+from harness.analysis.comparisons import Aligned, MetricComparison
+from harness.analysis.diagnosis import Diagnosis, diagnose
+from harness.analysis.factors import Effect, Grid, effects
+from harness.analysis.incumbent import is_meant, position
+from harness.analysis.interactions import Interaction, interactions
+from harness.analysis.retirement import outlived
+from harness.analysis.slices import SliceTable, compared, slice_tables
+from harness.analysis.validity import CURVE, Validity, comparable, of_curves, validity
+from harness.analysis.verdict import Aim, Verdict, judge
 from harness.config import StatsConfig
-from harness.diagnosis import Diagnosis, diagnose
 from harness.errors import ConfigError, StoreError, unknown
-from harness.factors import Effect, Grid, effects
-from harness.incumbent import is_meant, position
-from harness.interactions import Interaction, interactions
 from harness.protocols import Metric
 from harness.records import StoredRun, result_json
-from harness.retirement import outlived
-from harness.slices import SliceTable, compared, slice_tables
 from harness.types import RunResult
-from harness.validity import CURVE, Validity, comparable, of_curves, validity
-from harness.verdict import Aim, Verdict, judge
 
 MetricOf = Callable[[StoredRun, str], Metric]
 """Builds the metric of a stored run by name, with the options that the run had."""

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import build, generate, leaderboard, likelihood, pricing, score, tuning
+from harness.analysis.incumbent import with_incumbent
+from harness.analysis.verdict import Aim
 from harness.batches import in_batches
 from harness.config import HarnessConfig, ReportConfig, TrackingConfig
 from harness.credentials import redacted
 from harness.errors import StoreError
-from harness.incumbent import with_incumbent
 from harness.leaderboard import Sink
 from harness.prepare import Prepared, prepare
 from harness.pricing import Budget, LocalPrice, Price
@@ -34,7 +35,6 @@ from harness.types import (
     StageRecord,
     Usage,
 )
-from harness.verdict import Aim
 
 PACKAGES = ("finetune-harness", "torch", "transformers", "peft", "sentence-transformers", "sacrebleu", "rouge-score")
 

@@ -10,20 +10,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import build, leaderboard
-from harness.comparisons import Aligned
+from harness.analysis.comparisons import Aligned
+from harness.analysis.incumbent import with_incumbent
+from harness.analysis.seeds import compare_systems
+from harness.analysis.unpaired import compare_runs
+from harness.analysis.verdict import Aim
 from harness.config import ReportConfig
 from harness.errors import ConfigError, StoreError
-from harness.incumbent import with_incumbent
 from harness.records import StoredRun, find_runs
-from harness.seeds import compare_systems
 from harness.sinks.comparison import Compared, print_comparison
 from harness.sinks.markdown import MarkdownSink, numbered
 from harness.sinks.page.sink import PageSink
 from harness.sinks.terminal import TerminalSink
 from harness.sinks.unpaired import print_unpaired
 from harness.stats.comparison import Comparison
-from harness.unpaired import compare_runs
-from harness.verdict import Aim
 
 
 def main(options: argparse.Namespace) -> int:

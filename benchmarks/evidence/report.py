@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from benchmarks.evidence import alarms, coverage, peeking, power
+from benchmarks.evidence.coverage import LEVEL
 from benchmarks.evidence.found import SMALL, Found, last, pooled
 from benchmarks.evidence.pictures import draw
 from benchmarks.evidence.rates import Case, Rate
@@ -17,6 +18,8 @@ from harness.stats.noninferiority import Outcome
 from harness.store import write_atomic
 
 FOLDER = "evidence"
+TOLERANCE = 0.01
+"""Of a coverage: what is further from the level than this is named."""
 
 
 def write(found: Found, out: Path) -> None:
@@ -65,6 +68,7 @@ def page(found: Found) -> Iterator[str]:
         "",
         f"![coverage]({FOLDER}/coverage.svg)",
     )
+    yield from ("", _outside(found))
     for what in (coverage.SCORE, coverage.DIFFERENCE, coverage.SIMILAR, coverage.CLUSTERED):
         yield from ("", f"Coverage of the interval of a {what}, nominal 95%:", "")
         yield from _grid(found.of(what))
@@ -93,6 +97,17 @@ def page(found: Found) -> Iterator[str]:
         ),
     )
     yield from ("", LIMITS)
+
+
+def _outside(found: Found) -> str:
+    """Name the intervals that are not within a point of what they promise, over all n."""
+    low, high = LEVEL - TOLERANCE, LEVEL + TOLERANCE
+    missed = [
+        f"{what} in {metric} ({rate})"
+        for (what, metric), rate in found.promised.items()
+        if not low <= rate.share <= high
+    ]
+    return f"Outside {low:.0%} to {high:.0%}: {'; '.join(missed) or 'none'}."
 
 
 def _gates(found: Found, families: bool) -> Rate:

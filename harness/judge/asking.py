@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness import generate
-from harness.comparisons import Aligned
+from harness.analysis.comparisons import Aligned
 from harness.config import JudgeConfig
 from harness.digest import digest
 from harness.errors import ModelError, StoreError

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from harness import build, schema
-from harness.comparisons import Aligned
+from harness.analysis.comparisons import Aligned
 from harness.errors import ConfigError
 from harness.judge import asking
 from harness.judge.record import judgement_json, save

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from harness.comparisons import Aligned
+from harness.analysis.comparisons import Aligned
 from harness.config import JudgeConfig
 from harness.digest import digest
 from harness.judge import asking

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.comparisons import Aligned, MetricComparison
-from harness.seeds import SystemPair
+from harness.analysis.comparisons import Aligned, MetricComparison
+from harness.analysis.seeds import SystemPair
 from harness.sinks.terminal import remarks
 from harness.sinks.text import number, visible
 from harness.stats.comparison import Comparison

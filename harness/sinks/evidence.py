@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.agreement import Agreement
-from harness.factors import Effect
-from harness.interactions import Interaction
+from harness.analysis.agreement import Agreement
+from harness.analysis.factors import Effect
+from harness.analysis.interactions import Interaction
+from harness.analysis.validity import Validity
 from harness.leaderboard import Leaderboard
 from harness.sinks.text import markdown, number, table
-from harness.validity import Validity
 
 
 def evidence_section(board: Leaderboard) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.diagnosis import MEANING, Finding
+from harness.analysis.diagnosis import MEANING, Finding
 from harness.leaderboard import Leaderboard
 from harness.sinks.columns import rounded
 from harness.sinks.text import markdown, number, table

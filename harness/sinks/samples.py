@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.analysis.picks import Pick, Picked, pick
 from harness.config import ReportConfig
 from harness.leaderboard import Leaderboard
-from harness.picks import Pick, Picked, pick
 from harness.sinks.text import decimals, markdown, number, shorten, table, visible
 from harness.types import FinishReason, Prediction
 

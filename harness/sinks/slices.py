@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.analysis.slices import LEAST, Mark, SliceCell, SliceTable
 from harness.leaderboard import Leaderboard
 from harness.sinks.text import decimals, markdown, table, with_interval
-from harness.slices import LEAST, Mark, SliceCell, SliceTable
 
 SIGNS = {Mark.BETTER: " ▲", Mark.WORSE: " ▼", Mark.NONE: "", Mark.TOO_FEW: ""}
 FEW = " †"

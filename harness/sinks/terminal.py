@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.analysis.retirement import retirement
 from harness.leaderboard import Leaderboard
-from harness.retirement import retirement
 from harness.sinks.columns import Column, cells, compact
 from harness.sinks.text import bounds, decimals, visible, with_interval
 from harness.types import RunResult

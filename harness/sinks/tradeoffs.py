@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.analysis.pareto import Front, Standing, fronts, on_front
 from harness.leaderboard import Leaderboard
-from harness.pareto import Front, Standing, fronts, on_front
 from harness.sinks.columns import rounded
 from harness.sinks.text import decimals, markdown, table, with_interval
 

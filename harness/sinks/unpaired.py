@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.analysis.unpaired import MetricFinding, Unpaired
 from harness.sinks.text import visible
-from harness.unpaired import MetricFinding, Unpaired
 
 WEAKER = (
     "unpaired: the runs answered different examples, so the noise of both adds up; the same number of shared examples "

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import pipeline, schema
-from harness.comparisons import Aligned
+from harness.analysis.comparisons import Aligned
 from harness.config import StatsConfig
 from harness.errors import ConfigError, StoreError
 from harness.judge import asking

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from harness import pipeline, schema
-from harness.comparisons import Aligned
+from harness.analysis.comparisons import Aligned
 from harness.config import StatsConfig
 from harness.judge import asking
 from harness.judge.asking import Choice, Judged, Outcome

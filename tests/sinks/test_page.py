@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from harness import build, pipeline
+from harness.analysis.verdict import Aim
 from harness.config import ReportConfig
 from harness.leaderboard import Leaderboard, by_task
 from harness.sinks.page.sink import PageSink, embedded
 from harness.types import CurvePoint, FineTuneRecord
-from harness.verdict import Aim
 from tests.browser import Browser, missing, required
 from tests.fakes import config
 from tests.grids import Made, store

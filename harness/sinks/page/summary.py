@@ -7,13 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.analysis.diagnosis import MEANING
+from harness.analysis.pareto import Front, fronts
+from harness.analysis.slices import SliceCell
 from harness.config import ReportConfig
-from harness.diagnosis import MEANING
 from harness.leaderboard import Entry, Leaderboard
-from harness.pareto import Front, fronts
 from harness.sinks.terminal import remarks
 from harness.sinks.text import decimals, visible
-from harness.slices import SliceCell
 from harness.types import FineTuneRecord, MetricResult, Score
 
 DIGITS = 7

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.agreement import Agreement
+from harness.analysis.agreement import Agreement
 from harness.leaderboard import Leaderboard
 from harness.sinks.plots.style import figure, ink, label
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.factors import settings_of, varied
+from harness.analysis.factors import settings_of, varied
 from harness.leaderboard import Leaderboard
 from harness.records import StoredRun
 from harness.sinks.plots.style import GREY, cost_axis, figure, label, mark

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.analysis.slices import LEAST, Mark, SliceCell, SliceRow, SliceTable
 from harness.leaderboard import Entry, Leaderboard
 from harness.sinks.plots.style import figure, ink, label
 from harness.sinks.text import decimals
-from harness.slices import LEAST, Mark, SliceCell, SliceRow, SliceTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

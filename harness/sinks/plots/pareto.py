@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from harness.analysis.pareto import Front, Point, Standing, fronts, on_front
 from harness.leaderboard import Leaderboard
-from harness.pareto import Front, Point, Standing, fronts, on_front
 from harness.sinks.plots.labels import offsets
 from harness.sinks.plots.style import COLOURS, GREY, cost_axis, figure, label, settle
 

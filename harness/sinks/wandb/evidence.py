@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from harness.analysis.pareto import fronts
 from harness.leaderboard import Leaderboard
-from harness.pareto import fronts
 from harness.sinks.wandb.tables import Cell, Rows, aligned
 
 Line = dict[str, Cell]

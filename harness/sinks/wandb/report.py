@@ -9,9 +9,9 @@ import importlib.util
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from harness.analysis.factors import varied
 from harness.config import TrackingConfig
 from harness.errors import HarnessError, MissingExtra
-from harness.factors import varied
 from harness.leaderboard import Leaderboard
 from harness.sinks.text import markdown, table
 from harness.sinks.wandb import history, tables

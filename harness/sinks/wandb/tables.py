@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.analysis.factors import settings_of, varied
 from harness.config import TrackingConfig
-from harness.factors import settings_of, varied
 from harness.leaderboard import Entry, Leaderboard
 from harness.records import StoredRun
 from harness.types import FinishReason, MetricResult, Prediction, RunResult

@@ -6,11 +6,11 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-
 import wandb
+
+from harness.analysis.factors import Effect
+from harness.analysis.interactions import Interaction
 from harness.config import TrackingConfig
-from harness.factors import Effect
-from harness.interactions import Interaction
 from harness.leaderboard import Leaderboard
 from harness.records import StoredRun
 from harness.sinks.wandb import tables

@@ -1,15 +1,15 @@
-"""The verdict in plain words, with the numbers behind it; `harness.decision` holds the rule."""
+"""The verdict in plain words, with the numbers behind it; `harness.analysis.decision` holds the rule."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.comparisons import MetricComparison
+from harness.analysis.comparisons import MetricComparison
+from harness.analysis.decision import KEEP, NOT_ENOUGH, SHIP, Decision, decide
+from harness.analysis.incumbent import position
+from harness.analysis.leads import Lead, standing, with_failures_wrong
 from harness.config import ReportConfig
-from harness.decision import KEEP, NOT_ENOUGH, SHIP, Decision, decide
-from harness.incumbent import position
-from harness.leads import Lead, standing, with_failures_wrong
 from harness.stats.comparison import Comparison
 from harness.types import RunResult
 

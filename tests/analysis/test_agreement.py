@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from harness.agreement import agreement, spearman
-from harness.comparisons import Aligned
+from harness.analysis.agreement import agreement, spearman
+from harness.analysis.comparisons import Aligned
 from harness.config import StatsConfig
 from harness.leaderboard import by_task
 from harness.sinks.evidence import evidence_section

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from harness.comparisons import Aligned
+from harness.analysis.comparisons import Aligned
+from harness.analysis.factors import Grid, effects, varied
+from harness.analysis.interactions import interactions
 from harness.config import StatsConfig
-from harness.factors import Grid, effects, varied
-from harness.interactions import interactions
 from harness.leaderboard import by_task
 from harness.sinks.evidence import evidence_section
 from tests.grids import Made, metric, store

@@ -11,12 +11,12 @@ import pytest
 from scipy import stats
 
 from harness import build, pipeline
-from harness.comparisons import Aligned
+from harness.analysis.comparisons import Aligned
+from harness.analysis.seeds import compare_systems, systems
 from harness.config import StatsConfig
 from harness.errors import StoreError
 from harness.leaderboard import by_task
 from harness.records import StoredRun, save_run
-from harness.seeds import compare_systems, systems
 from tests.fakes import config
 
 CONFIG = StatsConfig(n_resamples=500)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness import pipeline
-from harness.retirement import outlived, retirement
-from harness.verdict import Verdict
+from harness.analysis.retirement import outlived, retirement
+from harness.analysis.verdict import Verdict
 from tests.fakes import config
 
 TODAY = datetime.date(2026, 11, 23)

@@ -9,9 +9,9 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.decision import KEEP, NOT_ENOUGH, SHIP
+from harness.analysis.decision import KEEP, NOT_ENOUGH, SHIP
+from harness.analysis.verdict import Verdict
 from harness.types import RunResult
-from harness.verdict import Verdict
 
 DEFAULT_DAYS = 90
 """For runs made before `report.retire_days` was a setting."""

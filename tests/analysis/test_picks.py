@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness import build
+from harness.analysis.picks import Picked, pick
 from harness.config import ReportConfig
 from harness.leaderboard import Leaderboard, by_task
-from harness.picks import Picked, pick
 from tests.replays import examples, replayed
 
 N = 12

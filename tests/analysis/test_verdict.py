@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from harness import build
+from harness.analysis.incumbent import with_incumbent
+from harness.analysis.verdict import Aim
 from harness.errors import ConfigError, StoreError
-from harness.incumbent import with_incumbent
 from harness.leaderboard import Leaderboard, by_task
 from harness.records import StoredRun
-from harness.verdict import Aim
 from tests.grids import Made, store
 
 RNG = np.random.default_rng(3)

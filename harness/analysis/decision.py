@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.leads import Lead, Standing
+from harness.analysis.leads import Lead, Standing
 from harness.stats.power import Plan, pairs_needed
 
 SHIP, KEEP, NOT_ENOUGH = "ship", "keep", "not enough data"

@@ -2,7 +2,7 @@
 
 The interaction of two levels is a difference of differences: the effect of the first setting with the second one
 changed, minus its effect with the second one at its first level, averaged over combinations of the other settings that
-all four runs exist for. Intervals and p-values are those of `harness.factors`, adjusted over all interactions.
+all four runs exist for. Intervals and p-values are those of `harness.analysis.factors`, adjusted over all interactions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from harness.factors import Grid, adjusted
+from harness.analysis.factors import Grid, adjusted
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.comparisons import Aligned
+from harness.analysis.comparisons import Aligned
 from harness.protocols import Metric
 from harness.stats.comparison import Comparison
 from harness.stats.multiplicity import benjamini_hochberg

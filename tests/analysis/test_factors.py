@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from harness import build, pipeline
-from harness.comparisons import Aligned
+from harness.analysis.comparisons import Aligned
+from harness.analysis.factors import Grid, effects, varied
+from harness.analysis.validity import validity
 from harness.config import StatsConfig
-from harness.factors import Grid, effects, varied
 from harness.records import StoredRun
 from harness.sinks.plots import draw
 from harness.types import CurvePoint, FineTuneRecord
-from harness.validity import validity
 from tests.fakes import config
 
 CONFIG = StatsConfig(n_resamples=500)

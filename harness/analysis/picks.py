@@ -10,9 +10,9 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from harness.analysis.repeats import Texts, bag
 from harness.config import ReportConfig
 from harness.leaderboard import Leaderboard
-from harness.repeats import Texts, bag
 from harness.types import Example, FinishReason, Prediction
 
 PEOPLE = frozenset({"people", "person", "persons", "biography", "biographies"})

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from harness import build
+from harness.analysis.pareto import COSTS, Standing, fronts, on_front, seconds_each
 from harness.leaderboard import Leaderboard, by_task
-from harness.pareto import COSTS, Standing, fronts, on_front, seconds_each
 from harness.records import StoredRun
 from tests.grids import Made, store
 

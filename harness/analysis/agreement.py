@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from harness.comparisons import Aligned
+from harness.analysis.comparisons import Aligned
 from harness.protocols import Metric
 from harness.types import FloatArray
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.comparisons import Aligned
+from harness.analysis.comparisons import Aligned
 from harness.digest import digest
 from harness.protocols import Metric
 from harness.records import StoredRun

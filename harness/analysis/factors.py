@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.comparisons import Aligned
+from harness.analysis.comparisons import Aligned
 from harness.protocols import Metric
 from harness.records import StoredRun
 from harness.stats.bootstrap import cluster_sums, degrees_of_freedom, leave_one_out

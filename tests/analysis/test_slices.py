@@ -10,11 +10,11 @@ import scipy.stats
 import statsmodels.stats.multitest
 
 from harness import build
+from harness.analysis.slices import Mark
+from harness.analysis.verdict import Aim
 from harness.leaderboard import Leaderboard, by_task
 from harness.sinks.plots import PICTURES, heatmap
 from harness.sinks.slices import slice_section
-from harness.slices import Mark
-from harness.verdict import Aim
 from tests.grids import Made, store
 
 TOPICS = ["arts"] * 40 + ["maths"] * 40 + ["rare"] * 6

@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from harness.comparisons import MetricComparison
+from harness.analysis.comparisons import MetricComparison
 from harness.stats.comparison import Comparison
 from harness.stats.multiplicity import holm
 from harness.types import MetricResult

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.comparisons import Aligned, MetricComparison
+from harness.analysis.comparisons import Aligned, MetricComparison
 from harness.errors import StoreError
 from harness.protocols import Metric
 from harness.stats.power import Plan, pairs_needed

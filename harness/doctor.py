@@ -23,7 +23,6 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "local": ("torch", "transformers", "peft", "accelerate", "gguf"),
     "ray": ("hydra_plugins.hydra_ray_launcher",),
     "slurm": ("hydra_plugins.hydra_submitit_launcher",),
-    "vllm": ("vllm",),
     "wandb_report": ("wandb_workspaces",),
     "serve": ("starlette", "uvicorn", "python_multipart"),
 }

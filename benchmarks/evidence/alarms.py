@@ -46,7 +46,7 @@ def no_change(population: Population, n: int, rng: np.random.Generator) -> Happe
             if name in KINDS:
                 family.append((found, metric.higher_is_better))
     family += [(found, True) for found in _slices(population, rows, coins)]
-    decisions = decide(*zip(*family, strict=True))
+    decisions = decide([found for found, _ in family], [better for _, better in family])
     failed = any(decision.outcome is Outcome.FAIL for decision in decisions)
     yield Case(GATE, f"any of {len(family)} metrics and slices", n), failed
     question = Question(LEVEL, threshold(MARGIN, higher_is_better=True))
@@ -60,8 +60,8 @@ def edge(population: Population, n: int, rng: np.random.Generator) -> Happened:
     for name in [name for name in varying(population, WORSE, SAMPLED) if name in KINDS]:
         metric = population.metric(name)
         question = Question(LEVEL, threshold=population.difference(name, WORSE, SAMPLED))
-        pair = (population.stats[name][rows, system] for system in (WORSE, SAMPLED))
-        found = compare(metric, *pair, RESAMPLER, question=question)
+        candidate, baseline = (population.stats[name][rows, system] for system in (WORSE, SAMPLED))
+        found = compare(metric, candidate, baseline, RESAMPLER, question=question)
         outcome = decide([found], [metric.higher_is_better is not False])[0].outcome
         for wrong in (Outcome.PASS, Outcome.FAIL):
             yield Case(f"{EDGE}: {wrong}", name, n), outcome is wrong

@@ -45,7 +45,8 @@ def from_scratch(folder: Path) -> Path:
         }
     )
     torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    causal: Any = AutoModelForCausalLM
+    causal.from_config(config).save_pretrained(folder)
     loading.load_tokenizer(source).save_pretrained(folder)
     return folder
 

@@ -82,8 +82,8 @@ def passing(population: Population, n: int, rng: np.random.Generator) -> Happene
     few = n * min(everywhere, 1 - everywhere)
     yield from _count(Case(CLUSTERED, SHARE, n), few, (own.low, own.high), everywhere)
     for what, (first, second) in PAIRS.items():
-        pair = (mean_stats(drawn[:, system]) for system in (first, second))
-        found = compare(ExactMatch(), *pair, RESAMPLER, question=Question(LEVEL))
+        ours, theirs = (mean_stats(drawn[:, system]) for system in (first, second))
+        found = compare(ExactMatch(), ours, theirs, RESAMPLER, question=Question(LEVEL))
         changes = passed[:, first] - passed[:, second]
         expected = n * float(np.abs(changes).mean())
         yield from _count(Case(what, SHARE, n), expected, (found.low, found.high), float(changes.mean()))

@@ -39,7 +39,7 @@ def looks(population: Population, n: int, rng: np.random.Generator) -> Happened:
     edge = (stats[rows, WORSE], stats[rows, SAMPLED])
     for what, pair, truth in ((GATE, unchanged, 0.0), (EDGE, edge, population.difference(METRIC, WORSE, SAMPLED))):
         excluded = _sequence(metric.per_example(pair[0]) - metric.per_example(pair[1]), truth, 1 - (1 - LEVEL) * EARLY)
-        last = compare(metric, *pair, RESAMPLER, question=Question(1 - (1 - LEVEL) * (1 - EARLY)))
+        last = compare(metric, pair[0], pair[1], RESAMPLER, question=Question(1 - (1 - LEVEL) * (1 - EARLY)))
         excluded[-1] |= not holds((last.low, last.high), truth)
         yield from _by_then(what, excluded)
 

@@ -58,14 +58,9 @@ def compare_runs(
     found = []
     for name in names:
         _require_one_signature(runs, name)
-        found.append(
-            compare_unpaired(
-                metric_of(first, name),
-                *(sample.units(name) for sample in samples),
-                Resampler(0, config.n_resamples),
-                Question(config.confidence),
-            )
-        )
+        ours, theirs = (sample.units(name) for sample in samples)
+        resampler, question = Resampler(0, config.n_resamples), Question(config.confidence)
+        found.append(compare_unpaired(metric_of(first, name), ours, theirs, resampler, question))
     adjusted = benjamini_hochberg([np.nan if each.p is None else each.p for each in found])
     findings = tuple(
         MetricFinding(name, each, None if np.isnan(p) else float(p))

@@ -131,7 +131,7 @@ class Metric(Protocol):
 
     @property
     def parallel(self) -> bool:
-        """Whether several processes may share the rows: true where it is Python at work on texts alone."""
+        """Whether several processes may share the rows: where Python works on prompt, reference and text alone."""
         ...
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:

@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 
 from harness.protocols import Metric
-from harness.types import Completion, Example, FloatArray
+from harness.types import Completion, Example, FinishReason, FloatArray
 
 ROWS = 2_000
 """A process is worth its start from so many rows on."""
@@ -31,7 +31,7 @@ def stats(
     cuts = np.linspace(0, len(examples), _parts(len(examples)) + 1).astype(int).tolist()
     parts = [(completions[a:b], examples[a:b]) for a, b in pairwise(cuts)]
     try:
-        others = [_process(i).submit(_part, metrics, *part) for i, part in enumerate(parts[1:])]
+        others = [_process(i).submit(_of_texts, metrics, _texts(*part)) for i, part in enumerate(parts[1:])]
         found = [_part(metrics, *parts[0]), *(other.result() for other in others)]
     except BrokenProcessPool:  # killed, perhaps for memory: one process takes longer and less
         _process.cache_clear()
@@ -43,6 +43,16 @@ def _part(
     metrics: Sequence[Metric], completions: Sequence[Completion], examples: Sequence[Example]
 ) -> list[FloatArray]:
     return [metric.stats(completions, examples) for metric in metrics]
+
+
+def _texts(completions: Sequence[Completion], examples: Sequence[Example]) -> list[tuple[str, str, str, str | None]]:
+    """Return what metrics of texts read, which is sent between processes ten times sooner than the whole rows."""
+    return [(e.id, e.prompt, e.reference, c.text) for c, e in zip(completions, examples, strict=True)]
+
+
+def _of_texts(metrics: Sequence[Metric], texts: Sequence[tuple[str, str, str, str | None]]) -> list[FloatArray]:
+    completions = [Completion(name, text, FinishReason.UNKNOWN) for name, _, _, text in texts]
+    return _part(metrics, completions, [Example(name, prompt, reference) for name, prompt, reference, _ in texts])
 
 
 def _parts(rows: int) -> int:

@@ -57,6 +57,7 @@ def test_the_exit_code_is_the_outcome(
         (["gate", "nothing"], 5, "Unknown run 'nothing'"),
         (["gate", "modle=echo"], 2, "Did you mean model"),
         (["baseline", "show", "other"], 5, "benchmarks/other: there is no baseline"),
+        (["baseline", "show", "--name", "other"], 5, "Unknown baseline 'other'. Valid: things."),
     ],
 )
 def test_a_wrong_command_says_what_is_right(

@@ -63,7 +63,7 @@ def run(*overrides: str) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer training examples")
-    n_scratch, n_pruned = (64, 20) if parser.parse_args().quick else (6000, 200)
+    n_scratch, n_pruned = (64, 20) if parser.parse_args().quick else (3000, 200)
     lora = ["finetune=lora", "finetune.n_epochs=2", "finetune.n_evaluations=2"]
     lora += ["finetune.learning_rate_multiplier=2", f"finetune.n_train={n_pruned}"]
     with tempfile.TemporaryDirectory() as folder:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.baseline.changes import Changes, changes
 from harness.baseline.record import ACCEPT, Baseline, accept, find, load, place
-from harness.errors import StoreError
+from harness.errors import StoreError, unknown
 from harness.gate.command import one_run
 from harness.records import result_json
 from harness.sinks.text import number, shorten, visible, with_interval
@@ -36,7 +36,10 @@ def _show(options: argparse.Namespace) -> int:
     if options.task:
         folders = [find(root, options.task, options.name)]
     else:
-        folders = sorted(path.parent for path in root.rglob("baseline.json"))
+        there = sorted(path.parent for path in root.rglob("baseline.json"))
+        folders = [folder for folder in there if options.name in ("", folder.name)]
+        if there and not folders:
+            raise StoreError(f"{root}: {unknown('baseline', options.name, [folder.name for folder in there])}")
     if not folders:
         raise StoreError(f"{root}: there is no baseline. Accept a run: {ACCEPT}")
     baselines = [load(folder) for folder in folders]

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from harness import schema
 from harness.config import LocalModelConfig, ModelConfig, TrainingConfig
-from harness.errors import ConfigError, MissingExtra, StoreError
+from harness.errors import ConfigError, MissingExtra, StoreError, unknown
 from harness.server.settings import KEY_VARIABLE, Limits, Settings, is_loopback
 
 if TYPE_CHECKING:
@@ -80,8 +80,13 @@ def served(given: Sequence[str]) -> Mapping[str, ModelConfig]:
 
 
 def _model(given: str) -> ModelConfig:
-    if (schema.conf_dir() / "model" / f"{given}.yaml").exists():
+    choices = {path.stem for path in (schema.conf_dir() / "model").glob("*.yaml")}
+    if given in choices:
         return schema.run([f"model={given}"]).model
+    if not re.search(r"[/:]", given) and not Path(given).exists():
+        raise ConfigError(
+            f"--model: {unknown('model', given, choices)} Or a folder, a .gguf file, or a hub id org/name."
+        )
     quoted = given.replace("\\", "\\\\").replace("'", "\\'")
     return schema.run(["model=local", f"model.path='{quoted}'"]).model
 

@@ -25,6 +25,7 @@ from tests.serving import settings
         (["--model", "echo", "--model", "echo"], 2, "served as 'echo' already"),
         (["--model", "echo", "--finetune", "none"], 2, "expected one that trains"),
         (["--model", "replay"], 2, "model.path has no value"),
+        (["--model", "smolm2"], 2, "Did you mean 'smollm2'?"),
         (["--model", "my model"], 2, "expected a name of letters"),
         (["--model", "echo", "--models-in-memory", "0"], 2, "expected 1 or more"),
         (["--model", "echo", "--port", "99999"], 2, "Take another --port"),

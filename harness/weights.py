@@ -22,6 +22,7 @@ from harness import loading, resources
 from harness.digest import digest
 from harness.errors import ConfigError, ModelError
 from harness.progress import track
+from harness.store import write_atomic
 
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 HUB_FILES = ["*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "model*.safetensors"]
@@ -184,8 +185,5 @@ def _file_digest(path: Path) -> str:
         return known.read_text("ascii")
     with path.open("rb") as stream:
         value = hashlib.file_digest(stream, "sha256").hexdigest()
-    known.parent.mkdir(parents=True, exist_ok=True)
-    fresh = known.with_suffix(f".{os.getpid()}")
-    fresh.write_text(value, "ascii")
-    os.replace(fresh, known)
+    write_atomic(known, value)
     return value

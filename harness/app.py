@@ -28,6 +28,7 @@ from harness.errors import HarnessError
 from harness.plan import Plan, plan, print_plans
 from harness.prepare import with_baselines
 from harness.records import load_run
+from harness.store import store_root
 from harness.sweep import Outcome
 
 
@@ -37,7 +38,7 @@ def main(options: argparse.Namespace) -> int:
     arguments = [word for given in options.words for word in ours.get(given, [given])]
     schema.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing a traceback and exiting
-    folder = sweep.begin(Path(os.environ.get("HARNESS_STORE", ".harness")))
+    folder = sweep.begin(store_root(None))
     sys.argv = ["harness run", *arguments]
     decorate: Callable[..., Callable[[], None]] = hydra.main(
         version_base="1.3", config_path=str(schema.conf_dir()), config_name="config"

@@ -8,7 +8,6 @@ Answers are merged as batches end, expired and failed ones too; only what has no
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from harness.errors import ConfigError, ModelError
 from harness.generate import prompt_key
 from harness.models.dialect import Dialect
 from harness.models.openai import PATHS, OpenAIModel
-from harness.progress import Bar, track
+from harness.progress import Bar, say, track
 from harness.protocols import Model
 from harness.store import Log, Store
 from harness.types import Completion, Decoding, ModelReference, Prompt
@@ -124,7 +123,7 @@ class _Run:
                 sent = dataclasses.replace(sent, id=found.id if found else "", merged=found is None)
                 self._log.append(key, sent)
             if sent.id:
-                _say(f"batch {sent.id}, sent earlier with {len(sent.prompts):,} prompts, is gone on with")
+                say(f"generate: batch {sent.id}, sent earlier with {len(sent.prompts):,} prompts, is gone on with")
                 yield key, sent
 
     def _submit(self, keys: Sequence[str]) -> dict[str, Sent]:
@@ -135,7 +134,8 @@ class _Run:
             self._log.append(key, Sent(part))
             made[key] = Sent(part, self._service.send(key, [lines[each] for each in part]).id)
             self._log.append(key, made[key])
-            _say(f"batch {made[key].id} sent with {len(part):,} prompts; after Ctrl-C the same command goes on with it")
+            sent = f"batch {made[key].id} sent with {len(part):,} prompts"
+            say(f"generate: {sent}; after Ctrl-C the same command goes on with it")
         return made
 
     def _collect(self, on_their_way: Mapping[str, Sent], poll: float) -> Iterator[Completion]:
@@ -189,7 +189,3 @@ def _show(bar: Bar, batch: Batch, done: dict[str, int]) -> None:
 
 def _sent(row: dict[str, Any]) -> Sent:
     return Sent(**{**row, "prompts": tuple(row["prompts"])})
-
-
-def _say(text: str) -> None:
-    print(f"generate: {text}", file=sys.stderr, flush=True)

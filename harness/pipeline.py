@@ -20,6 +20,7 @@ from harness.errors import StoreError
 from harness.leaderboard import Sink
 from harness.prepare import Prepared, prepare
 from harness.pricing import Budget, LocalPrice, Price
+from harness.progress import say
 from harness.protocols import HostedModel, Model
 from harness.records import SCHEMA_VERSION, StoredRun, load_run, save_run
 from harness.sinks.markdown import MarkdownSink, numbered
@@ -56,13 +57,13 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
     store = Store(Path(config.store))
     folder = store.runs / prepared.run_id
     for notice in prepared.dataset.notices:
-        _say(f"data: {notice.count:,} {notice.message}")
+        say(f"data: {notice.count:,} {notice.message}")
     if stored := _finished(folder):
-        _say(f"nothing to do: run {prepared.run_id} is complete (0 completions made, {stored.result.usage.n} reused)")
+        say(f"nothing to do: run {prepared.run_id} is complete (0 completions made, {stored.result.usage.n} reused)")
         return stored
     answers = _answer(prepared, store, config)
     scored = score.score(prepared.metrics, prepared.examples, answers.completions, config.stats, config.seed, store)
-    _say(f"score: {scored.stage.done} metrics computed, {scored.stage.reused} reused, {scored.stage.seconds:.1f} s")
+    say(f"score: {scored.stage.done} metrics computed, {scored.stage.reused} reused, {scored.stage.seconds:.1f} s")
     result = RunResult(
         schema_version=SCHEMA_VERSION,
         run_id=prepared.run_id,
@@ -111,19 +112,19 @@ def _answer(prepared: Prepared, store: Store, config: HarnessConfig) -> _Answers
         tuned, record, stage = tuning.tune(prepared.tuning, store)
         model = build.model(tuned)
         stages.append(stage)
-        _say(f"finetune: {'reused' if stage.reused else 'done'}, {record.n_train} examples, {record.seconds:.1f} s")
+        say(f"finetune: {'reused' if stage.reused else 'done'}, {record.n_train} examples, {record.seconds:.1f} s")
     prices, generation = pricing.of(config.pricing), config.generation
     price = prices.of(model.reference)
     budget = Budget(price, generation.max_cost, generation.batch)
     asked = in_batches(model, store, generation.poll_seconds) if generation.batch else model
     completions, generated = generate.complete(asked, prepared.prompts, prepared.decoding, store, budget)
     stages.append(generated)
-    _say(f"generate: {generated.done} completions made, {generated.reused} reused, {generated.seconds:.1f} s")
+    say(f"generate: {generated.done} completions made, {generated.reused} reused, {generated.seconds:.1f} s")
     if teller := likelihood.teller(model, prepared.metrics):
         wanted = likelihood.pairs(prepared.metrics, prepared.examples, prepared.prompts)
         completions, told = likelihood.measure(teller, wanted, completions, store)
         stages.append(told)
-        _say(f"likelihood: {told.done} completions measured, {told.reused} reused, {told.seconds:.1f} s")
+        say(f"likelihood: {told.done} completions measured, {told.reused} reused, {told.seconds:.1f} s")
     return _Answers(model, record, completions, tuple(stages), price or prices.machine(model.reference))
 
 
@@ -134,7 +135,7 @@ def _finished(folder: Path) -> StoredRun | None:
     try:
         stored = load_run(folder)
     except StoreError as error:
-        _say(f"warning: {error}")
+        say(f"warning: {error}")
         return None
     return None if stored.result.usage.errors else stored
 
@@ -170,7 +171,3 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -107,3 +107,8 @@ def track(label: str, total: int = 0, unit: str = "") -> Iterator[Bar]:
         finished = True
     finally:
         bar.close(finished)
+
+
+def say(text: str) -> None:
+    """Tell the user one line beside the results, which have stdout to themselves."""
+    print(text, file=sys.stderr, flush=True)

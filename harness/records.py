@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from harness.errors import StoreError, unknown
+from harness.errors import ConfigError, StoreError, unknown
 from harness.store import write_atomic
 from harness.types import FloatArray, Prediction, RunResult
 
@@ -110,6 +110,15 @@ def find_runs(runs: Path, selectors: Sequence[str]) -> list[StoredRun]:
             raise StoreError(f"{unknown('run', selector, ids)} Runs are kept in {runs}.")
         found.update({run.folder: run for run in matches})
     return list(found.values())
+
+
+def find_run(runs: Path, selector: str) -> StoredRun:
+    """Return the one run that a selector names; ConfigError when it names several."""
+    found = find_runs(runs, [selector])
+    if len(found) > 1:
+        ids = ", ".join(run.result.run_id for run in found)
+        raise ConfigError(f"{selector!r} names {len(found)} runs: {ids}. Say which.")
+    return found[0]
 
 
 def results_schema() -> dict[str, Any]:

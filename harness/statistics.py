@@ -42,71 +42,63 @@ def statistics(
     metrics: Sequence[Metric], examples: Sequence[Example], completions: Sequence[Completion], store: Store
 ) -> Iterator[Statistics]:
     """Yield each metric's statistics as they are found; what several processes can do is done ahead, at once."""
-    given = [_Given(metric, examples, completions) for metric in metrics]
-    ahead = [g for g in given if g.metric.parallel and not store.folder(_STAGE, g.inputs).exists()]
-    made = dict(zip((g.metric.name for g in ahead), _stats_of(ahead), strict=True))
-    for each in given:
-        yield each.build(store, made.get(each.metric.name))
+    plain = _Read(examples, [replace(c, likelihoods={}) for c in completions])
+    ahead = [m for m in metrics if m.parallel and not store.folder(_STAGE, plain.inputs(m)).exists()]
+    found = workers.stats(ahead, plain.completions, plain.examples) if ahead else []
+    made = {metric.name: stats for metric, stats in zip(ahead, found, strict=True)}
+    for metric in metrics:
+        read = _told(metric, examples, completions) if isinstance(metric, LikelihoodMetric) else plain
+        yield read.statistics(metric, store, made.get(metric.name))
 
 
 _STAGE = "scores"
 
 
-class _Given:
-    """What one metric reads of the completions, and of failed ones their bounds."""
+class _Read:
+    """What metrics read: the completions, with the bounds of failed ones after them, and what decides the key."""
 
-    def __init__(self, metric: Metric, examples: Sequence[Example], completions: Sequence[Completion]) -> None:
-        self.metric, self.n = metric, len(examples)
-        read = _read(metric, examples, completions)
+    def __init__(self, examples: Sequence[Example], read: Sequence[Completion]) -> None:
         self.ok = [i for i, c in enumerate(read) if c.error is None]
         self.failed = [i for i, c in enumerate(read) if c.error is not None]
-        self.inputs = _inputs(metric, examples, read)
         worst = [_finished(read[i], "") for i in self.failed]
         best = [_finished(read[i], examples[i].reference) for i in self.failed]
         self.completions = [*(read[i] for i in self.ok), *worst, *best]
         self.examples = [examples[i] for i in [*self.ok, *self.failed, *self.failed]]
+        pairs = zip(examples, read, strict=True)
+        self._texts = digest_lines(part for e, c in pairs for part in (e.prompt, e.reference, _text(c)))
+        self._likelihoods = [c.likelihoods for c in read]
 
-    def build(self, store: Store, made: FloatArray | None) -> Statistics:
+    def inputs(self, metric: Metric) -> dict[str, Any]:
+        """Return what decides the statistics."""
+        inputs = {"signature": metric.signature, "texts": self._texts}
+        if isinstance(metric, LikelihoodMetric):
+            inputs["likelihoods"] = digest(self._likelihoods)
+        return inputs
+
+    def statistics(self, metric: Metric, store: Store, made: FloatArray | None) -> Statistics:
         """Return the stored statistics, or store them: those that are `made`, or the metric's own."""
 
         def make(folder: Path) -> None:
-            found = self.metric.stats(self.completions, self.examples) if made is None else made
+            found = metric.stats(self.completions, self.examples) if made is None else made
             np.save(folder / "stats.npy", found)
 
-        folder, was_there = store.build(_STAGE, self.inputs, make)
+        folder, was_there = store.build(_STAGE, self.inputs(metric), make)
         return Statistics(self._rows(np.load(folder / "stats.npy", allow_pickle=False)), folder.name, was_there)
 
     def _rows(self, found: FloatArray) -> Rows:
-        scored = np.full((self.n, found.shape[1]), np.nan)
+        scored = np.full((len(self.ok) + len(self.failed), found.shape[1]), np.nan)
         scored[self.ok] = found[: len(self.ok)]
         worst, best = scored.copy(), scored.copy()
         worst[self.failed], best[self.failed] = np.split(found[len(self.ok) :], 2)
         return Rows(scored, worst, best)
 
 
-def _stats_of(ahead: Sequence[_Given]) -> list[FloatArray]:
-    """Return the statistics of metrics that read the same texts, whatever else they are given."""
-    return workers.stats([g.metric for g in ahead], ahead[0].completions, ahead[0].examples) if ahead else []
-
-
-def _read(metric: Metric, examples: Sequence[Example], completions: Sequence[Completion]) -> list[Completion]:
+def _told(metric: LikelihoodMetric, examples: Sequence[Example], completions: Sequence[Completion]) -> _Read:
     """Return the completions with those likelihoods alone that the metric asks for, so that its key is of no others."""
-    if not isinstance(metric, LikelihoodMetric):
-        return [replace(c, likelihoods={}) for c in completions]
-    return [
-        replace(c, likelihoods={text: c.likelihoods[text] for text in metric.wanted(e)})
-        for e, c in zip(examples, completions, strict=True)
-    ]
-
-
-def _inputs(metric: Metric, examples: Sequence[Example], completions: Sequence[Completion]) -> dict[str, Any]:
-    """Return what decides the statistics."""
     pairs = zip(examples, completions, strict=True)
-    texts = digest_lines(part for e, c in pairs for part in (e.prompt, e.reference, _text(c)))
-    inputs = {"signature": metric.signature, "texts": texts}
-    if isinstance(metric, LikelihoodMetric):
-        inputs["likelihoods"] = digest([c.likelihoods for c in completions])
-    return inputs
+    return _Read(
+        examples, [replace(c, likelihoods={text: c.likelihoods[text] for text in metric.wanted(e)}) for e, c in pairs]
+    )
 
 
 def _text(completion: Completion) -> str:

@@ -48,6 +48,11 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         raise
 
 
+def store_root(given: str | None) -> Path:
+    """Return the folder of the store: the given one, that of the environment, or the usual one."""
+    return Path(given or os.environ.get("HARNESS_STORE", ".harness"))
+
+
 class Store:
     """A folder of content-addressed stages and of runs."""
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from harness import build, leaderboard
 from harness.analysis.comparisons import Aligned
@@ -24,11 +22,12 @@ from harness.sinks.page.sink import PageSink
 from harness.sinks.terminal import TerminalSink
 from harness.sinks.unpaired import print_unpaired
 from harness.stats.comparison import Comparison
+from harness.store import store_root
 
 
 def main(options: argparse.Namespace) -> int:
     """Run `report` or `compare` and return the exit code."""
-    store = Path(options.store or os.environ.get("HARNESS_STORE", ".harness"))
+    store = store_root(options.store)
     runs = find_runs(store / "runs", options.runs)
     if not runs:
         raise StoreError(f"there are no runs in {store / 'runs'}. Make one: python -m harness run")

@@ -24,6 +24,7 @@ from harness.credentials import has_openai_key, has_wandb_login
 from harness.errors import ConfigError, HarnessError, StoreError, unknown
 from harness.records import find_runs
 from harness.sinks.wandb.ids import session_id
+from harness.store import store_root
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -62,7 +63,7 @@ class Job:
 
 def main(options: argparse.Namespace) -> int:
     """Push what the options name, or list it, and return the exit code."""
-    store = Path(options.store or os.environ.get("HARNESS_STORE", ".harness"))
+    store = store_root(options.store)
     waiting = offline_runs(store)
     if not (options.runs or options.all or options.openai is not None):
         raise ConfigError(

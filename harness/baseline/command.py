@@ -11,9 +11,9 @@ from pathlib import Path
 from harness.baseline.changes import Changes, changes
 from harness.baseline.record import ACCEPT, Baseline, accept, find, load, place
 from harness.errors import StoreError, unknown
-from harness.gate.command import one_run
-from harness.records import result_json
+from harness.records import find_run, result_json
 from harness.sinks.text import number, shorten, visible, with_interval
+from harness.store import store_root
 
 SHOWN, LIMIT = 10, 160
 """Examples that a diff shows, and characters of a completion."""
@@ -25,7 +25,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _accept(options: argparse.Namespace) -> int:
-    run = one_run(options.store, options.run)
+    run = find_run(store_root(options.store) / "runs", options.run)
     folder = accept(run, place(Path(options.baseline), run.result.task, options.name), options.allow_errors)
     print(f"accepted {run.result.run_id}; commit the folder:\n  {folder}")
     return 0
@@ -68,7 +68,7 @@ def _described(baseline: Baseline) -> Iterator[str]:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    run = one_run(options.store, options.run)
+    run = find_run(store_root(options.store) / "runs", options.run)
     baseline = load(find(Path(options.baseline), run.result.task, options.name))
     found = changes(baseline, run)
     if options.json:

@@ -85,10 +85,6 @@ class Baseline:
         """Which examples the accepted model failed on, shape (n,): nothing can be compared there."""
         return np.array([each.error is not None for each in self.examples], bool)
 
-    def as_run(self) -> StoredRun:
-        """Return its record as that of a stored run, for what reads records alone."""
-        return StoredRun(self.folder, self.result)
-
     def stats(self, metric: str) -> FloatArray:
         """Return a metric's statistics, shape (n, k), nan for failures; StoreError when it has none."""
         try:

@@ -6,7 +6,6 @@ goes on with the job that is there. A create is never sent twice: it has no idem
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.api.endpoint import Endpoint
 from harness.errors import FineTuneError
-from harness.progress import Bar, track
+from harness.progress import Bar, say, track
 
 if TYPE_CHECKING:
     import openai
@@ -74,7 +73,7 @@ def wait(client: OpenAI, job: FineTuningJob, seconds: float, sleep: Callable[[fl
                 bar.advance(0, note=bar.note or str(job.status))
                 sleep(seconds)
     except KeyboardInterrupt:
-        _say(f"job {job.id} goes on at the service; to end it: openai.OpenAI().fine_tuning.jobs.cancel({job.id!r})")
+        say(f"job {job.id} goes on at the service; to end it: openai.OpenAI().fine_tuning.jobs.cancel({job.id!r})")
         raise
 
 
@@ -107,7 +106,7 @@ def _events(client: OpenAI, job_id: str, seen: set[str], bar: Bar) -> None:
         else:
             bar.advance(0, note=event.message)
             if event.level != "info":
-                _say(f"finetune: {event.message}")
+                say(f"finetune: {event.message}")
 
 
 class _Unanswered(Exception):
@@ -144,7 +143,3 @@ def explained(what: str) -> Iterator[None]:
 def _said(error: openai.APIError) -> str:
     """Return what the service said: short, on one line, and without anything that looks like a key."""
     return Endpoint("").redacted(error.message).rstrip(".")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

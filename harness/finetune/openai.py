@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from harness.finetune.chatfile import Estimate, chat_file, enough, estimate
 from harness.finetune.plan import auto_batch_size
 from harness.finetune.results import best_step, curve
 from harness.pricing import MILLION, Price
+from harness.progress import say
 from harness.store import write_atomic
 from harness.types import FineTuneRecord, ModelReference, TrainingPair
 
@@ -72,7 +72,7 @@ class OpenAIFineTuner:
         if job is None:
             self._show_cost(train)
             job = jobs.create(client, key, self._request(client, files))
-        print(f"finetune: job {job.id} is {job.status}", file=sys.stderr, flush=True)
+        say(f"finetune: job {job.id} is {job.status}")
         job = jobs.wait(client, job, self._config.poll_seconds, self._sleep)
         if not job.fine_tuned_model:
             raise FineTuneError(f"job {job.id} succeeded and names no model; look at it with the service's own tools")
@@ -96,7 +96,7 @@ class OpenAIFineTuner:
     def _show_cost(self, train: Sequence[TrainingPair]) -> None:
         """Say what the fine-tune will take; FineTuneError where it may cost more than `finetune.max_cost`."""
         expected, most = self._estimate(train), self._config.max_cost
-        print(f"finetune: {expected}", file=sys.stderr, flush=True)
+        say(f"finetune: {expected}")
         if most is None or (expected.usd is not None and expected.usd <= most):
             return
         mend = (

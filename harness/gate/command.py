@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,8 +16,9 @@ from harness.gate.decision import Gated
 from harness.gate.report import text
 from harness.gate.rules import OnUnderpowered
 from harness.gate.summary import summary
-from harness.records import StoredRun, find_runs
+from harness.records import find_run
 from harness.stats.noninferiority import Outcome
+from harness.store import store_root
 
 
 def main(options: argparse.Namespace) -> int:
@@ -58,16 +58,6 @@ def margin(words: list[str]) -> float | Mapping[str, float] | None:
     return found[""]
 
 
-def one_run(store: str | None, selector: str) -> StoredRun:
-    """Return the one run that a selector names."""
-    runs = find_runs(Path(store or os.environ.get("HARNESS_STORE", ".harness")) / "runs", [selector])
-    if len(runs) > 1:
-        raise ConfigError(
-            f"{selector!r} names {len(runs)} runs: {', '.join(r.result.run_id for r in runs)}. Say which."
-        )
-    return runs[0]
-
-
 def _budget(options: argparse.Namespace) -> Budget | None:
     limits = (options.max_examples, options.max_seconds, options.max_cost)
     if not options.sequential and all(limit is None for limit in limits):
@@ -87,5 +77,5 @@ def _gate(options: argparse.Namespace, what: Asked) -> Gated:
             f"gate: expected one stored run, or key=value overrides of a config, got {' '.join(words)}. "
             "A sequential gate takes overrides: a stored run has all its completions already."
         )
-    run = one_run(options.store, words[0])
+    run = find_run(store_root(options.store) / "runs", words[0])
     return candidate.gate_run(run, load(find(root, run.result.task, options.name)), what)

@@ -15,13 +15,13 @@ from harness.gate import candidate
 from harness.gate.arguments import ROOT
 from harness.gate.budget import Budget
 from harness.gate.candidate import Asked
-from harness.gate.command import one_run
 from harness.gate.decision import Gated
 from harness.gate.report import one_line, step_summary, text
 from harness.gate.rules import OnUnderpowered
-from harness.records import StoredRun
+from harness.records import StoredRun, find_run
 from harness.sinks.text import markdown
 from harness.stats.noninferiority import Outcome
+from harness.store import store_root
 
 SETTINGS = ("task", "model", "metric", "margin", "slice", "baseline", "underpowered", "failures", "sequential")
 UPDATED = pytest.StashKey[dict[Path, str]]()
@@ -56,7 +56,7 @@ class Gate:
     def _gate(self, overrides: Sequence[str], selector: str | None) -> Gated | None:
         __tracebackhide__ = True
         asked = self._asked()
-        stored = one_run(None, selector) if selector else None
+        stored = find_run(store_root(None) / "runs", selector) if selector else None
         if self._option("update_baseline"):
             self._update(stored or candidate.run(candidate.compose(overrides), overrides))
             return None

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-from pathlib import Path
 
 from harness import build, schema
 from harness.analysis.comparisons import Aligned
@@ -21,7 +19,7 @@ from harness.leaderboard import stats_config
 from harness.protocols import Metric
 from harness.records import StoredRun, find_runs
 from harness.sinks.judgement import print_judgement
-from harness.store import Store
+from harness.store import Store, store_root
 
 
 def main(options: argparse.Namespace) -> int:
@@ -29,7 +27,7 @@ def main(options: argparse.Namespace) -> int:
     if options.n is not None and options.n < 1:
         raise ConfigError(f"--n: expected 1 or more, got {options.n}")
     config = schema.judge(options.overrides)
-    store = Store(Path(options.store or os.environ.get("HARNESS_STORE", ".harness")))
+    store = Store(store_root(options.store))
     runs = find_runs(store.runs, options.runs)
     if len(runs) != 2:
         ids = ", ".join(run.result.run_id for run in runs)

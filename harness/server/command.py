@@ -19,6 +19,7 @@ from harness import schema
 from harness.config import LocalModelConfig, ModelConfig, TrainingConfig
 from harness.errors import ConfigError, MissingExtra, StoreError, unknown
 from harness.server.settings import KEY_VARIABLE, Limits, Settings, is_loopback
+from harness.store import store_root
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -51,7 +52,7 @@ def configured(options: argparse.Namespace) -> Settings:
         )
     if options.models_in_memory < 1:
         raise ConfigError(f"--models-in-memory: expected 1 or more, got {options.models_in_memory}")
-    store = Path(options.store or os.environ.get("HARNESS_STORE", ".harness"))
+    store = store_root(options.store)
     return Settings(
         models=served(options.model or ["smollm2"]),
         training=_training(options.finetune),

@@ -47,7 +47,7 @@ def gather(effort: Effort, workers: int = 1) -> Found:
     for study, sizes in (
         (coverage.scores, effort.sizes),
         (coverage.passing, effort.sizes),
-        (coverage.differences, fewer),
+        (coverage.differences, promised),
         (coverage.clustered, fewer),
     ):
         jobs += plan(study, sizes, effort.samples)

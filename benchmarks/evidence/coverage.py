@@ -16,6 +16,7 @@ from harness.stats.comparison import Question
 from harness.stats.intervals import intervals
 from harness.stats.paired import compare, compare_metrics
 from harness.stats.proportions import Tango, wilson
+from harness.types import FloatArray
 
 LEVEL = 0.95
 RESAMPLER = Resampler(seed=0, permutations=1)
@@ -104,9 +105,16 @@ def _count(case: Case, expected: float, bounds: tuple[float | None, float | None
 @cache
 def differing(population: Population, name: str, first: int, second: int | None = None) -> float:
     """Return the share of examples whose score, or difference, is not the commonest one."""
-    values = population.per_example(name)
-    own = values[:, first] if second is None else values[:, first] - values[:, second]
+    own = _as_commonest(population.per_example(name)[:, first])
+    if second is not None:
+        own = own - _as_commonest(population.per_example(name)[:, second])
     return 1 - float(np.unique(own, return_counts=True)[1].max()) / len(population)
+
+
+def _as_commonest(values: FloatArray) -> FloatArray:
+    """Give examples that do not count the commonest score: they say as little."""
+    known, counts = np.unique(values[np.isfinite(values)], return_counts=True)
+    return np.where(np.isfinite(values), values, known[counts.argmax()])
 
 
 @cache

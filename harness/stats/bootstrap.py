@@ -115,13 +115,20 @@ def jackknife_error(scores: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt((len(scores) - 1) * scores.var(axis=0)))
 
 
-def degrees_of_freedom(scores: FloatArray) -> float:
+def degrees_of_freedom(scores: FloatArray, skewness_corrected: bool = False) -> float:
     """Return how well the jackknife error of `scores`, shape (n,), is known, as degrees of freedom of a t distribution.
 
-    They are n - 1, and fewer where few rows make much of the error, which another sample may not have. Sources:
-    Satterthwaite (1946), Biometrics Bulletin 2(6), with the variance of a sample variance for any kurtosis; so used by
-    Potthoff, Woodbury and Manton (1992), JASA 87(418).
+    They are n - 1, and fewer where few rows make much of the error, which another sample may not have. Where the
+    interval is `skewness_corrected`, as BCa is, it allows for what the estimate itself tells of its error: of the
+    kurtosis only what is above the squared skewness is left, because that is the variance of a sample variance given
+    the sample mean. Sources: Satterthwaite (1946), Biometrics Bulletin 2(6), with the variance of a sample variance
+    for any kurtosis; so used by Potthoff, Woodbury and Manton (1992), JASA 87(418). Given the mean: Cramér (1946),
+    Mathematical Methods of Statistics, section 27.4 and 28.4, whose joint normal limit has the third moment as its
+    covariance.
     """
-    n, squares = len(scores), (scores - scores.mean()) ** 2
-    kurtosis = float((squares**2).mean() / squares.mean() ** 2)
+    n, centred = len(scores), scores - scores.mean()
+    variance = float((centred**2).mean())
+    kurtosis = float((centred**4).mean()) / variance**2
+    if skewness_corrected:
+        kurtosis -= float((centred**3).mean()) ** 2 / variance**3
     return min(n - 1.0, 2 / ((kurtosis - 3) / n + 2 / (n - 1))) if kurtosis > 3 else n - 1.0

@@ -80,5 +80,6 @@ def _bootstrap(metric: Metric, units: FloatArray, sums: FloatArray, confidence: 
         return Interval(None, None, f"none: undefined for some resamples of {of}")
     if np.ptp(leave_out) <= FLAT * abs(estimate):
         return Interval(None, None, f"none: {of} that all score the same")
-    low, high = bca(scores, estimate, leave_out, degrees_of_freedom(leave_out)).interval(confidence)
+    degrees = degrees_of_freedom(leave_out, skewness_corrected=True)
+    low, high = bca(scores, estimate, leave_out, degrees).interval(confidence)
     return Interval(low, high, f"bca, {len(scores)} resamples of {of}")

@@ -93,6 +93,21 @@ def test_heavy_tails_leave_the_degrees_that_the_variance_of_the_variance_says(ta
     assert degrees_of_freedom(leave_one_out(values)) == pytest.approx(2 / variance_of_variance)
 
 
+def test_what_the_estimate_tells_of_its_error_is_known_where_skewness_is_corrected() -> None:
+    rng, n, many = np.random.default_rng(0), 400, 100
+    samples = rng.exponential(size=(20_000, n))
+    means, variances = samples.mean(axis=1), samples.var(axis=1)
+    line = np.poly1d(np.polyfit(means, variances, 1))
+    values = rng.exponential(size=n * many)
+    assert variances.var() == pytest.approx(2 * many / degrees_of_freedom(values), rel=0.1)
+    given_the_mean = (variances - line(means)).var()
+    assert given_the_mean == pytest.approx(2 * many / degrees_of_freedom(values, skewness_corrected=True), rel=0.1)
+
+
+def test_a_share_tells_its_own_error() -> None:
+    assert degrees_of_freedom(np.eye(200)[0], skewness_corrected=True) == 199
+
+
 def test_one_row_that_differs_leaves_two_degrees_of_freedom_or_so() -> None:
     assert 1.5 < degrees_of_freedom(np.eye(200)[0]) < 2.1
 

@@ -31,12 +31,13 @@ def test_a_mean_gets_scipys_bca_interval_widened_for_few_rows() -> None:
     assert own.method == "bca, 4000 resamples of 200 examples"
 
 
-def test_heavy_tails_widen_by_scipys_kurtosis() -> None:
-    values = SCORES**8
+def test_heavy_tails_widen_by_scipys_kurtosis_less_the_squared_skewness() -> None:
+    values = np.random.default_rng(0).standard_t(3, 200) ** 3
     (own,) = intervals([F1], [mean_stats(values)], RESAMPLER)
-    degrees = 2 / (scipy.stats.kurtosis(values) / 200 + 2 / 199)
+    kurtosis = scipy.stats.kurtosis(values) - scipy.stats.skew(values) ** 2
+    degrees = 2 / (kurtosis / 200 + 2 / 199)
     resampled, leave_out = RESAMPLER.sums(values) / 200, leave_one_out(values) / 199
-    assert degrees < 20
+    assert degrees < 60
     expected = bca(resampled, float(values.mean()), leave_out, degrees).interval(0.95)
     assert (own.low, own.high) == pytest.approx(expected)
 

@@ -54,8 +54,8 @@ class Bleu:
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return tokens of completion and reference, matches of each order, n-grams of each order, shape (n, 10)."""
-        texts = (_lines(texts, self._tokenize, self._lowercase) for texts in pairs(completions, examples))
-        ours, theirs = _lexicon(self._tokenize).encode(*texts)
+        lines = (_lines(texts, self._tokenize, self._lowercase) for texts in pairs(completions, examples))
+        ours, theirs = _lexicon(self._tokenize).encode(*lines)
         matches = clipped_matches(ours, theirs, ORDER)
         columns = (ours.lengths[:, None], theirs.lengths[:, None], matches, ours.totals(ORDER))
         return np.concatenate(columns, axis=1).astype(np.float64)
@@ -83,12 +83,19 @@ def _score(sums: FloatArray, effective_order: bool) -> FloatArray:
 
 def _lines(texts: Texts, tokenize: str, lowercase: bool) -> Texts:
     """Return texts in which words can be tokenised one at a time."""
-    lines = [(text.lower() if lowercase else text).rstrip() for text in texts]
+    lines = map(str.lower, texts) if lowercase else texts
     if tokenize not in WORDWISE:
-        return tuple(map(_tokenizer(tokenize), lines))
-    if tokenize == "13a":  # it joins words over these two before it looks at words
-        return tuple(line.replace("<skipped>", "").replace("-\n", "") for line in lines)
+        return tuple(map(_tokenizer(tokenize), map(str.rstrip, lines)))
+    if tokenize == "13a":
+        return tuple(map(_joined, lines))
     return tuple(lines)
+
+
+def _joined(line: str) -> str:
+    """Join words over what 13a takes out before it looks at words."""
+    if "<skipped>" in line or "-\n" in line:
+        return line.rstrip().replace("<skipped>", "").replace("-\n", "")
+    return line
 
 
 @cache

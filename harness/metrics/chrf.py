@@ -84,10 +84,8 @@ def _counts(ours: Encoded, theirs: Encoded, order: int) -> FloatArray:
 
 @lru_cache(maxsize=KEPT)
 def _characters(texts: Texts) -> Encoded:
-    """Number characters by code point; no text holds the newlines that end them here, as whitespace is left out."""
-    joined = "\n".join(["".join(text.split()) for text in texts] + [""])
-    points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.int64)
-    return Encoded.of(np.where(points == ord("\n"), 0, points + 1))
+    """Number characters by code point; whitespace is left out, and a NUL becomes what no text holds any more."""
+    return Encoded.of_strings("".join(text.split()).replace("\0", "\n") for text in texts)
 
 
 @cache

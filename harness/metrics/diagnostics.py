@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.metrics.encoded import words
 from harness.metrics.mean import RatioMetric, mean_stats
 from harness.metrics.texts import pairs
 from harness.types import Completion, Example, FloatArray
@@ -21,8 +22,8 @@ class LengthRatio(RatioMetric):
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return words of completion and of reference, shape (n, 2)."""
-        lengths = [[len(text.split()) for text in texts] for texts in pairs(completions, examples)]
-        return np.array(lengths, dtype=np.float64).T
+        encoded = words().encode(*pairs(completions, examples))
+        return np.column_stack([texts.lengths for texts in encoded]).astype(np.float64)
 
 
 class Repetition(RatioMetric):
@@ -47,7 +48,11 @@ class Repetition(RatioMetric):
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return a share from 0 to 1, and a weight of 1 or 0, shape (n, 2)."""
         texts, _ = pairs(completions, examples)
-        return mean_stats([self._repeated(text.split()) for text in texts])
+        (encoded,) = words().encode(texts)
+        shares = np.where(encoded.lengths < self._n, np.nan, 0.0)
+        some = encoded.repeating() if self._n > 1 else np.arange(len(texts))
+        shares[some] = [self._repeated(texts[i].split()) for i in some.tolist()]
+        return mean_stats(shares)
 
     def _repeated(self, words: list[str]) -> float:
         total = len(words) - self._n + 1

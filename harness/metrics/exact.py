@@ -16,7 +16,7 @@ from operator import eq
 
 import numpy as np
 
-from harness.metrics.encoded import Lexicon
+from harness.metrics.encoded import Lexicon, common_prefixes, words
 from harness.metrics.mean import RatioMetric, mean_stats
 from harness.metrics.ngrams import clipped_matches
 from harness.metrics.texts import pairs
@@ -52,7 +52,7 @@ class NormalizedMatch(RatioMetric):
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return 1 or 0, and a weight of 1, shape (n, 2)."""
         ours, theirs = _squad().encode(*pairs(completions, examples))
-        return mean_stats(list(map(eq, ours.strings(), theirs.strings())))
+        return mean_stats((ours.lengths == theirs.lengths) & (common_prefixes(ours, theirs) == theirs.lengths))
 
 
 class PrefixMatch(RatioMetric):
@@ -69,7 +69,9 @@ class PrefixMatch(RatioMetric):
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return a share from 0 to 1, and a weight of 1, shape (n, 2)."""
-        return mean_stats(list(map(_prefix, *pairs(completions, examples))))
+        ours, theirs = words().encode(*pairs(completions, examples))
+        share = common_prefixes(ours, theirs) / np.maximum(theirs.lengths, 1)
+        return mean_stats(np.where(theirs.lengths > 0, share, ours.lengths == 0))
 
 
 class TokenF1(RatioMetric):
@@ -91,11 +93,3 @@ class TokenF1(RatioMetric):
 @cache
 def _squad() -> Lexicon:
     return Lexicon(lambda word: _ARTICLES.sub(" ", word.lower().translate(_NO_PUNCTUATION)).split())
-
-
-def _prefix(text: str, reference: str) -> float:
-    ours, theirs = text.split(), reference.split()
-    if not theirs:
-        return float(not ours)
-    same = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs)))
-    return same / len(theirs)

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal
 
 import numpy as np
 
-from harness.metrics.encoded import KEPT, MAX_WORDS
+from harness.metrics.encoded import KEPT, IntArray, Lexicon, words
 from harness.metrics.mean import RatioMetric
 from harness.metrics.texts import Texts, pairs
 from harness.types import Completion, Example, FloatArray
 
 Kind = Literal["f1", "precision", "recall"]
+
+APART = 2**32
+"""More than there are facts: what parts the numbers of one text's facts from the next one's."""
 
 _MONTHS = ["january", "february", "march", "april", "may", "june"]
 _MONTHS += ["july", "august", "september", "october", "november", "december"]
@@ -35,6 +38,7 @@ _DATES = [
         r"\b(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)\b",
     )
 ]
+_ISO_DATE = _DATES[-1]
 _FOUR_DIGITS = re.compile(r"\d{4}")
 _NUMBER = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 _WORD = re.compile(r"[^\W\d_]\w*(?:[-'’]\w+)*")
@@ -81,44 +85,63 @@ def facts(text: str) -> frozenset[str]:
 
     A date counts as itself and as its year.
     """
-    found: set[str] = set()
+    return frozenset[str]().union(*map(_of_word, _with_iso_dates(text).split()))
+
+
+def _with_iso_dates(text: str) -> str:
+    """Write each date as a word of its own, '1867-11-07'."""
     if _FOUR_DIGITS.search(text):
         for pattern in _DATES:
-            found.update(*map(_date, pattern.finditer(text)))
-            text = pattern.sub(" ", text)
-    return frozenset(found.union(*map(_of_word, text.split())))
+            text = pattern.sub(_iso, text)
+    return text
 
 
-def _date(match: re.Match[str]) -> tuple[str, str]:
+def _iso(match: re.Match[str]) -> str:
     month = match["month"].lower()
     number = _MONTHS.index(month) + 1 if month in _MONTHS else int(month)
-    return match["year"], f"{match['year']}-{number:02}-{int(match['day']):02}"
+    return f" {match['year']}-{number:02}-{int(match['day']):02} "
 
 
-@lru_cache(maxsize=MAX_WORDS)
 def _of_word(word: str) -> frozenset[str]:
+    if _ISO_DATE.fullmatch(word):
+        return frozenset([word, word[:4]])
     names = (name.casefold().replace("’", "'").removesuffix("'s") for name in _WORD.findall(word) if name[0].isupper())
     numbers = (number.replace(",", "").lstrip("0") or "0" for number in _NUMBER.findall(word))
     plain = {number.rstrip("0").rstrip(".") if "." in number else number for number in numbers}
     return frozenset(plain.union(names) - _FUNCTION_WORDS)
 
 
-@lru_cache(maxsize=KEPT)
-def _all(texts: Texts) -> list[frozenset[str]]:
-    return [facts(text) for text in texts]
-
-
-@lru_cache(maxsize=KEPT)
-def _given(prompts: Texts) -> list[frozenset[str]]:
-    """Return what each prompt gives away: its facts, and its words however they are written."""
-    return [facts(prompt) | {word.casefold() for word in _WORD.findall(prompt)} for prompt in prompts]
+@cache
+def _lexicon() -> Lexicon:
+    return Lexicon(_of_word)
 
 
 @lru_cache(maxsize=2)
 def _counts(texts: Texts, references: Texts, prompts: Texts) -> FloatArray:
     """Count facts that both state, that the completion states, and that the reference states; shape (n, 3)."""
-    rows = []
-    for ours, theirs, given in zip(_all(texts), _all(references), _given(prompts), strict=True):
-        stated, due = ours - given, theirs - given
-        rows.append((len(stated & due), len(stated), len(due)))
-    return np.array(rows, dtype=np.float64).reshape(-1, 3)
+    _lexicon().make_room()
+    emptied = words().emptied
+    stated, due = (np.setdiff1d(_keys(each, emptied), _given(prompts, emptied), True) for each in (texts, references))
+    both = np.intersect1d(stated, due, assume_unique=True)
+    counts = [np.bincount(keys // APART, minlength=len(texts)) for keys in (both, stated, due)]
+    return np.stack(counts, axis=1).astype(np.float64)
+
+
+@lru_cache(maxsize=KEPT)
+def _keys(texts: Texts, emptied: int) -> IntArray:  # noqa: ARG001 - numbers hold until all were forgotten
+    """Return a number for each different fact of each text, in order: the text times APART, and the fact."""
+    encoded = _lexicon().encode_next(texts)
+    keys = encoded.rows() * APART + encoded.symbols
+    dated = {i: written for i, text in enumerate(texts) if (written := _with_iso_dates(text)) != text}
+    undated = ~np.isin(encoded.rows(), list(dated))
+    facts_of_dated = zip(dated, _lexicon().tokens(list(dated.values())), strict=True)
+    more = [i * APART + fact for i, facts in facts_of_dated for fact in facts]
+    return np.unique(np.append(keys[(encoded.symbols > 0) & undated], np.array(more, np.int64)))
+
+
+@lru_cache(maxsize=KEPT)
+def _given(prompts: Texts, emptied: int) -> IntArray:  # noqa: ARG001 - as above
+    """Return what each prompt gives away, numbered likewise: its facts, and its words however they are written."""
+    number = _lexicon().number
+    given = [{word.casefold() for word in _WORD.findall(prompt)} | facts(prompt) for prompt in prompts]
+    return np.array([i * APART + number(word) for i, words in enumerate(given) for word in words], np.int64)

@@ -94,23 +94,23 @@ def _ngrams(texts: Texts, references: Texts, stem: bool) -> IntArray:
 
 @lru_cache(maxsize=2)
 def _subsequences(texts: Texts, references: Texts, stem: bool) -> IntArray:
+    from rapidfuzz import process
     from rapidfuzz.distance import LCSseq
 
     ours, theirs = _lexicon(stem).encode(texts, references)
-    return np.fromiter(map(LCSseq.similarity, ours.strings(), theirs.strings()), dtype=np.int64, count=len(texts))
+    found: IntArray = process.cpdist(ours.strings(), theirs.strings(), scorer=LCSseq.similarity, dtype=np.int64)
+    return found
 
 
 def _union_subsequences(texts: Texts, references: Texts, stem: bool) -> IntArray:
     matches = _subsequences(texts, references, stem).copy()
-    for i, (text, reference) in enumerate(zip(texts, references, strict=True)):
-        if "\n" in text or "\n" in reference:
-            matches[i] = _union_matches(_lines(text, _lexicon(stem)), _lines(reference, _lexicon(stem)))
+    pairs = {i: pair for i, pair in enumerate(zip(texts, references, strict=True)) if "\n" in pair[0] + pair[1]}
+    lines = [line for pair in pairs.values() for text in pair for line in text.split("\n")]
+    tokens = iter(_lexicon(stem).tokens(lines))
+    for i, pair in pairs.items():
+        ours, theirs = ([next(tokens) for _ in text.split("\n")] for text in pair)
+        matches[i] = _union_matches(ours, theirs)
     return matches
-
-
-def _lines(text: str, lexicon: Lexicon) -> list[list[int]]:
-    """Number the tokens of each line."""
-    return [[number for word in line.split() for number in lexicon[word]] for line in text.split("\n")]
 
 
 def _union_matches(ours: list[list[int]], theirs: list[list[int]]) -> int:

@@ -2,19 +2,22 @@
 
 TER's shifts are a greedy search whose result depends on how ties are broken, so the order of candidates, their limits
 and the preference between alignments are those of Tercom as sacrebleu has them. What differs is how distances are
-found: rapidfuzz computes them, bit vectors align, and candidates that cannot win are counted but not tried. Texts are
-strings with one character a word.
+found: rapidfuzz computes them, bit vectors align, and candidates that cannot win are counted but not tried. Texts that
+are searched are strings with one character a word.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
 import numpy as np
+
+from harness.metrics.alignment import Alignment, align, align_all
+from harness.metrics.encoded import Encoded, IntArray
 
 MAX_BLOCK = 10
 """The longest block that is shifted, in words."""
@@ -30,23 +33,54 @@ class OutsideBeam(Exception):
     """sacrebleu's beam leaves out the best alignment, so that only sacrebleu can tell what it finds instead."""
 
 
-def edits(ours: str, theirs: str, floor: int) -> int:
-    """Count the insertions, deletions, substitutions and shifts that turn `ours` into `theirs`.
+@dataclass(slots=True)
+class _Search:
+    """One pair of texts on its way: `ours` as shifted by now, and the errors that are left."""
 
-    `floor` is the edit distance that no order of our words gets below: the longer length less the common words.
+    ours: str
+    theirs: str
+    errors: int
+    floor: int
+    shifts: int = 0
+    checked: int = 0
+    """Candidates that were looked at."""
+
+
+def edits(ours: Encoded, theirs: Encoded, floors: IntArray) -> IntArray:
+    """Count the insertions, deletions, substitutions and shifts that turn each of our texts into theirs, shape (n,).
+
+    `floors`, shape (n,), are the edit distances that no order of our words gets below: the longer length less the
+    common words. All texts are shifted once, then those that go on a second time, and so on.
     """
+    from rapidfuzz import process
     from rapidfuzz.distance import Levenshtein
 
-    if not theirs:
-        return len(ours)
-    errors: int = Levenshtein.distance(ours, theirs)
-    try:
-        check_beam(ours, theirs, errors)
-        return _shifted(ours, theirs, errors, floor)
-    except OutsideBeam:
-        from sacrebleu.metrics.lib_ter import translation_edit_rate
+    distance = Levenshtein.distance
+    our_texts, their_texts = ours.strings(), theirs.strings()
+    counts: IntArray = process.cpdist(our_texts, their_texts, scorer=distance, dtype=np.int64)
+    safe = np.fromiter(map(outside_beam, ours.lengths.tolist(), theirs.lengths.tolist()), np.float64)
+    looked_at = np.flatnonzero(((counts > floors) | (counts >= safe)) & (theirs.lengths > 0)).tolist()
+    searches = {i: _Search(our_texts[i], their_texts[i], int(counts[i]), int(floors[i])) for i in looked_at}
+    while searches:
+        aligned = align_all([each.ours for each in searches.values()], [each.theirs for each in searches.values()])
+        going_on = {}
+        for (i, search), alignment in zip(searches.items(), aligned, strict=True):
+            try:
+                if not search.shifts:
+                    check_beam(search.ours, search.theirs, search.errors)
+                if alignment.starts and search.errors > search.floor and _shift(search, alignment, distance):
+                    going_on[i] = search
+                counts[i] = search.errors + search.shifts
+            except OutsideBeam:
+                counts[i] = _sacrebleus(our_texts[i], their_texts[i])
+        searches = going_on
+    return counts
 
-        return int(translation_edit_rate(list(ours), list(theirs))[0])
+
+def _sacrebleus(ours: str, theirs: str) -> int:
+    from sacrebleu.metrics.lib_ter import translation_edit_rate
+
+    return int(translation_edit_rate(list(ours), list(theirs))[0])
 
 
 def check_beam(ours: str, theirs: str, errors: int) -> None:
@@ -82,57 +116,45 @@ def _beam(n_ours: int, n_theirs: int) -> tuple[float, int]:
     return ratio, BEAM if ratio / 2 <= BEAM else math.ceil(ratio / 2 + BEAM)
 
 
-def _shifted(ours: str, theirs: str, errors: int, floor: int) -> int:
-    """Shift blocks while that takes away errors; return the errors that are left and the shifts."""
-    shifts = checked = 0
-    while errors > floor:
-        gain, moved, checked = _best_shift(ours, theirs, errors, floor, checked)
-        if not gain or checked >= MAX_CANDIDATES:
-            break
-        ours, errors, shifts = moved, errors - gain, shifts + 1
-    return errors + shifts
+def _shift(search: _Search, aligned: Alignment, distance: Callable[[str, str], int]) -> bool:
+    """Shift the block that takes away most errors, and say whether to go on; without a gain nothing changes.
 
-
-def _best_shift(ours: str, theirs: str, errors: int, floor: int, checked: int) -> tuple[int, str, int]:
-    """Return the largest gain of one shift, `ours` after it, and how many candidates were checked by now.
-
-    Of equal gains the longest block wins, then the first block, then the first target. Nothing gains more than
-    `errors` - `floor` nor, as moving a block is deleting and inserting it, than twice the block's length.
+    Of equal gains the longest block wins, then the first block, then the first target. Nothing gains more than the
+    errors less their floor nor, as moving a block is deleting and inserting it, than twice its length.
     """
-    from rapidfuzz.distance import Levenshtein
-
-    aligned = align(ours, theirs)
+    ours, theirs, errors = search.ours, search.theirs, search.errors
+    most, before = errors - search.floor, [-1, *aligned.to]
     best, result = (0, MAX_BLOCK + 1, 0, 0), ours
     for start, at, length in _blocks(ours, theirs, aligned):
-        targets = dict.fromkeys(aligned.to[j] + 1 if j >= 0 else 0 for j in range(at - 1, at + length))
-        for target in targets:
-            if (min(errors - floor, 2 * length), length, -start, -target) > best:
-                moved = _moved(ours, start, start + length, target)
-                left = Levenshtein.distance(moved, theirs)
-                candidate = (errors - left, length, -start, -target)
-                if candidate > best:
-                    check_beam(moved, theirs, left)
-                    best, result = candidate, moved
-        checked += len(targets)
-        if checked >= MAX_CANDIDATES:
-            break
-    return best[0], result, checked
+        positions = dict.fromkeys(before[at : at + length + 1])
+        search.checked += len(positions)
+        if min(most, 2 * length) >= best[0]:
+            for position in positions:
+                if (min(most, 2 * length), length, -start, -position - 1) > best:
+                    moved = _moved(ours, start, start + length, position + 1)
+                    left = distance(moved, theirs)
+                    candidate = (errors - left, length, -start, -position - 1)
+                    if candidate > best:
+                        check_beam(moved, theirs, left)
+                        best, result = candidate, moved
+        if search.checked >= MAX_CANDIDATES:
+            return False
+    if not best[0]:
+        return False
+    search.ours, search.errors, search.shifts = result, errors - best[0], search.shifts + 1
+    return search.errors > search.floor
 
 
 def _blocks(ours: str, theirs: str, aligned: Alignment) -> Iterator[tuple[int, int, int]]:
     """Yield where a block starts in `ours` and in `theirs`, and its length, if it is common to both and can be moved.
 
-    It cannot where it is in place, nor where all of its words are right in one of the texts. Bit j of a mask is
-    position j of `theirs`: most positions are ruled out for all blocks that start there at once.
+    It cannot where it is in place, nor where all of its words are right in one of the texts.
     """
-    where = aligned.where
-    for start, word in enumerate(ours):
-        longer = where.get(ours[start + 1 : start + 2], 0) >> 1
-        starts = where.get(word, 0) & (longer | (aligned.theirs_wrong if aligned.ours_wrong >> start & 1 else 0))
+    for start, starts in aligned.starts:
         while starts:
             at = (starts & -starts).bit_length() - 1
             starts &= starts - 1
-            if aligned.to[at] == start or abs(at - start) > MAX_DISTANCE:
+            if abs(at - start) > MAX_DISTANCE:
                 continue
             for length in range(1, min(MAX_BLOCK, len(ours) - start, len(theirs) - at) + 1):
                 if ours[start + length - 1] != theirs[at + length - 1]:
@@ -150,57 +172,3 @@ def _moved(words: str, start: int, end: int, target: int) -> str:
         return words[:target] + block + words[target:start] + words[end:]
     rest = target if target > end else target + end - start
     return words[:start] + words[end:rest] + block + words[rest:]
-
-
-@dataclass(frozen=True, slots=True)
-class Alignment:
-    """Our position for each of their words, and bit masks: where each of their words is, and whose words are wrong."""
-
-    to: list[int]
-    where: dict[str, int]
-    ours_wrong: int
-    theirs_wrong: int
-
-
-def align(ours: str, theirs: str) -> Alignment:
-    """Align two texts along the path of least edits that prefers substitution, then deletion, then insertion.
-
-    The table of distances is held in bit vectors, one bit a word of `theirs` (Myers, 1999; Hyyrö, 2003): `same` has
-    a 1 where a distance equals the one before it on the diagonal, `more` where it is one more than the one above.
-    """
-    where: dict[str, int] = {}
-    for j, word in enumerate(theirs):
-        where[word] = where.get(word, 0) | 1 << j
-    full = (1 << len(theirs)) - 1
-    rises, falls = full, 0
-    same, more = [], []
-    for word in ours:
-        equal = where.get(word, 0)
-        diagonal = ((((equal & rises) + rises) ^ rises) | equal | falls) & full
-        above = falls | (full ^ (diagonal | rises))
-        same.append(diagonal ^ equal)
-        more.append(above)
-        above = (above << 1 | 1) & full
-        rises = ((rises & diagonal) << 1 & full) | (full ^ (diagonal | above))
-        falls = above & diagonal
-    return _traced(ours, theirs, where, same, more)
-
-
-def _traced(ours: str, theirs: str, where: dict[str, int], same: list[int], more: list[int]) -> Alignment:
-    to, ours_wrong, theirs_wrong = [-1] * len(theirs), 0, 0
-    i, j = len(ours) - 1, len(theirs) - 1
-    while i >= 0 and j >= 0:
-        if not same[i] >> j & 1:
-            if ours[i] != theirs[j]:
-                ours_wrong |= 1 << i
-                theirs_wrong |= 1 << j
-            to[j] = i
-            i, j = i - 1, j - 1
-        elif more[i] >> j & 1:
-            ours_wrong |= 1 << i
-            i -= 1
-        else:
-            to[j] = i
-            theirs_wrong |= 1 << j
-            j -= 1
-    return Alignment(to, where, ours_wrong | (1 << i + 1) - 1, theirs_wrong | (1 << j + 1) - 1)

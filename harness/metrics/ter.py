@@ -44,10 +44,10 @@ class Ter:
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return edits, and words of the reference, shape (n, 2)."""
-        ours, theirs = _words().encode(*(self._tokenised(texts) for texts in pairs(completions, examples)))
+        texts = (self._tokenised(texts) for texts in pairs(completions, examples))
+        ours, theirs = _lexicon(self._case_sensitive).encode(*texts)
         floors = np.maximum(ours.lengths, theirs.lengths) - clipped_matches(ours, theirs, 1)[:, 0]
-        counts = list(map(edits, ours.strings(), theirs.strings(), floors.tolist()))
-        return np.column_stack([counts, theirs.lengths]).astype(np.float64)
+        return np.column_stack([edits(ours, theirs, floors), theirs.lengths]).astype(np.float64)
 
     def aggregate(self, sums: FloatArray) -> FloatArray:
         """Turn summed statistics, shape (..., 2), into TER, shape (...).
@@ -67,9 +67,9 @@ class Ter:
         if self._normalized or self._no_punct:
             tokenizer = TercomTokenizer(self._normalized, self._no_punct, case_sensitive=self._case_sensitive)
             return tuple(map(tokenizer, map(str.rstrip, texts)))
-        return texts if self._case_sensitive else tuple(map(str.lower, texts))
+        return texts
 
 
 @cache
-def _words() -> Lexicon:
-    return Lexicon(lambda word: [word])
+def _lexicon(case_sensitive: bool) -> Lexicon:
+    return Lexicon(lambda word: [word if case_sensitive else word.lower()])

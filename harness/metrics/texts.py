@@ -7,6 +7,7 @@ are the same for every model of a leaderboard.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter, eq
 
 from harness.types import Completion, Example, Likelihood
 
@@ -17,14 +18,20 @@ def pairs(completions: Sequence[Completion], examples: Sequence[Example]) -> tup
     """Return the completions' texts and the references; ValueError unless they are aligned and all have a text."""
     if len(completions) != len(examples):
         raise ValueError(f"Expected one completion an example, got {len(completions)} for {len(examples)}.")
-    texts = []
+    ids = map(eq, map(attrgetter("example_id"), completions), map(attrgetter("id"), examples))
+    texts = tuple(map(attrgetter("text"), completions))
+    if not all(ids) or None in texts:
+        _check(completions, examples)
+    return texts, tuple(map(attrgetter("reference"), examples))
+
+
+def _check(completions: Sequence[Completion], examples: Sequence[Example]) -> None:
+    """Raise ValueError for the first row that does not fit."""
     for completion, example in zip(completions, examples, strict=True):
         if completion.example_id != example.id:
             raise ValueError(f"Expected the completion of example {example.id!r}, got {completion.example_id!r}'s.")
         if completion.text is None:
             raise ValueError(f"Completion {example.id!r} has no text: metrics score only completions that have one.")
-        texts.append(completion.text)
-    return tuple(texts), tuple([example.reference for example in examples])
 
 
 def likelihoods(

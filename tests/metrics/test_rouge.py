@@ -12,7 +12,7 @@ from nltk.stem.porter import PorterStemmer
 from rouge_score.rouge_scorer import RougeScorer
 
 from harness.metrics import encoded
-from harness.metrics.rouge import _STEMMED_FROM, _SUFFIXES, _WORD, Kind, Rouge, _lexicon
+from harness.metrics.rouge import _STEMMED_FROM, _SUFFIXES, _WORD, Kind, Rouge
 from tests.metrics.pairs import ADVERSARIAL, stats, value, wiki_pairs
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -66,7 +66,8 @@ def test_a_full_lexicon_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoded, "MAX_WORDS", 3)
     np.testing.assert_array_equal(stats(Rouge("rougeL"), ours[::-1], theirs[::-1]), before[::-1])
     stats(Rouge("rougeL"), ["one"], ["two"])
-    assert len(_lexicon(True)) == 2
+    assert len(encoded.words()) == 1 + 2
+    np.testing.assert_array_equal(stats(Rouge("rougeL"), ours, theirs), before)
 
 
 def test_signature() -> None:

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from sacrebleu.metrics.lib_ter import BeamEditDistance, trace_to_alignment, translation_edit_rate
 from sacrebleu.metrics.ter import TER
 
-from harness.metrics.shifts import align, outside_beam
+from harness.metrics.alignment import align, align_all
+from harness.metrics.shifts import outside_beam
 from harness.metrics.ter import Ter
 from tests.metrics.pairs import ADVERSARIAL, drawn, replicated, stats, wiki_pairs
 
 OPTIONS: list[dict[str, Any]] = [{}, {"normalized": True}, {"no_punct": True}, {"case_sensitive": True}]
 words = st.lists(st.sampled_from("abcdef"), max_size=14)
+many_words = st.lists(st.sampled_from("abcdefgh"), max_size=70)
 
 
 def corpus(ours: list[str], theirs: list[str], **options: Any) -> float:
@@ -68,6 +70,12 @@ def test_alignment_prefers_what_tercom_prefers(ours: list[str], theirs: list[str
     assert found.to == [to[i] for i in range(len(theirs))]
     assert [found.ours_wrong >> i & 1 for i in range(len(ours))] == our_errors
     assert [found.theirs_wrong >> j & 1 for j in range(len(theirs))] == their_errors
+
+
+@given(st.lists(st.tuples(many_words, many_words), min_size=1, max_size=8))
+def test_texts_aligned_together_are_aligned_as_each_alone(pairs: list[tuple[list[str], list[str]]]) -> None:
+    ours, theirs = (list(map("".join, texts)) for texts in zip(*pairs, strict=True))
+    assert align_all(ours, theirs) == list(map(align, ours, theirs))
 
 
 def test_a_resample_is_the_corpus_that_was_drawn() -> None:

@@ -1,7 +1,8 @@
 """How many requests may be on their way at once: found out by trying, as TCP does, and bounded by what a server tells.
 
-It starts low and doubles by round trip until a server pushes back; then it halves, and from there on grows by one a
-round trip. Where responses tell what is left of a rate limit, requests wait for it to refill instead of being refused.
+It starts at an eighth of the most, and where all of these go well, all may be on their way; when a server pushes
+back, it halves, and from there on grows by one a round trip. Where responses tell what is left of a rate limit, requests
+wait for it to refill instead of being refused.
 Source: Jacobson (1988), Congestion avoidance and control, https://doi.org/10.1145/52325.52356.
 """
 
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 
 from harness.api.waits import Told, told
 
+START = 8
+"""The share of the most to start with, as a divisor, and the fewest."""
 LONGEST_NAP = 60.0
 """Seconds after which a limit is looked at again, whatever was told about it."""
 PER_MINUTE = 60.0
@@ -70,7 +73,7 @@ class Gate:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.limit = float(min(most, max(8, most // 8)))
+        self.limit = float(min(most, max(START, most // START)))
         self.active = 0
         self.halvings = 0
         self._growing_fast = True
@@ -80,7 +83,9 @@ class Gate:
         self._timer: asyncio.TimerHandle | None = None
 
     async def enter(self, tokens: float) -> Slot:
-        """Wait until a request of about so many tokens may be sent."""
+        """Wait until a request of about so many tokens may be sent; at once where none waits and one may."""
+        if not self._waiting and self.active < int(self.limit) and not self._nap(tokens):
+            return self._admit(tokens)
         future: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
         self._waiting.append((tokens, future))
         self._open()
@@ -98,7 +103,7 @@ class Gate:
     def grow(self) -> None:
         """Take note that a request went well; the limit only grows while it is what holds requests back."""
         if self.active + 1 >= int(self.limit):
-            self.limit = min(self.most, self.limit + (1.0 if self._growing_fast else 1.0 / self.limit))
+            self.limit = min(self.most, self.limit + (START - 1 if self._growing_fast else 1 / self.limit))
             self._open()
 
     def halve(self, slot: Slot) -> None:
@@ -116,18 +121,22 @@ class Gate:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        loop = asyncio.get_running_loop()
         while self._waiting and self.active < int(self.limit):
             tokens, future = self._waiting[0]
-            now = loop.time()
-            nap = max(self._closed_until - now, self._requests.wait(1, now), self._tokens.wait(tokens, now))
             if future.done():
                 self._waiting.popleft()
-            elif nap > 0:
-                self._timer = loop.call_later(nap, self._open)
+            elif nap := self._nap(tokens):
+                self._timer = asyncio.get_running_loop().call_later(nap, self._open)
                 return
             else:
                 self._waiting.popleft()
-                self.active += 1
-                marks = self._requests.take(1), self._tokens.take(tokens)
-                future.set_result(Slot(tokens, self.halvings, marks))
+                future.set_result(self._admit(tokens))
+
+    def _nap(self, tokens: float) -> float:
+        """Return the seconds for which nothing may be sent, or 0."""
+        now = asyncio.get_running_loop().time()
+        return max(0.0, self._closed_until - now, self._requests.wait(1, now), self._tokens.wait(tokens, now))
+
+    def _admit(self, tokens: float) -> Slot:
+        self.active += 1
+        return Slot(tokens, self.halvings, (self._requests.take(1), self._tokens.take(tokens)))

@@ -9,9 +9,10 @@ raised; a second one is raised at once.
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
@@ -30,6 +31,8 @@ GRACE = 2.0
 """Seconds that answers on their way have after Ctrl-C."""
 HOPELESS = 8
 """So many refusals and not one answer mean that the next request is refused too."""
+COLLECT_AFTER = 100_000
+"""New objects after which Python looks for cyclic garbage; some 50 belong to each request on its way."""
 ADAPTIONS = 4
 """Settings that one request may have to do without."""
 
@@ -46,7 +49,7 @@ class Pool:
         self._stopping = False
         self._answered = self._refused = 0
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+    def run(self, jobs: Iterable[Job]) -> Iterator[Outcome]:
         """Yield each job's outcome, in any order; ModelError where every request would fail alike."""
         loop = asyncio.new_event_loop()
         main = loop.create_task(self._all(jobs))
@@ -63,7 +66,7 @@ class Pool:
 
         thread.start()
         try:
-            with on_interrupt(interrupt):
+            with on_interrupt(interrupt), _few_collections():
                 while not isinstance(found := self._queue.get(), _End):
                     yield found
             if self._stopping:
@@ -75,27 +78,37 @@ class Pool:
                 loop.call_soon_threadsafe(stop)
             thread.join()
 
-    async def _all(self, jobs: Sequence[Job]) -> None:
+    async def _all(self, jobs: Iterable[Job]) -> None:
         left = iter(jobs)
+        workers: set[asyncio.Task[None]] = set()
         async with connection.session(self._endpoint, self._policy.timeout) as session:
-            count = min(len(jobs), 2 * self._policy.concurrency)  # some of them wait between two tries
-            workers = [asyncio.create_task(self._work(left, session)) for _ in range(count)]
+
+            def relieve() -> None:
+                """Let another worker take over while one waits between two tries."""
+                if len(workers) < 2 * self._policy.concurrency:
+                    workers.add(asyncio.create_task(self._work(left, session, relieve)))
+
             try:
-                for worker in asyncio.as_completed(workers):
-                    await worker
+                for _ in range(self._policy.concurrency):
+                    relieve()
+                while workers:
+                    done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
+                    workers -= done
+                    for worker in done:
+                        worker.result()
             finally:
                 for each in workers:
                     each.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
 
-    async def _work(self, left: Iterator[Job], session: Any) -> None:
+    async def _work(self, left: Iterator[Job], session: Any, relieve: Callable[[], None]) -> None:
         for job in left:
-            outcome = await self._settle(job, session)
+            outcome = await self._settle(job, session, relieve)
             if outcome is None:
                 return
             self._queue.put(outcome)
 
-    async def _settle(self, job: Job, session: Any) -> Outcome | None:
+    async def _settle(self, job: Job, session: Any, relieve: Callable[[], None]) -> Outcome | None:
         """Try until there is an answer or no point in trying; None where no more is to be sent."""
         attempt = adapted = 0
         clock = asyncio.get_running_loop().time
@@ -123,6 +136,7 @@ class Pool:
                 self._give_up_on_all(found)
                 tries = f" (the last of {attempt + 1} tries)" if attempt else ""
                 return Outcome(job, None, found.message + tries, clock() - start)
+            relieve()
             await asyncio.sleep(self._pause(attempt) if found.wait is None else found.wait)
             attempt += 1
 
@@ -154,6 +168,17 @@ class Pool:
 
     def _pause(self, attempt: int) -> float:
         return float(self._random.uniform(0, min(self._policy.longest, self._policy.pause * 2**attempt)))
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Look for garbage less often: hundreds of requests on their way are many young objects, and none is garbage."""
+    before = gc.get_threshold()
+    gc.set_threshold(COLLECT_AFTER, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @dataclass(frozen=True, slots=True)

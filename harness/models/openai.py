@@ -48,7 +48,7 @@ class OpenAIModel:
         dialect = Dialect(self.config, decoding)
         endpoint = Endpoint.of(self.config.base_url, self.config.api_key_env)
         pool = Pool(endpoint, PATHS[self.config.endpoint], dialect, self._policy(decoding))
-        for outcome in pool.run([dialect.job(prompt) for prompt in prompts]):
+        for outcome in pool.run(map(dialect.job, prompts)):
             yield dialect.completion(outcome)
 
     def shutdown_date(self) -> str | None:

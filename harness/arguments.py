@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from harness.gate.arguments import add_baseline, add_gate
+from harness.options import add_json, add_store
 from harness.server.arguments import add_serve
 
 _EXAMPLES = """examples:
@@ -95,15 +96,15 @@ def parser() -> argparse.ArgumentParser:
     _add_sync(commands)
     add_serve(commands)
     doctor = commands.add_parser("doctor", help="versions, devices, extras, models, credentials")
-    doctor.add_argument("--json", action="store_true", help="print as JSON on stdout")
+    add_json(doctor)
     return top
 
 
 def _add_runs(command: argparse.ArgumentParser, count: str) -> None:
     command.add_argument("runs", nargs=count, metavar="RUN", help="id, start of an id, name or folder; default: all")
-    command.add_argument("--store", help="where runs are kept (default: $HARNESS_STORE or .harness)")
+    add_store(command)
     command.add_argument("--metric", help="sort by this metric instead of the task's primary one")
-    command.add_argument("--json", action="store_true", help="print as JSON on stdout")
+    add_json(command)
 
 
 def _add_aim(command: argparse.ArgumentParser) -> None:
@@ -123,8 +124,8 @@ def _add_judge(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     command.add_argument("runs", nargs=2, metavar="RUN", help="id, start of an id, name or folder")
     command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="model=CHOICE and other Hydra overrides")
     command.add_argument("--n", type=int, help="judge only the first N shared examples (default: all)")
-    command.add_argument("--store", help="where runs are kept (default: $HARNESS_STORE or .harness)")
-    command.add_argument("--json", action="store_true", help="print as JSON on stdout")
+    add_store(command)
+    add_json(command)
 
 
 def _add_sync(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -141,6 +142,6 @@ def _add_sync(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     command.add_argument("--n", type=int, help="only the latest N fine-tuning jobs")
     command.add_argument("--project", help="W&B project (default: the one that each run was logged for)")
     command.add_argument("--entity", help="W&B user or team (default: that of the login)")
-    command.add_argument("--store", help="where runs are kept (default: $HARNESS_STORE or .harness)")
+    add_store(command)
     command.add_argument("--dry-run", action="store_true", help="print what would be pushed and send nothing")
-    command.add_argument("--json", action="store_true", help="print as JSON on stdout")
+    add_json(command)

@@ -1,8 +1,8 @@
 """How many requests may be on their way at once: found out by trying, as TCP does, and bounded by what a server tells.
 
 It starts at an eighth of the most, and where all of these go well, all may be on their way; when a server pushes
-back, it halves, and from there on grows by one a round trip. Where responses tell what is left of a rate limit, requests
-wait for it to refill instead of being refused.
+back, it halves, and from there on grows by one a round trip. Where responses tell what is left of a rate limit,
+requests wait for it to refill instead of being refused.
 Source: Jacobson (1988), Congestion avoidance and control, https://doi.org/10.1145/52325.52356.
 """
 

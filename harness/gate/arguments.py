@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from harness.options import add_json, add_store
+
 ROOT = "benchmarks"
 """Where baselines are kept, a folder a task."""
 
@@ -55,8 +57,8 @@ def add_gate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     command.add_argument("--max-examples", type=int, metavar="N", help="sequential: read at most N examples")
     command.add_argument("--max-seconds", type=float, metavar="S", help="sequential: start no chunk after S seconds")
     command.add_argument("--max-cost", type=float, metavar="USD", help="sequential: start no chunk after that cost")
-    command.add_argument("--store", help="where runs are kept (default: $HARNESS_STORE or .harness)")
-    command.add_argument("--json", action="store_true", help="print as JSON on stdout")
+    add_store(command)
+    add_json(command)
 
 
 def add_baseline(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -79,9 +81,9 @@ def add_baseline(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for each in (accept, show, diff):
         _add_place(each)
     for each in (accept, diff):
-        each.add_argument("--store", help="where runs are kept (default: $HARNESS_STORE or .harness)")
+        add_store(each)
     for each in (show, diff):
-        each.add_argument("--json", action="store_true", help="print as JSON on stdout")
+        add_json(each)
 
 
 def _add_place(command: argparse.ArgumentParser) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from harness.options import add_store
+
 _EXAMPLES = """examples:
   python -m harness serve                                  SmolLM2 at http://127.0.0.1:8000/v1
   python -m harness serve --model smollm2 --model my/model --port 9000
@@ -56,4 +58,4 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     command.add_argument("--port", type=int, default=8000, help="0 takes any that is free (default: %(default)s)")
     command.add_argument("--finetune", default="lora", help="choice of conf/finetune/ for jobs (default: lora)")
     command.add_argument("--models-in-memory", type=int, default=1, metavar="N", help="(default: %(default)s)")
-    command.add_argument("--store", help="where data is kept (default: $HARNESS_STORE or .harness)")
+    add_store(command)

@@ -23,7 +23,7 @@ from rich.table import Table
 from benchmarks.speed.pairs import FULL, QUICK, Size, completions, texts
 from benchmarks.speed.references import KINDS, Scores, rouge_scores, sacrebleu_scores, ter_scores
 from harness import weights, workers
-from harness.metrics import bleu, chrf, encoded, exact, facts, rouge, ter
+from harness.metrics import bleu, chrf, exact, facts, lexicon, rouge, ter
 from harness.metrics.diagnostics import LengthRatio, Repetition
 from harness.metrics.embedding import EmbeddingSimilarity, _encoder
 from harness.progress import track
@@ -58,7 +58,7 @@ def timed(work: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
 def forget() -> None:
     """Empty every cache that an earlier measurement has filled."""
     functions = (
-        function for module in (encoded, rouge, bleu, chrf, ter, exact, facts) for function in vars(module).values()
+        function for module in (lexicon, rouge, bleu, chrf, ter, exact, facts) for function in vars(module).values()
     )
     for cached in (function for function in functions if hasattr(function, "cache_clear")):
         cached.cache_clear()

@@ -10,7 +10,8 @@ from functools import cache, lru_cache
 
 import numpy as np
 
-from harness.metrics.encoded import KEPT, Encoded, Lexicon
+from harness.metrics.encoded import Encoded
+from harness.metrics.lexicon import KEPT, Lexicon
 from harness.metrics.ngrams import clipped_matches
 from harness.metrics.texts import Texts, pairs
 from harness.types import Completion, Example, FloatArray

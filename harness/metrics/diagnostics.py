@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.metrics.encoded import words
+from harness.metrics.lexicon import words
 from harness.metrics.mean import RatioMetric, mean_stats
 from harness.metrics.texts import pairs
 from harness.types import Completion, Example, FloatArray

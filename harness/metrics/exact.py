@@ -16,7 +16,8 @@ from operator import eq
 
 import numpy as np
 
-from harness.metrics.encoded import Lexicon, common_prefixes, words
+from harness.metrics.encoded import common_prefixes
+from harness.metrics.lexicon import Lexicon, words
 from harness.metrics.mean import RatioMetric, mean_stats
 from harness.metrics.ngrams import clipped_matches
 from harness.metrics.texts import pairs

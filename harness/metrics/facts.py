@@ -15,7 +15,8 @@ from typing import Literal
 
 import numpy as np
 
-from harness.metrics.encoded import KEPT, IntArray, Lexicon, words
+from harness.metrics.encoded import IntArray
+from harness.metrics.lexicon import KEPT, Lexicon, words
 from harness.metrics.mean import RatioMetric
 from harness.metrics.texts import Texts, pairs
 from harness.types import Completion, Example, FloatArray

@@ -16,7 +16,8 @@ from typing import Literal
 
 import numpy as np
 
-from harness.metrics.encoded import MAX_WORDS, IntArray, Lexicon
+from harness.metrics.encoded import IntArray
+from harness.metrics.lexicon import MAX_WORDS, Lexicon
 from harness.metrics.mean import RatioMetric, mean_stats
 from harness.metrics.ngrams import clipped_matches
 from harness.metrics.texts import Texts, pairs

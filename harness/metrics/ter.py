@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from harness.metrics.encoded import Lexicon
+from harness.metrics.lexicon import Lexicon
 from harness.metrics.ngrams import clipped_matches
 from harness.metrics.shifts import edits
 from harness.metrics.texts import Texts, pairs

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.metrics.diagnostics import LengthRatio, Repetition
 from tests.metrics.pairs import stats, value
@@ -21,6 +23,14 @@ def test_length_ratio_is_of_the_whole_corpus() -> None:
 )
 def test_repetition(text: str, n: int, share: float) -> None:
     assert value(Repetition(n), text, "") == pytest.approx(share)
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), max_size=12), min_size=1, max_size=6), st.integers(1, 4))
+def test_repetition_is_counted_gram_by_gram(texts: list[list[str]], n: int) -> None:
+    grams = [list(zip(*(words[i:] for i in range(n)), strict=False)) for words in texts]
+    wanted = [1 - len(set(each)) / len(each) if each else np.nan for each in grams]
+    found = Repetition(n).per_example(stats(Repetition(n), list(map(" ".join, texts)), [""] * len(texts)))
+    np.testing.assert_allclose(found, wanted)
 
 
 def test_completions_too_short_to_repeat_do_not_count() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import string
 from collections import Counter
@@ -68,3 +69,6 @@ def test_squad(source: str) -> None:
 def test_any_text(text: str, reference: str) -> None:
     assert value(TokenF1(), text, reference) == pytest.approx(squad_f1(text, reference), abs=1e-12)
     assert value(NormalizedMatch(), text, reference) == (squad_words(text) == squad_words(reference))
+    words = text.split(), reference.split()
+    share = len(os.path.commonprefix(words)) / len(words[1]) if words[1] else float(not words[0])
+    assert value(PrefixMatch(), text, reference) == share

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from harness.metrics.facts import Facts, Kind, facts
-from tests.metrics.pairs import completions, examples
+from tests.metrics.pairs import completions, examples, wiki_pairs
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,19 @@ def test_agreement(kind: Kind, score: float) -> None:
     found = metric.stats(completions(texts), examples(references, prompts))
     assert float(metric.aggregate(found.sum(axis=0))) == pytest.approx(score)
     assert np.isnan(metric.per_example(found)[1])
+
+
+def test_counts_are_those_of_the_sets_of_facts() -> None:
+    texts, references = wiki_pairs(200)
+    prompts = [" ".join(reference.split()[:3]).lower() for reference in references]
+    wanted = []
+    for text, reference, prompt in zip(texts, references, prompts, strict=True):
+        given = facts(prompt) | {word.casefold() for word in re.findall(r"[^\W\d_]\w*(?:[-'’]\w+)*", prompt)}
+        stated, due = facts(text) - given, facts(reference) - given
+        wanted.append([len(stated & due), len(stated)])
+    found = Facts("precision").stats(completions(texts), examples(references, prompts))
+    np.testing.assert_array_equal(found, wanted)
+    assert found.any(axis=0).all()
 
 
 def test_the_prompt_gives_its_words_away_however_they_are_written() -> None:

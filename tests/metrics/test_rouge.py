@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nltk.stem.porter import PorterStemmer
 from rouge_score.rouge_scorer import RougeScorer
 
-from harness.metrics import encoded
+from harness.metrics import lexicon
 from harness.metrics.rouge import _STEMMED_FROM, _SUFFIXES, _WORD, Kind, Rouge
 from tests.metrics.pairs import ADVERSARIAL, stats, value, wiki_pairs
 
@@ -63,10 +63,10 @@ def test_words_that_are_left_alone_are_their_own_stems() -> None:
 def test_a_full_lexicon_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = wiki_pairs(20)
     before = stats(Rouge("rougeL"), ours, theirs)
-    monkeypatch.setattr(encoded, "MAX_WORDS", 3)
+    monkeypatch.setattr(lexicon, "MAX_WORDS", 3)
     np.testing.assert_array_equal(stats(Rouge("rougeL"), ours[::-1], theirs[::-1]), before[::-1])
     stats(Rouge("rougeL"), ["one"], ["two"])
-    assert len(encoded.words()) == 1 + 2
+    assert len(lexicon.words()) == 1 + 2
     np.testing.assert_array_equal(stats(Rouge("rougeL"), ours, theirs), before)
 
 

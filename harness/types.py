@@ -243,6 +243,8 @@ class CurvePoint:
     validation_loss_se: float | None = None
     token_accuracy: float | None = None
     sequence_accuracy: float | None = None
+    validation_change_se: float | None = None
+    """Standard error of the validation loss's change since the point before, over the same examples."""
 
 
 @dataclass(frozen=True, slots=True)

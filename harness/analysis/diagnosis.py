@@ -1,10 +1,10 @@
 """What a learning curve says in words: train longer or shorter, and how far the curve itself can be believed.
 
-A change counts when it is larger than one standard error of the validation loss. That error is over examples, and
-every evaluation is on the same examples, so that what is hard in them cancels from one evaluation to the next: where an
-example's losses correlate by r, a change has sqrt(2 (1 - r)) times the error of a level. One standard error of a level
-is then at least one of a change from r = 1/2 on, and two from r = 7/8 on. The paired error itself cannot be had from a
-record, which keeps no loss of single examples.
+A change counts when it is larger than its error: two standard errors of the change itself, which is over the same
+examples each time, so that what is hard in them cancels. Over several evaluations the standard errors add up, which is
+the most that they can come to. Curves that tell no error of a change, such as those of a service, have one standard
+error of a level instead: where an example's losses correlate by r, a change has sqrt(2 (1 - r)) times the error of a
+level, so that this is at least one standard error of a change from r = 1/2 on, and two from r = 7/8 on.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from harness.types import CurvePoint, FineTuneRecord
 
 ENOUGH = 6
 """With fewer evaluations, a curve that does not oscillate cannot be told from one seen too seldom."""
+SURE = 2.0
+"""So many standard errors of a change are its error."""
 CLEAR = 2.0
 """A step in the training loss is so many times as deep as the changes beside it."""
 
@@ -39,13 +41,13 @@ class Finding(StrEnum):
 
 
 MEANING = {
-    Finding.OVERFITTING: "The validation loss rises beyond its standard error while the training loss falls on: "
+    Finding.OVERFITTING: "The validation loss rises beyond its error while the training loss falls on: "
     "fewer epochs, a lower rate or more examples would do.",
-    Finding.FALLING: "The validation loss still falls by more than its standard error: more epochs may help.",
-    Finding.SETTLED: "At the end the validation loss changes by less than its standard error.",
-    Finding.OSCILLATING: "The validation loss goes up and down by more than its standard error. The evaluations share "
+    Finding.FALLING: "The validation loss still falls by more than its error: more epochs may help.",
+    Finding.SETTLED: "At the end the validation loss changes by less than its error.",
+    Finding.OSCILLATING: "The validation loss goes up and down by more than its error. The evaluations share "
     "their examples, so the weights move and not the sample: a lower rate would calm them.",
-    Finding.STEADY: "No move of the validation loss against its trend is larger than its standard error.",
+    Finding.STEADY: "No move of the validation loss against its trend is larger than its error.",
     Finding.FEW: f"A curve of fewer than {ENOUGH} evaluations cannot show that it is calm: raise "
     "finetune.n_evaluations.",
     Finding.STEPS: f"The training loss falls at the drops of the learning rate {CLEAR:.0f} times as much as beside "
@@ -80,13 +82,14 @@ class _Evaluation:
     step: int
     loss: float
     se: float
+    change_se: float | None
     train: float | None
 
 
 def diagnose(record: FineTuneRecord) -> tuple[Remark, ...]:
     """Return what the curve of a fine-tune says: first how it ended, last how it was kept."""
     seen = [
-        _Evaluation(p.step, p.validation_loss, p.validation_loss_se, p.train_loss)
+        _Evaluation(p.step, p.validation_loss, p.validation_loss_se, p.validation_change_se, p.train_loss)
         for p in record.curve
         if p.validation_loss is not None and p.validation_loss_se is not None
     ]
@@ -98,28 +101,27 @@ def diagnose(record: FineTuneRecord) -> tuple[Remark, ...]:
 
 def _end(seen: Sequence[_Evaluation], best: int) -> Iterator[Remark]:
     """Say how the validation loss went from its best evaluation to the last one."""
-    lowest, last = seen[best], seen[-1]
-    worse = [e.loss - lowest.loss > max(e.se, lowest.se) and _less(e.train, lowest.train) for e in seen]
-    if worse[-1]:
+    lowest, last = seen[best], len(seen) - 1
+    worse = [e.loss - lowest.loss > _error(seen, best, i) and _less(e.train, lowest.train) for i, e in enumerate(seen)]
+    if worse[last]:
         start = seen[max(i for i, each in enumerate(worse) if not each) + 1]
-        yield Remark(Finding.OVERFITTING, f"from step {start.step}: {_change(lowest, last)}")
+        yield Remark(Finding.OVERFITTING, f"from step {start.step}: {_change(seen, best, last)}")
     elif len(seen) > 1:
-        before = seen[-2] if lowest is last else lowest
-        falling = before.loss - last.loss > max(before.se, last.se)
-        yield Remark(Finding.FALLING if falling else Finding.SETTLED, _change(before, last))
+        before = min(best, last - 1)
+        falling = seen[before].loss - seen[last].loss > _error(seen, before, last)
+        yield Remark(Finding.FALLING if falling else Finding.SETTLED, _change(seen, before, last))
 
 
 def _oscillation(seen: Sequence[_Evaluation], best: int) -> Remark:
     """Compare the largest move against the trend, a rise before the best evaluation or a fall after it."""
-    against = [
-        ((b.loss - a.loss) * (1 if i < best else -1), max(a.se, b.se), a, b) for i, (a, b) in enumerate(pairwise(seen))
-    ]
-    beyond = max((found for found in against if found[0] > found[1]), key=lambda found: found[0], default=None)
+    against = [(b.loss - a.loss) * (1 if i < best else -1) for i, (a, b) in enumerate(pairwise(seen))]
+    beyond = [i for i, move in enumerate(against) if move > _error(seen, i, i + 1)]
     if beyond:
-        return Remark(Finding.OSCILLATING, _change(beyond[2], beyond[3]))
+        largest = max(beyond, key=against.__getitem__)
+        return Remark(Finding.OSCILLATING, _change(seen, largest, largest + 1))
     if len(seen) < ENOUGH:
         return Remark(Finding.FEW, f"{len(seen)} evaluations")
-    return Remark(Finding.STEADY, f"{max(0.0, max(found[0] for found in against)):.3f} at most")
+    return Remark(Finding.STEADY, f"{max(0.0, *against):.3f} at most")
 
 
 def _steps(curve: Sequence[CurvePoint]) -> Iterator[Remark]:
@@ -144,8 +146,16 @@ def _kept(record: FineTuneRecord, best: _Evaluation) -> Remark:
     return Remark(Finding.NOT_KEPT, f"step {record.best_step} instead of {best.step}")
 
 
-def _change(a: _Evaluation, b: _Evaluation) -> str:
-    return f"{a.loss:.3f} at step {a.step}, {b.loss:.3f} ± {b.se:.3f} at step {b.step}"
+def _error(seen: Sequence[_Evaluation], a: int, b: int) -> float:
+    """Return the error of the change between two evaluations."""
+    between = [each.change_se for each in seen[min(a, b) + 1 : max(a, b) + 1]]
+    known = [se for se in between if se is not None]
+    return SURE * sum(known) if len(known) == len(between) else max(seen[a].se, seen[b].se)
+
+
+def _change(seen: Sequence[_Evaluation], a: int, b: int) -> str:
+    change = f"{seen[b].loss - seen[a].loss:+.3f} ± {_error(seen, a, b):.3f}"
+    return f"{change} between steps {seen[a].step} and {seen[b].step}"
 
 
 def _less(a: float | None, b: float | None) -> bool:

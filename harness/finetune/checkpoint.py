@@ -45,6 +45,8 @@ class State:
     stale: int = 0
     """Evaluations since the best one."""
     curve: list[CurvePoint] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    """Nats of each validation example at the last evaluation."""
 
 
 def save(folder: Path, state: State, weights: Mapping[str, Parameter], optimizer: Optimizer) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.forward import Forward
 from harness.tokens import Batch, Tokens, collate, parts
+from harness.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +19,22 @@ class Validation:
 
     `loss` is in nats per completion token, `se` its standard error over examples, whose tokens are not independent.
     The accuracies are those of OpenAI's first fine-tuning API: the share of completion tokens, and of whole
-    completions, that the likeliest tokens match.
+    completions, that the likeliest tokens match. `losses`, shape (n,), are each example's nats, of its `tokens`.
     """
 
     loss: float
     se: float | None
     token_accuracy: float
     sequence_accuracy: float
+    losses: FloatArray
+    tokens: FloatArray
+
+    def change_se(self, before: Sequence[float]) -> float | None:
+        """Return the standard error of the loss's change since each example's `losses` were those `before`.
+
+        It is of paired differences: what is hard in an example is so both times, and cancels.
+        """
+        return _standard_error(self.losses - np.asarray(before), self.tokens)
 
 
 class Scorer:
@@ -56,12 +66,20 @@ class Scorer:
         for part in parts(examples):
             rows += self._forward.judge(collate(part, self.device)).tolist()
         losses, correct, tokens = np.array(rows).T
-        loss = losses.sum() / tokens.sum()
-        n = len(rows)
-        spread = np.square(losses - loss * tokens).sum() * n / (n - 1) if n > 1 else None
         return Validation(
-            loss=float(loss),
-            se=None if spread is None else float(np.sqrt(spread) / tokens.sum()),
+            loss=float(losses.sum() / tokens.sum()),
+            se=_standard_error(losses, tokens),
             token_accuracy=float(correct.sum() / tokens.sum()),
             sequence_accuracy=float((correct == tokens).mean()),
+            losses=losses,
+            tokens=tokens,
         )
+
+
+def _standard_error(sums: FloatArray, tokens: FloatArray) -> float | None:
+    """Return the standard error over examples of sums per token, both of shape (n,); None for a single example."""
+    n = len(sums)
+    if n < 2:
+        return None
+    mean = sums.sum() / tokens.sum()
+    return float(np.sqrt(np.square(sums - mean * tokens).sum() * n / (n - 1)) / tokens.sum())

@@ -127,10 +127,12 @@ class Training:
                 point,
                 validation_loss=found.loss,
                 validation_loss_se=found.se,
+                validation_change_se=found.change_se(state.losses) if state.losses else None,
                 token_accuracy=found.token_accuracy,
                 sequence_accuracy=found.sequence_accuracy,
             )
         )
+        state.losses = found.losses.tolist()
         state.stale += 1
         if state.best_loss is None or found.loss < state.best_loss:
             state.best_step, state.best_loss, state.stale = state.step, found.loss, 0

@@ -62,9 +62,9 @@ def _diagnoses(board: Leaderboard) -> Iterator[str]:
         for remark in diagnosis.remarks:
             found.setdefault(remark.finding, []).append((markdown(diagnosis.name), markdown(remark.detail)))
     yield "\n### What the learning curves say\n"
-    yield "A change counts when it is larger than the standard error of the validation loss. All evaluations of a run"
-    yield "are on the same examples, so that what is hard in them cancels: where an example's losses correlate by more"
-    yield "than one half from one evaluation to the next, this is the cautious side.\n"
+    yield "A change counts when it is larger than its error, which follows ±: two standard errors of the change itself,"
+    yield "over the same examples each time, so that what is hard in them cancels. A service tells no such error; there"
+    yield "it is one standard error of the loss, the cautious side where the losses of an example stay alike.\n"
     n = len(board.diagnoses)
     for finding in (each for each in Finding if each in found):
         yield f"- **{finding.capitalize()}** ({len(found[finding])} of {n}). {markdown(MEANING[finding])}"

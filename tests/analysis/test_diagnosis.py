@@ -17,10 +17,19 @@ def record(
     train: Sequence[float],
     rates: Sequence[float | None] = (),
     kept: int | None = None,
+    change_se: float | None = None,
 ) -> FineTuneRecord:
     given = rates or [1.0 / (i + 1) for i in range(len(train))]
     curve = tuple(
-        CurvePoint(10 * (i + 1), 40 * (i + 1), rate, loss, held_out, None if held_out is None else SE)
+        CurvePoint(
+            10 * (i + 1),
+            40 * (i + 1),
+            rate,
+            loss,
+            held_out,
+            None if held_out is None else SE,
+            validation_change_se=change_se if i else None,
+        )
         for i, (rate, loss, held_out) in enumerate(zip(given, train, validation, strict=True))
     )
     seen = [(p.validation_loss, p.step) for p in curve if p.validation_loss is not None]
@@ -56,7 +65,24 @@ def test_a_curve_is_told_as_it_is(case: str) -> None:
 def test_over_fitting_says_from_which_step_it_holds_to_the_end() -> None:
     [first, *_] = diagnose(record([2.0, 1.8, 1.9, 1.82, 1.9, 2.1], FALLING_TRAIN))
     assert first.finding is Finding.OVERFITTING
-    assert first.detail == "from step 50: 1.800 at step 20, 2.100 ± 0.050 at step 60"
+    assert first.detail == "from step 50: +0.300 ± 0.050 between steps 20 and 60"
+
+
+@pytest.mark.parametrize(
+    ("validation", "change_se", "expected"),
+    [
+        ([2.0, 1.9, 1.8, 1.75, 1.76, 1.78], None, Finding.SETTLED),
+        ([2.0, 1.9, 1.8, 1.75, 1.76, 1.78], 0.005, Finding.OVERFITTING),
+        ([2.0, 1.9, 1.8, 1.75, 1.76, 1.78], 0.01, Finding.SETTLED),
+        ([2.0, 1.9, 1.8, 1.75, 1.77, 1.74], 0.005, Finding.OSCILLATING),
+        ([2.0, 1.9, 1.8, 1.75, 1.77, 1.74], 0.02, Finding.STEADY),
+        ([2.0, 1.9, 1.8, 1.75, 1.74, 1.71], 0.01, Finding.FALLING),
+    ],
+)
+def test_where_the_error_of_a_change_is_known_two_of_it_count_and_add_up(
+    validation: list[float | None], change_se: float | None, expected: Finding
+) -> None:
+    assert expected in {each.finding for each in diagnose(record(validation, FALLING_TRAIN, change_se=change_se))}
 
 
 def test_a_rise_with_a_training_loss_that_does_not_fall_is_no_over_fitting() -> None:

@@ -77,6 +77,21 @@ def test_validation_is_over_tokens_with_an_error_over_examples(model: Any, examp
     assert Scorer(model, "float32").validate(examples[:1]).se is None
 
 
+def test_the_error_of_a_change_is_over_paired_examples(model: Any, examples: list[Tokens]) -> None:
+    before = Scorer(model, "float32").validate(examples)
+    noise = np.random.default_rng(0).normal(0.1, 0.01, len(examples)) * before.tokens
+    earlier = before.losses + noise
+    found = before.change_se(earlier.tolist())
+    keep = ~np.eye(len(examples), dtype=bool)
+    without_one = np.array([noise[k].sum() / before.tokens[k].sum() for k in keep])
+    jackknife = np.sqrt((len(examples) - 1) / len(examples) * np.square(without_one - without_one.mean()).sum())
+    assert found == pytest.approx(jackknife, rel=0.1)
+    assert found is not None
+    assert before.se is not None
+    assert found < before.se / 5
+    assert before.change_se(before.losses.tolist()) == 0
+
+
 def test_accuracies_are_those_of_the_first_fine_tuning_api() -> None:
     """Its documentation's example: completions [[1, 2], [0, 5], [4, 2]], predicted [[1, 1], [0, 5], [4, 2]]."""
     import torch

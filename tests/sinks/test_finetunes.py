@@ -31,7 +31,7 @@ def test_findings_are_grouped_with_the_figures_of_each_run(tmp_path: Path) -> No
     text = "\n".join(lines)
     assert "![curves](curves.svg)" in text
     assert "- **Over-fitting** (1 of 2)" in text
-    assert "over (from step 2: 2.000 at step 1, 2.500 ± 0.050 at step 2)" in text
+    assert "over (from step 2: +0.500 ± 0.050 between steps 1 and 2)" in text
     assert "- **Still falling at the end** (1 of 2)" in text
     assert "(2 evaluations each)" in text
     [row] = [line for line in lines if line.startswith("| under |")]

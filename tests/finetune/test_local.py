@@ -36,7 +36,7 @@ def test_it_learns_twenty_examples(method: str, tuner: Tuner, pairs: list[Traini
     assert last.validation_loss_se > 0
     assert first.validation_change_se is None
     assert last.validation_change_se is not None
-    assert last.validation_change_se < last.validation_loss_se
+    assert last.validation_change_se > 0
     assert last.token_accuracy is not None
     assert last.token_accuracy > 0.5
     assert (record.method, record.n_train, record.best_step) == (method, 20, 100)

@@ -1,0 +1,48 @@
+"""What is committed holds no text of Wikipedia, which is loaded from a package at run time and has its own licence."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.errors import MissingExtra
+from harness.resources import resolve
+from harness.text import first_sentence
+from tests.metrics.pairs import WIKI
+
+ROOT = Path(__file__).parent.parent
+START = 48
+"""Characters by which a sentence is looked for before it is compared whole."""
+
+
+def references() -> dict[str, list[str]]:
+    """Return the first sentences of all articles by how they start, but for those that are no longer."""
+    try:
+        articles = json.loads(resolve(WIKI).read_text("utf-8"))
+    except MissingExtra as error:
+        pytest.skip(str(error))
+    found: dict[str, list[str]] = {}
+    for article in articles.values():
+        if len(sentence := first_sentence(article.get("extract", ""))) > START:
+            found.setdefault(sentence[:START], []).append(sentence)
+    return found
+
+
+def held(text: str, sentences: dict[str, list[str]]) -> list[str]:
+    starts = (i for i in range(len(text) - START) if text[i : i + START] in sentences)
+    return [each for i in starts for each in sentences[text[i : i + START]] if text.startswith(each, i)]
+
+
+def test_reports_and_baselines_hold_no_reference() -> None:
+    listed = subprocess.run(["git", "ls-files", "reports", "benchmarks"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a checkout")
+    sentences = references()
+    assert len(held(f"it says: {sentences[next(iter(sentences))][0]}", sentences)) == 1
+    paths = [ROOT / name for name in listed.stdout.splitlines()]
+    texts = {path: path.read_text("utf-8") for path in paths if path.suffix in {".md", ".html", ".json", ".jsonl"}}
+    assert len(texts) > 5
+    assert {path.name: found for path, text in texts.items() if (found := held(text, sentences))} == {}

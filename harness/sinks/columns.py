@@ -15,6 +15,7 @@ from harness.sinks.text import bounds, decimals
 from harness.types import RunResult
 
 NOTHING = "–"
+TRUNCATED = "truncated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _count(value: int | None) -> str:
 COLUMNS = (
     Column("errors", lambda result, _: _count(result.usage.errors), "errors"),
     Column("with errors all wrong, all right", _bounds),
-    Column("truncated", _truncated, "cut"),
+    Column(TRUNCATED, _truncated, "cut"),
     Column("prompt tokens", lambda result, _: _count(result.usage.prompt_tokens)),
     Column("completion tokens", lambda result, _: _count(result.usage.completion_tokens)),
     Column("cost, USD", _cost, "USD"),

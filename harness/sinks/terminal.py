@@ -10,7 +10,7 @@ from rich.text import Text
 
 from harness.analysis.retirement import retirement
 from harness.leaderboard import Leaderboard
-from harness.sinks.columns import Column, cells, compact
+from harness.sinks.columns import TRUNCATED, Column, cells, compact
 from harness.sinks.text import bounds, decimals, visible, with_interval
 from harness.types import RunResult
 
@@ -27,11 +27,12 @@ class TerminalSink:
         """Print the verdict, the table, and what the reader must know about failed and truncated completions."""
         console = Console()
         few = len(leaderboard.entries) <= FEW
-        table = _by_metric(leaderboard) if few else _by_run(leaderboard, console.width)
+        costs, fitting = _fitting(leaderboard, console.width)
+        told = not few and any(column.title == TRUNCATED for column in costs)
         console.print(Text(_title(leaderboard), style="bold"))
-        console.print(table)
+        console.print(_by_metric(leaderboard) if few else _by_run(leaderboard, costs, fitting))
         for entry in leaderboard.entries:
-            for remark in remarks(entry.run.result, leaderboard.primary):
+            for remark in remarks(entry.run.result, leaderboard.primary, truncations=not told):
                 console.print(Text(f"· {entry.run.result.name}: {remark}", style="yellow"))
         console.print(Text(leaderboard.verdict.text, style="bold"))
         return []
@@ -77,11 +78,9 @@ def _by_metric(board: Leaderboard) -> Table:
     return table
 
 
-def _by_run(board: Leaderboard, width: int) -> Table:
-    """Show the primary metric, then as many costs and other metrics as the terminal is wide; the report has all."""
+def _by_run(board: Leaderboard, costs: Sequence[Column], fitting: int) -> Table:
+    """Show the primary metric, then the costs and `fitting` other metrics; the report has all."""
     table = Table()
-    longest = max(len(visible(entry.run.result.name)) for entry in board.entries)
-    costs, fitting = _fitting(board, width - longest - 12 - COLUMN)
     names = [board.primary, *(n for n in board.metrics if n != board.primary)][: 1 + fitting]
     table.add_column("run", no_wrap=True)
     table.add_column("tie", no_wrap=True)
@@ -102,9 +101,10 @@ def _by_run(board: Leaderboard, width: int) -> Table:
     return table
 
 
-def _fitting(board: Leaderboard, room: int) -> tuple[list[Column], int]:
+def _fitting(board: Leaderboard, width: int) -> tuple[list[Column], int]:
     """Return the cost columns that there is room for, and how many more metrics there is room for beside them."""
-    chosen = []
+    longest = max(len(visible(entry.run.result.name)) for entry in board.entries)
+    room, chosen = width - longest - 12 - COLUMN, []
     for column in compact(board):
         texts = [column.short, *(column.cell(entry.run.result, board.primary) for entry in board.entries)]
         taken = max(map(len, texts)) + 3

@@ -91,6 +91,22 @@ def test_terminal_and_report_show_the_same_runs_and_costs(
         assert text in report
 
 
+@pytest.mark.parametrize(("n", "width", "remarks"), [(2, 160, 2), (5, 160, 0), (5, 46, 5)])
+def test_truncations_are_told_in_words_where_no_column_of_many_has_them(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    n: int,
+    width: int,
+    remarks: int,
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    TerminalSink().write(board(tmp_path, *(Usage(20, 0, 3, 10, 500, 10.0) for _ in range(n))))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.count("3 of 20 completions were cut at the token limit") == remarks
+    assert ("3 (15%)" in shown) == (width == 160)
+
+
 def test_a_terminal_leaves_out_what_says_nothing(tmp_path: Path) -> None:
     found = board(tmp_path, Usage(20, 0, 0, 10, 500, 10.0), Usage(20, 0, 0, 10, 500, 10.0))
     assert [column.short for column in compact(found)] == ["training s", "s each", "parameters"]

@@ -2,9 +2,11 @@
 
 A change counts when it is larger than its error: two standard errors of the change itself, which is over the same
 examples each time, so that what is hard in them cancels. Over several evaluations the standard errors add up, which is
-the most that they can come to. Curves that tell no error of a change, such as those of a service, have one standard
-error of a level instead: where an example's losses correlate by r, a change has sqrt(2 (1 - r)) times the error of a
-level, so that this is at least one standard error of a change from r = 1/2 on, and two from r = 7/8 on.
+the most that they can come to. However sure, a change of less than 0.01 nats a token, 1% of the perplexity, is none:
+where the learning rate glides to 0, the last evaluations hardly differ. Curves that tell no error of a change, such as
+those of a service, have one standard error of a level instead: where an example's losses correlate by r, a change has
+sqrt(2 (1 - r)) times the error of a level, so that this is at least one standard error of a change from r = 1/2 on, and
+two from r = 7/8 on.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ ENOUGH = 6
 """With fewer evaluations, a curve that does not oscillate cannot be told from one seen too seldom."""
 SURE = 2.0
 """So many standard errors of a change are its error."""
+MATERIAL = 0.01
+"""Nats a token that a change has to come to."""
 CLEAR = 2.0
 """A step in the training loss is so many times as deep as the changes beside it."""
 
@@ -44,10 +48,10 @@ MEANING = {
     Finding.OVERFITTING: "The validation loss rises beyond its error while the training loss falls on: "
     "fewer epochs, a lower rate or more examples would do.",
     Finding.FALLING: "The validation loss still falls by more than its error: more epochs may help.",
-    Finding.SETTLED: "At the end the validation loss changes by less than its error.",
+    Finding.SETTLED: "At the end the validation loss changes by less than its error, or by next to nothing.",
     Finding.OSCILLATING: "The validation loss goes up and down by more than its error. The evaluations share "
     "their examples, so the weights move and not the sample: a lower rate would calm them.",
-    Finding.STEADY: "No move of the validation loss against its trend is larger than its error.",
+    Finding.STEADY: "No move of the validation loss against its trend is larger than its error and worth a word.",
     Finding.FEW: f"A curve of fewer than {ENOUGH} evaluations cannot show that it is calm: raise "
     "finetune.n_evaluations.",
     Finding.STEPS: f"The training loss falls at the drops of the learning rate {CLEAR:.0f} times as much as beside "
@@ -102,20 +106,23 @@ def diagnose(record: FineTuneRecord) -> tuple[Remark, ...]:
 def _end(seen: Sequence[_Evaluation], best: int) -> Iterator[Remark]:
     """Say how the validation loss went from its best evaluation to the last one."""
     lowest, last = seen[best], len(seen) - 1
-    worse = [e.loss - lowest.loss > _error(seen, best, i) and _less(e.train, lowest.train) for i, e in enumerate(seen)]
+    worse = [
+        _counts(seen, best, i, each.loss - lowest.loss) and _less(each.train, lowest.train)
+        for i, each in enumerate(seen)
+    ]
     if worse[last]:
         start = seen[max(i for i, each in enumerate(worse) if not each) + 1]
         yield Remark(Finding.OVERFITTING, f"from step {start.step}: {_change(seen, best, last)}")
     elif len(seen) > 1:
         before = min(best, last - 1)
-        falling = seen[before].loss - seen[last].loss > _error(seen, before, last)
+        falling = _counts(seen, before, last, seen[before].loss - seen[last].loss)
         yield Remark(Finding.FALLING if falling else Finding.SETTLED, _change(seen, before, last))
 
 
 def _oscillation(seen: Sequence[_Evaluation], best: int) -> Remark:
     """Compare the largest move against the trend, a rise before the best evaluation or a fall after it."""
     against = [(b.loss - a.loss) * (1 if i < best else -1) for i, (a, b) in enumerate(pairwise(seen))]
-    beyond = [i for i, move in enumerate(against) if move > _error(seen, i, i + 1)]
+    beyond = [i for i, move in enumerate(against) if _counts(seen, i, i + 1, move)]
     if beyond:
         largest = max(beyond, key=against.__getitem__)
         return Remark(Finding.OSCILLATING, _change(seen, largest, largest + 1))
@@ -151,6 +158,11 @@ def _error(seen: Sequence[_Evaluation], a: int, b: int) -> float:
     between = [each.change_se for each in seen[min(a, b) + 1 : max(a, b) + 1]]
     known = [se for se in between if se is not None]
     return SURE * sum(known) if len(known) == len(between) else max(seen[a].se, seen[b].se)
+
+
+def _counts(seen: Sequence[_Evaluation], a: int, b: int, change: float) -> bool:
+    """Say whether a change between two evaluations is surely one and large enough to matter."""
+    return change > max(MATERIAL, _error(seen, a, b))
 
 
 def _change(seen: Sequence[_Evaluation], a: int, b: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.analysis.diagnosis import MEANING, Finding
+from harness.analysis.diagnosis import MATERIAL, MEANING, Finding
 from harness.leaderboard import Leaderboard
 from harness.sinks.columns import rounded
 from harness.sinks.text import markdown, number, table
@@ -64,7 +64,8 @@ def _diagnoses(board: Leaderboard) -> Iterator[str]:
     yield "\n### What the learning curves say\n"
     yield "A change counts when it is larger than its error, which follows ±: two standard errors of the change itself,"
     yield "over the same examples each time, so that what is hard in them cancels. A service tells no such error; there"
-    yield "it is one standard error of the loss, the cautious side where the losses of an example stay alike.\n"
+    yield "it is one standard error of the loss, the cautious side where the losses of an example stay alike. Below"
+    yield f"{MATERIAL} nats a token, 1% of the perplexity, a change counts for nothing, however sure.\n"
     n = len(board.diagnoses)
     for finding in (each for each in Finding if each in found):
         yield f"- **{finding.capitalize()}** ({len(found[finding])} of {n}). {markdown(MEANING[finding])}"

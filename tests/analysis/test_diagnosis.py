@@ -77,6 +77,8 @@ def test_over_fitting_says_from_which_step_it_holds_to_the_end() -> None:
         ([2.0, 1.9, 1.8, 1.75, 1.77, 1.74], 0.005, Finding.OSCILLATING),
         ([2.0, 1.9, 1.8, 1.75, 1.77, 1.74], 0.02, Finding.STEADY),
         ([2.0, 1.9, 1.8, 1.75, 1.74, 1.71], 0.01, Finding.FALLING),
+        ([2.0, 1.9, 1.8, 1.75, 1.74, 1.731], 0.001, Finding.SETTLED),
+        ([2.0, 1.9, 1.8, 1.75, 1.758, 1.74], 0.001, Finding.STEADY),
     ],
 )
 def test_where_the_error_of_a_change_is_known_two_of_it_count_and_add_up(

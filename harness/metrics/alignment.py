@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.encoded import Encoded, IntArray
+from harness.metrics.encoded import Encoded, IntArray, ranges
 
 WIDTH = 63
 """The most words whose bits an unsigned 64-bit integer holds with one to spare."""
@@ -129,9 +129,7 @@ def _equal(ours: Encoded, theirs: Encoded) -> Bits:
 
 def _places(texts: Encoded) -> tuple[IntArray, IntArray]:
     """Return the text of each word, and its place there."""
-    lengths = texts.lengths
-    numbers = np.repeat(np.arange(len(lengths)), lengths)
-    return numbers, np.arange(len(numbers)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return texts.rows()[texts.symbols > 0], ranges(np.zeros_like(texts.lengths), texts.lengths)
 
 
 def _traced_together(n_ours: IntArray, n_theirs: IntArray, equal: Bits, same: Bits, more: Bits) -> list[Alignment]:

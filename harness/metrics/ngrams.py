@@ -50,7 +50,7 @@ def _windows(texts: Encoded, alphabet: IntArray, order: int, ours: int) -> IntAr
     table = np.zeros(max(int(texts.symbols.max(initial=0)), int(alphabet.max(initial=0))) + 1, dtype=np.int64)
     table[alphabet] = np.arange(1, len(alphabet) + 1)
     symbols = np.concatenate([table[texts.symbols], np.zeros(order - 1, dtype=np.int64)])
-    keys = np.repeat(np.arange(len(texts.starts) - 1), np.diff(texts.starts))
+    keys = texts.rows()
     size = len(keys)
     for offset in range(order):
         keys = (keys << bits) | symbols[offset : offset + size]

@@ -43,6 +43,11 @@ class Encoded:
         starts = self.starts[first : last + 1]
         return Encoded(self.symbols[starts[0] : starts[-1]], starts - starts[0])
 
+    def chosen(self, texts: IntArray) -> Encoded:
+        """Return the texts of these numbers."""
+        lengths = self.lengths[texts] + 1
+        return Encoded(self.symbols[ranges(self.starts[texts], lengths)], np.concatenate([[0], np.cumsum(lengths)]))
+
     def rows(self) -> IntArray:
         """Return the number of the text that each symbol, or 0 at the end, belongs to."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths + 1)

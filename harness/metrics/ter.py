@@ -10,9 +10,9 @@ from functools import cache
 
 import numpy as np
 
+from harness.metrics.edits.count import edits
 from harness.metrics.lexicon import Lexicon
 from harness.metrics.ngrams import clipped_matches
-from harness.metrics.shifts import edits
 from harness.metrics.texts import Texts, pairs
 from harness.types import Completion, Example, FloatArray
 

@@ -9,17 +9,24 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rapidfuzz.distance import Levenshtein
 from sacrebleu.metrics.lib_ter import BeamEditDistance, trace_to_alignment, translation_edit_rate
 from sacrebleu.metrics.ter import TER
 
-from harness.metrics.alignment import align, align_all
-from harness.metrics.shifts import outside_beam
+from harness.metrics.edits import together
+from harness.metrics.edits.alone import align, edits_alone
+from harness.metrics.edits.count import edits
+from harness.metrics.edits.limits import safe_errors
+from harness.metrics.edits.paths import WIDTH
+from harness.metrics.encoded import Encoded
+from harness.metrics.ngrams import clipped_matches
 from harness.metrics.ter import Ter
 from tests.metrics.pairs import ADVERSARIAL, drawn, replicated, stats, wiki_pairs
 
 OPTIONS: list[dict[str, Any]] = [{}, {"normalized": True}, {"no_punct": True}, {"case_sensitive": True}]
 words = st.lists(st.sampled_from("abcdef"), max_size=14)
-many_words = st.lists(st.sampled_from("abcdefgh"), max_size=70)
+many_words = st.lists(st.sampled_from("abcdefghijkl"), min_size=1, max_size=WIDTH)
+few_kinds = st.lists(st.sampled_from("ab"), min_size=1, max_size=WIDTH)
 
 
 def corpus(ours: list[str], theirs: list[str], **options: Any) -> float:
@@ -56,7 +63,7 @@ def test_long_texts_in_another_order() -> None:
     rng = random.Random(0)
     theirs = [str(rng.randrange(200)) for _ in range(60)]
     ours = theirs[40:50] + theirs[:15] + theirs[50:] + theirs[15:40]
-    assert outside_beam(60, 60) < np.inf
+    assert safe_errors(60, 60) < np.inf
     found = stats(Ter(), [" ".join(ours)], [" ".join(theirs)])
     assert tuple(found[0]) == translation_edit_rate(ours, theirs)
 
@@ -72,10 +79,29 @@ def test_alignment_prefers_what_tercom_prefers(ours: list[str], theirs: list[str
     assert [found.theirs_wrong >> j & 1 for j in range(len(theirs))] == their_errors
 
 
-@given(st.lists(st.tuples(many_words, many_words), min_size=1, max_size=8))
-def test_texts_aligned_together_are_aligned_as_each_alone(pairs: list[tuple[list[str], list[str]]]) -> None:
+@pytest.mark.parametrize("words", [many_words, few_kinds], ids=["many kinds of words", "few"])
+@pytest.mark.parametrize("starts", [50, together.STARTS])
+@given(data=st.data())
+def test_texts_together_have_the_edits_of_each_alone(
+    words: st.SearchStrategy[list[str]], starts: int, data: st.DataObject
+) -> None:
+    pairs = data.draw(st.lists(st.tuples(words, words), min_size=1, max_size=8))
     ours, theirs = (list(map("".join, texts)) for texts in zip(*pairs, strict=True))
-    assert align_all(ours, theirs) == list(map(align, ours, theirs))
+    encoded = Encoded.of_strings(ours), Encoded.of_strings(theirs)
+    errors = np.array([Levenshtein.distance(*pair) for pair in zip(ours, theirs, strict=True)])
+    floors = np.maximum(*(each.lengths for each in encoded)) - clipped_matches(*encoded, 1)[:, 0]
+    safe = np.array([safe_errors(len(a), len(b)) for a, b in zip(ours, theirs, strict=True)])
+    alone = list(map(edits_alone, ours, theirs, errors.tolist(), floors.tolist(), safe.tolist()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(together, "STARTS", starts)
+        assert together.edits_together(*encoded, errors, floors, safe).tolist() == alone
+
+
+@given(st.lists(st.tuples(few_kinds, many_words), min_size=1, max_size=4))
+def test_texts_together_have_sacrebleus_edits(pairs: list[tuple[list[str], list[str]]]) -> None:
+    ours, theirs = (Encoded.of_strings(map("".join, texts)) for texts in zip(*pairs, strict=True))
+    floors = np.maximum(ours.lengths, theirs.lengths) - clipped_matches(ours, theirs, 1)[:, 0]
+    assert edits(ours, theirs, floors).tolist() == [translation_edit_rate(*pair)[0] for pair in pairs]
 
 
 def test_a_resample_is_the_corpus_that_was_drawn() -> None:

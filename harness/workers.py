@@ -17,6 +17,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from harness.garbage import few_collections
 from harness.protocols import Metric
 from harness.types import Completion, Example, FinishReason, FloatArray
 
@@ -42,7 +43,9 @@ def stats(
 def _part(
     metrics: Sequence[Metric], completions: Sequence[Completion], examples: Sequence[Example]
 ) -> list[FloatArray]:
-    return [metric.stats(completions, examples) for metric in metrics]
+    completions, examples = tuple(completions), tuple(examples)  # whose texts are read once for all metrics
+    with few_collections():
+        return [metric.stats(completions, examples) for metric in metrics]
 
 
 def _texts(completions: Sequence[Completion], examples: Sequence[Example]) -> list[tuple[str, str, str, str | None]]:
@@ -51,8 +54,9 @@ def _texts(completions: Sequence[Completion], examples: Sequence[Example]) -> li
 
 
 def _of_texts(metrics: Sequence[Metric], texts: Sequence[tuple[str, str, str, str | None]]) -> list[FloatArray]:
-    completions = [Completion(name, text, FinishReason.UNKNOWN) for name, _, _, text in texts]
-    return _part(metrics, completions, [Example(name, prompt, reference) for name, prompt, reference, _ in texts])
+    with few_collections():
+        completions = [Completion(name, text, FinishReason.UNKNOWN) for name, _, _, text in texts]
+        return _part(metrics, completions, [Example(name, prompt, reference) for name, prompt, reference, _ in texts])
 
 
 def _parts(rows: int) -> int:

@@ -9,10 +9,9 @@ raised; a second one is raised at once.
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
@@ -26,13 +25,12 @@ from harness.api.jobs import Dialect, Job, Outcome, Policy
 from harness.api.limits import Gate
 from harness.api.replies import Problem, Refused, Unusable
 from harness.errors import ModelError
+from harness.garbage import few_collections
 
 GRACE = 2.0
 """Seconds that answers on their way have after Ctrl-C."""
 HOPELESS = 8
 """So many refusals and not one answer mean that the next request is refused too."""
-COLLECT_AFTER = 100_000
-"""New objects after which Python looks for cyclic garbage; some 50 belong to each request on its way."""
 ADAPTIONS = 4
 """Settings that one request may have to do without."""
 
@@ -66,7 +64,7 @@ class Pool:
 
         thread.start()
         try:
-            with on_interrupt(interrupt), _few_collections():
+            with on_interrupt(interrupt), few_collections():
                 while not isinstance(found := self._queue.get(), _End):
                     yield found
             if self._stopping:
@@ -168,17 +166,6 @@ class Pool:
 
     def _pause(self, attempt: int) -> float:
         return float(self._random.uniform(0, min(self._policy.longest, self._policy.pause * 2**attempt)))
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Look for garbage less often: hundreds of requests on their way are many young objects, and none is garbage."""
-    before = gc.get_threshold()
-    gc.set_threshold(COLLECT_AFTER, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter, eq
+from typing import NamedTuple
 
 from harness.types import Completion, Example, Likelihood
 
@@ -15,7 +16,29 @@ Texts = tuple[str, ...]
 
 
 def pairs(completions: Sequence[Completion], examples: Sequence[Example]) -> tuple[Texts, Texts]:
-    """Return the completions' texts and the references; ValueError unless they are aligned and all have a text."""
+    """Return the completions' texts and the references; ValueError unless they are aligned and all have a text.
+
+    Rows that are tuples, which cannot change, are read once for all metrics that ask for them one after the other.
+    """
+    last = _last[0]
+    if completions is last.completions and examples is last.examples:
+        return last.texts
+    found = _pairs(completions, examples)
+    if isinstance(completions, tuple) and isinstance(examples, tuple):
+        _last[0] = _Read(completions, examples, found)
+    return found
+
+
+class _Read(NamedTuple):
+    completions: tuple[Completion, ...] = ()
+    examples: tuple[Example, ...] = ()
+    texts: tuple[Texts, Texts] = ((), ())
+
+
+_last = [_Read()]
+
+
+def _pairs(completions: Sequence[Completion], examples: Sequence[Example]) -> tuple[Texts, Texts]:
     if len(completions) != len(examples):
         raise ValueError(f"Expected one completion an example, got {len(completions)} for {len(examples)}.")
     ids = map(eq, map(attrgetter("example_id"), completions), map(attrgetter("id"), examples))

@@ -6,13 +6,11 @@ matrix, because drawing, and not multiplying, is what a single metric's comparis
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from harness.protocols import Metric
 from harness.stats.bootstrap import Resampler, cluster_sums, degrees_of_freedom, jackknife_error, leave_one_out
@@ -95,13 +93,11 @@ def draws(metrics: Sequence[Systems], resampler: Resampler, clusters: ArrayLike 
 def _drawn(metrics: Sequence[Systems], resampler: Resampler, clusters: ArrayLike | None) -> Iterator[Draws]:
     rows = np.concatenate([np.stack(systems, axis=1) for _, systems in metrics], axis=2)
     units = cluster_sums(rows, clusters)
-    distinct, which = _distinct(units.reshape(len(units), math.prod(units.shape[1:])))
     of = f"{len(units)} {'examples' if clusters is None else 'clusters'}"
     sample = Sample(n=len(rows), units=len(units), of=of)
     ends = np.cumsum([systems[0].shape[1] for _, systems in metrics])[:-1]
     few = len(units) < 2
-    drawn = (distinct, distinct) if few else (resampler.sums(distinct), resampler.coin_sums(distinct))
-    sums, coin_sums = (each[:, which].reshape(-1, *units.shape[1:]) for each in drawn)
+    sums, coin_sums = (units, units) if few else (resampler.sums(units), resampler.coin_sums(units))
     parts = (np.split(each, ends, axis=2) for each in (units, sums, coin_sums))
     for (metric, _), own, resampled, coins in zip(metrics, *parts, strict=True):
         yield Draws(
@@ -112,19 +108,6 @@ def _drawn(metrics: Sequence[Systems], resampler: Resampler, clusters: ArrayLike
             leave_out=metric.aggregate(leave_one_out(own)),
             coin_sums=coins,
         )
-
-
-def _distinct(columns: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
-    """Return the columns that differ, shape (n, d), and which of them each column, shape (n, c), is.
-
-    Counts of examples, and of what a reference holds, are the same for all systems: about half of all columns.
-    """
-    first: dict[bytes, int] = {}
-    keys = [blake2b(column, digest_size=16).digest() for column in np.ascontiguousarray(columns.T)]
-    for i, key in enumerate(keys):
-        first.setdefault(key, i)
-    place = {key: position for position, key in enumerate(first)}
-    return columns[:, list(first.values())], np.array([place[key] for key in keys], np.intp)
 
 
 def share_as_large(chance: FloatArray, difference: float) -> float:

@@ -26,6 +26,11 @@ LOG_ZERO = -9999999999.0
 WORDWISE = frozenset({"13a", "char", "none"})
 """Tokenisers to which a word is the same whatever stands beside it; the others are given whole texts."""
 
+APART = frozenset('!"#$%&()*+/:;<=>?@[\\]^_`{|}~')
+"""Symbols that 13a always sets apart."""
+ENDING = APART | {".", ","}
+"""Symbols that it sets apart at the end of a word."""
+
 
 class Bleu:
     """Corpus BLEU from 0 to 100, up to 4-grams, with exponential smoothing of orders that have no match.
@@ -103,9 +108,20 @@ def _lexicon(tokenize: str) -> Lexicon:
     if tokenize not in WORDWISE:
         return Lexicon(lambda word: [word])
     tokenizer = _tokenizer(tokenize)
-    if tokenize == "13a":  # it splits at ASCII symbols only, so most words need no look
-        return Lexicon(lambda word: [word] if word.isalnum() else tokenizer(word).split())
+    if tokenize == "13a":
+        return Lexicon(lambda word: _apart(word) or tokenizer(word).split())
     return Lexicon(lambda word: tokenizer(word).split())
+
+
+def _apart(word: str) -> list[str]:
+    """Return 13a's tokens of most words, and none of those that it must see: it splits at ASCII symbols only."""
+    if word.isalnum():
+        return [word]
+    if word[-1] in ENDING and word[:-1].isalnum():
+        return [word[:-1], word[-1]]
+    if word[0] in APART and word[1:].isalnum():
+        return [word[0], word[1:]]
+    return []
 
 
 @cache

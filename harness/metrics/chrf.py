@@ -5,12 +5,14 @@ Characters are numbers already, so a whole corpus is one array of code points; s
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import cache, lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
-from harness.metrics.encoded import Encoded
+from harness.metrics.encoded import Encoded, code_points
 from harness.metrics.lexicon import KEPT, Lexicon
 from harness.metrics.ngrams import clipped_matches
 from harness.metrics.texts import Texts, pairs
@@ -85,8 +87,18 @@ def _counts(ours: Encoded, theirs: Encoded, order: int) -> FloatArray:
 
 @lru_cache(maxsize=KEPT)
 def _characters(texts: Texts) -> Encoded:
-    """Number characters by code point; whitespace is left out, and a NUL becomes what no text holds any more."""
-    return Encoded.of_strings("".join(text.split()).replace("\0", "\n") for text in texts)
+    """Number characters by code point; whitespace is left out, and a NUL is not the 0 that ends a text."""
+    points = code_points(texts)
+    points[points == 0] = sys.maxunicode + 1
+    points[np.cumsum(np.fromiter(map(len, texts), np.int64) + 1) - 1] = 0
+    return Encoded.of(points[~_whitespace()[np.minimum(points, len(_whitespace()) - 1)]])
+
+
+@cache
+def _whitespace() -> NDArray[np.bool_]:
+    """Return which code points are white space, up to the one after the last; all are in Unicode's first plane."""
+    spaces = [point for point in range(2**16) if chr(point).isspace()]
+    return np.isin(np.arange(spaces[-1] + 2), spaces)
 
 
 @cache

@@ -29,9 +29,7 @@ class Encoded:
     @classmethod
     def of_strings(cls, texts: Iterable[str]) -> Encoded:
         """Take each character for a symbol, none of which may be the 0 that ends a text."""
-        joined = "\0".join([*texts, ""])
-        points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-        return cls.of(points.astype(np.int64))
+        return cls.of(code_points(texts))
 
     @property
     def lengths(self) -> IntArray:
@@ -69,6 +67,12 @@ class Encoded:
     def strings(self) -> list[str]:
         """Return each text as a string with one character a symbol, which is what rapidfuzz compares fastest."""
         return self.symbols.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass").split("\0")[:-1]
+
+
+def code_points(texts: Iterable[str]) -> IntArray:
+    """Return the characters of all texts in a row, with a 0 after each text."""
+    joined = "\0".join([*texts, ""])
+    return np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.int64)
 
 
 def common_prefixes(ours: Encoded, theirs: Encoded) -> IntArray:

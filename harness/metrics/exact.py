@@ -23,7 +23,8 @@ from harness.metrics.ngrams import clipped_matches
 from harness.metrics.texts import pairs
 from harness.types import Completion, Example, FloatArray
 
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_ARTICLES = frozenset({"a", "an", "the"})
+_ARTICLE = re.compile(rf"\b({'|'.join(_ARTICLES)})\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -93,4 +94,14 @@ class TokenF1(RatioMetric):
 
 @cache
 def _squad() -> Lexicon:
-    return Lexicon(lambda word: _ARTICLES.sub(" ", word.lower().translate(_NO_PUNCTUATION)).split())
+    return Lexicon(_normalized)
+
+
+def _normalized(word: str) -> list[str]:
+    """Normalise a word; one of letters and digits alone is an article, or holds none."""
+    word = word.lower()
+    if not word.isalnum():
+        word = word.translate(_NO_PUNCTUATION)
+        if not word.isalnum():
+            return _ARTICLE.sub(" ", word).split()
+    return [] if word in _ARTICLES else [word]

@@ -41,6 +41,8 @@ _DATES = [
 ]
 _ISO_DATE = _DATES[-1]
 _FOUR_DIGITS = re.compile(r"\d{4}")
+_OF_DATE = re.compile(rf"{'|'.join(_MONTHS)}|\d{{4}}-\d\d-\d\d", re.IGNORECASE)
+"""What some word of each text has that states a date."""
 _NUMBER = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 _WORD = re.compile(r"[^\W\d_]\w*(?:[-'’]\w+)*")
 _FUNCTION_WORDS = frozenset(
@@ -104,6 +106,8 @@ def _iso(match: re.Match[str]) -> str:
 
 
 def _of_word(word: str) -> frozenset[str]:
+    if word.islower() and word.isalpha():
+        return frozenset()
     if _ISO_DATE.fullmatch(word):
         return frozenset([word, word[:4]])
     names = (name.casefold().replace("’", "'").removesuffix("'s") for name in _WORD.findall(word) if name[0].isupper())
@@ -117,10 +121,16 @@ def _lexicon() -> Lexicon:
     return Lexicon(_of_word)
 
 
+@cache
+def _of_dates() -> Lexicon:
+    return Lexicon(lambda word: ["date"] if _OF_DATE.search(word) else [])
+
+
 @lru_cache(maxsize=2)
 def _counts(texts: Texts, references: Texts, prompts: Texts) -> FloatArray:
     """Count facts that both state, that the completion states, and that the reference states; shape (n, 3)."""
-    _lexicon().make_room()
+    for lexicon in (_lexicon(), _of_dates()):
+        lexicon.make_room()
     emptied = words().emptied
     stated, due = (np.setdiff1d(_keys(each, emptied), _given(prompts, emptied), True) for each in (texts, references))
     both = np.intersect1d(stated, due, assume_unique=True)
@@ -133,7 +143,8 @@ def _keys(texts: Texts, emptied: int) -> IntArray:  # noqa: ARG001 - numbers hol
     """Return a number for each different fact of each text, in order: the text times APART, and the fact."""
     encoded = _lexicon().encode_next(texts)
     keys = encoded.rows() * APART + encoded.symbols
-    dated = {i: written for i, text in enumerate(texts) if (written := _with_iso_dates(text)) != text}
+    perhaps_dated = np.flatnonzero(_of_dates().encode_next(texts).lengths).tolist()
+    dated = {i: written for i in perhaps_dated if (written := _with_iso_dates(texts[i])) != texts[i]}
     undated = ~np.isin(encoded.rows(), list(dated))
     facts_of_dated = zip(dated, _lexicon().tokens(list(dated.values())), strict=True)
     more = [i * APART + fact for i, facts in facts_of_dated for fact in facts]

@@ -20,16 +20,13 @@ from harness.metrics.encoded import IntArray
 from harness.metrics.lexicon import MAX_WORDS, Lexicon
 from harness.metrics.mean import RatioMetric, mean_stats
 from harness.metrics.ngrams import clipped_matches
+from harness.metrics.stemmer import stemmer
 from harness.metrics.texts import Texts, pairs
 from harness.types import Completion, Example, FloatArray
 
 Kind = Literal["rouge1", "rouge2", "rougeL", "rougeLsum"]
 
 _WORD = re.compile(r"[a-z0-9]+")
-_STEMMED_FROM = 4
-"""rouge-score stems only words of at least so many characters."""
-_SUFFIXES = ("s", "ed", "ing", "y", "al", "i", "er", "ator", "ion", "ism", "ful", "e", "ic", "ant", "ent", "ou", "ll")
-"""What some rule of Porter (1980) takes or changes; a word with no such ending is its own stem."""
 
 
 class Rouge(RatioMetric):
@@ -76,14 +73,9 @@ def _f_measure(matches: IntArray, ours: IntArray, theirs: IntArray) -> FloatArra
 
 @cache
 def _lexicon(stem: bool) -> Lexicon:
-    from nltk.stem.porter import PorterStemmer
-
-    stemmer = PorterStemmer().stem
-
-    @lru_cache(maxsize=MAX_WORDS)
-    def stemmed(token: str) -> str:
-        return str(stemmer(token)) if stem and len(token) >= _STEMMED_FROM and token.endswith(_SUFFIXES) else token
-
+    if not stem:
+        return Lexicon(lambda word: _WORD.findall(word.lower()))
+    stemmed = lru_cache(maxsize=MAX_WORDS)(stemmer())
     return Lexicon(lambda word: map(stemmed, _WORD.findall(word.lower())))
 
 

@@ -12,7 +12,8 @@ from nltk.stem.porter import PorterStemmer
 from rouge_score.rouge_scorer import RougeScorer
 
 from harness.metrics import lexicon
-from harness.metrics.rouge import _STEMMED_FROM, _SUFFIXES, _WORD, Kind, Rouge
+from harness.metrics.rouge import _WORD, Kind, Rouge
+from harness.metrics.stemmer import STEMMED_FROM, SUFFIXES, stemmer
 from tests.metrics.pairs import ADVERSARIAL, stats, value, wiki_pairs
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -53,11 +54,17 @@ def test_any_lines(text: str, reference: str) -> None:
     assert {kind: value(Rouge(kind), text, reference) for kind in KINDS} == pytest.approx(wanted, abs=1e-12)
 
 
-def test_words_that_are_left_alone_are_their_own_stems() -> None:
-    words = {word for text in wiki_pairs(3000)[1] for word in _WORD.findall(text.lower())}
-    alone = [word for word in words if len(word) >= _STEMMED_FROM and not word.endswith(_SUFFIXES)]
-    assert len(alone) > 1000
-    assert [word for word in alone if PorterStemmer().stem(word) != word] == []
+def test_stems_are_nltks() -> None:
+    words = {word for text in wiki_pairs(3000)[1] for word in _WORD.findall(text.lower()) if len(word) >= STEMMED_FROM}
+    assert len(words) > 5000
+    stem = stemmer()
+    assert [word for word in words if stem(word) != PorterStemmer().stem(word)] == []
+
+
+@given(st.text("abceilorstuvyz", min_size=STEMMED_FROM), st.lists(st.sampled_from([*SUFFIXES, "eed", "bl", "ful"])))
+def test_stems_of_suffixes_in_any_order_are_nltks(word: str, suffixes: list[str]) -> None:
+    word += "".join(suffixes)
+    assert stemmer()(word) == PorterStemmer().stem(word)
 
 
 def test_a_full_lexicon_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:

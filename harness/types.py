@@ -245,6 +245,8 @@ class CurvePoint:
     sequence_accuracy: float | None = None
     validation_change_se: float | None = None
     """Standard error of the validation loss's change since the point before, over the same examples."""
+    validation_rise_se: float | None = None
+    """Standard error of its change since the lowest point before."""
 
 
 @dataclass(frozen=True, slots=True)

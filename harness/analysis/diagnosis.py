@@ -1,12 +1,12 @@
 """What a learning curve says in words: train longer or shorter, and how far the curve itself can be believed.
 
 A change counts when it is larger than its error: two standard errors of the change itself, which is over the same
-examples each time, so that what is hard in them cancels. Over several evaluations the standard errors add up, which is
-the most that they can come to. However sure, a change of less than 0.01 nats a token, 1% of the perplexity, is none:
-where the learning rate glides to 0, the last evaluations hardly differ. Curves that tell no error of a change, such as
-those of a service, have one standard error of a level instead: where an example's losses correlate by r, a change has
-sqrt(2 (1 - r)) times the error of a level, so that this is at least one standard error of a change from r = 1/2 on, and
-two from r = 7/8 on.
+examples each time, so that what is hard in them cancels. Where it is not known, because the change is over several
+evaluations, theirs add up, which is the most that they can come to. However sure, a change of less than 0.01 nats a
+token, 1% of the perplexity, is none: where the learning rate glides to 0, the last evaluations hardly differ. Curves
+that tell no error of a change, such as those of a service, have one standard error of a level instead: where an
+example's losses correlate by r, a change has sqrt(2 (1 - r)) times the error of a level, so that this is at least one
+standard error of a change from r = 1/2 on, and two from r = 7/8 on.
 """
 
 from __future__ import annotations
@@ -87,15 +87,16 @@ class _Evaluation:
     loss: float
     se: float
     change_se: float | None
+    rise_se: float | None
     train: float | None
 
 
 def diagnose(record: FineTuneRecord) -> tuple[Remark, ...]:
     """Return what the curve of a fine-tune says: first how it ended, last how it was kept."""
     seen = [
-        _Evaluation(p.step, p.validation_loss, p.validation_loss_se, p.validation_change_se, p.train_loss)
+        _Evaluation(p.step, loss, se, p.validation_change_se, p.validation_rise_se, p.train_loss)
         for p in record.curve
-        if p.validation_loss is not None and p.validation_loss_se is not None
+        if (loss := p.validation_loss) is not None and (se := p.validation_loss_se) is not None
     ]
     if not seen:
         return (Remark(Finding.UNMEASURED), *_steps(record.curve))
@@ -155,7 +156,11 @@ def _kept(record: FineTuneRecord, best: _Evaluation) -> Remark:
 
 def _error(seen: Sequence[_Evaluation], a: int, b: int) -> float:
     """Return the error of the change between two evaluations."""
-    between = [each.change_se for each in seen[min(a, b) + 1 : max(a, b) + 1]]
+    first, last = min(a, b), max(a, b)
+    rise_se = seen[last].rise_se
+    if rise_se is not None and seen[first].loss == min(each.loss for each in seen[:last]):
+        return SURE * rise_se
+    between = [each.change_se for each in seen[first + 1 : last + 1]]
     known = [se for se in between if se is not None]
     return SURE * sum(known) if len(known) == len(between) else max(seen[a].se, seen[b].se)
 

@@ -47,6 +47,8 @@ class State:
     curve: list[CurvePoint] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     """Nats of each validation example at the last evaluation."""
+    best_losses: list[float] = field(default_factory=list)
+    """The same at the best one."""
 
 
 def save(folder: Path, state: State, weights: Mapping[str, Parameter], optimizer: Optimizer) -> None:

@@ -128,6 +128,7 @@ class Training:
                 validation_loss=found.loss,
                 validation_loss_se=found.se,
                 validation_change_se=found.change_se(state.losses) if state.losses else None,
+                validation_rise_se=found.change_se(state.best_losses) if state.best_losses else None,
                 token_accuracy=found.token_accuracy,
                 sequence_accuracy=found.sequence_accuracy,
             )
@@ -136,4 +137,5 @@ class Training:
         state.stale += 1
         if state.best_loss is None or found.loss < state.best_loss:
             state.best_step, state.best_loss, state.stale = state.step, found.loss, 0
+            state.best_losses = state.losses
             checkpoint.save_best(self._folder, self.weights)

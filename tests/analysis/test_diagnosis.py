@@ -18,6 +18,7 @@ def record(
     rates: Sequence[float | None] = (),
     kept: int | None = None,
     change_se: float | None = None,
+    rise_se: float | None = None,
 ) -> FineTuneRecord:
     given = rates or [1.0 / (i + 1) for i in range(len(train))]
     curve = tuple(
@@ -29,6 +30,7 @@ def record(
             held_out,
             None if held_out is None else SE,
             validation_change_se=change_se if i else None,
+            validation_rise_se=rise_se if i else None,
         )
         for i, (rate, loss, held_out) in enumerate(zip(given, train, validation, strict=True))
     )
@@ -85,6 +87,14 @@ def test_where_the_error_of_a_change_is_known_two_of_it_count_and_add_up(
     validation: list[float | None], change_se: float | None, expected: Finding
 ) -> None:
     assert expected in {each.finding for each in diagnose(record(validation, FALLING_TRAIN, change_se=change_se))}
+
+
+def test_a_rise_since_the_best_evaluation_has_its_own_error() -> None:
+    losses = [2.0, 1.9, 1.8, 1.81, 1.83, 1.86]
+    assert diagnose(record(losses, FALLING_TRAIN, change_se=0.02))[0].finding is Finding.SETTLED
+    [first, *_] = diagnose(record(losses, FALLING_TRAIN, change_se=0.02, rise_se=0.02))
+    assert first.finding is Finding.OVERFITTING
+    assert first.detail == "from step 60: +0.060 ± 0.040 between steps 30 and 60"
 
 
 def test_a_rise_with_a_training_loss_that_does_not_fall_is_no_over_fitting() -> None:

@@ -37,6 +37,7 @@ def test_it_learns_twenty_examples(method: str, tuner: Tuner, pairs: list[Traini
     assert first.validation_change_se is None
     assert last.validation_change_se is not None
     assert last.validation_change_se > 0
+    assert last.validation_rise_se == last.validation_change_se, "the evaluation before was the best until then"
     assert last.token_accuracy is not None
     assert last.token_accuracy > 0.5
     assert (record.method, record.n_train, record.best_step) == (method, 20, 100)

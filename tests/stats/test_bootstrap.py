@@ -27,6 +27,13 @@ def test_sums_are_those_of_the_drawn_rows() -> None:
     np.testing.assert_allclose(resampler.sums(stats), drawn)
 
 
+def test_columns_that_are_equal_are_summed_alike() -> None:
+    stats = np.stack([normal(30, 2), np.ones((30, 2)), normal(30, 2)], axis=1)
+    counts, coins = (Resampler(1, 20, 20).sums(np.eye(30)), Resampler(1, 20, 20).coin_sums(np.eye(30)))
+    np.testing.assert_allclose(Resampler(1, 20, 20).sums(stats), np.tensordot(counts, stats, 1))
+    np.testing.assert_allclose(Resampler(1, 20, 20).coin_sums(stats), np.tensordot(coins, stats, 1))
+
+
 def test_coins_keep_about_half_of_the_rows() -> None:
     heads = Resampler(1, permutations=3000).coin_sums(np.eye(100))
     assert set(np.unique(heads)) == {0.0, 1.0}

@@ -42,10 +42,8 @@ class _Pairs:
 
     def chosen(self, which: IntArray) -> _Pairs:
         """Return those pairs."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        values["equal"] = self.equal.T
-        pairs = _Pairs(**{name: each[which] for name, each in values.items()})
-        pairs.equal = np.ascontiguousarray(pairs.equal.T[: pairs.n_ours.max(initial=0)])
+        pairs = _Pairs(*(getattr(self, field.name)[..., which] for field in fields(self)))
+        pairs.equal = pairs.equal[: pairs.n_ours.max(initial=0)]
         return pairs
 
 

@@ -1,0 +1,17 @@
+"""Collections are as often as before once the work is done, even where it fails."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from harness.garbage import COLLECT_AFTER, few_collections
+
+
+def test_the_threshold_is_put_back() -> None:
+    before = gc.get_threshold()
+    with pytest.raises(RuntimeError), few_collections():
+        assert gc.get_threshold()[0] == COLLECT_AFTER
+        raise RuntimeError
+    assert gc.get_threshold() == before

@@ -9,9 +9,13 @@ import pytest
 from harness.garbage import COLLECT_AFTER, few_collections
 
 
+@few_collections()
+def fail() -> None:
+    raise RuntimeError(gc.get_threshold()[0])
+
+
 def test_the_threshold_is_put_back() -> None:
     before = gc.get_threshold()
-    with pytest.raises(RuntimeError), few_collections():
-        assert gc.get_threshold()[0] == COLLECT_AFTER
-        raise RuntimeError
+    with pytest.raises(RuntimeError, match=str(COLLECT_AFTER)):
+        fail()
     assert gc.get_threshold() == before

@@ -7,6 +7,7 @@ at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 
@@ -30,6 +31,8 @@ APART = frozenset('!"#$%&()*+/:;<=>?@[\\]^_`{|}~')
 """Symbols that 13a always sets apart."""
 ENDING = APART | {".", ","}
 """Symbols that it sets apart at the end of a word."""
+WHOLE = re.compile(r"(?:[^!-~]|[A-Za-z'-]|[0-9](?!-))+")
+"""Characters that it leaves together: a hyphen is set apart only after a digit."""
 
 
 class Bleu:
@@ -115,13 +118,17 @@ def _lexicon(tokenize: str) -> Lexicon:
 
 def _apart(word: str) -> list[str]:
     """Return 13a's tokens of most words, and none of those that it must see: it splits at ASCII symbols only."""
-    if word.isalnum():
+    if _whole(word):
         return [word]
-    if word[-1] in ENDING and word[:-1].isalnum():
+    if word[-1] in ENDING and _whole(word[:-1]):
         return [word[:-1], word[-1]]
-    if word[0] in APART and word[1:].isalnum():
+    if word[0] in APART and _whole(word[1:]):
         return [word[0], word[1:]]
     return []
+
+
+def _whole(word: str) -> bool:
+    return word.isalnum() or WHOLE.fullmatch(word) is not None
 
 
 @cache

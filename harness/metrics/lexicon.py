@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from itertools import chain, islice, pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 
@@ -149,7 +149,11 @@ class Lexicon(_Encoder):
         new = np.unique(numbers[self._lengths[numbers] < 0])
         if not len(new):
             return
-        found = [list(map(self.number, self._analyse(self._words[number]))) for number in new.tolist()]
-        self._lengths[new] = lengths = np.array(list(map(len, found)), np.int64)
-        self._starts[new] = len(self._tokens) + np.cumsum(lengths) - lengths
-        self._tokens = np.concatenate([self._tokens, np.array(list(chain.from_iterable(found)), np.int64)])
+        tokens: list[int] = []
+        ends: list[int] = []
+        for number in new.tolist():
+            tokens += map(self.number, self._analyse(self._words[number]))
+            ends.append(len(tokens))
+        self._lengths[new] = lengths = np.diff(np.array(ends, np.int64), prepend=0)
+        self._starts[new] = len(self._tokens) + np.array(ends, np.int64) - lengths
+        self._tokens = np.concatenate([self._tokens, np.array(tokens, np.int64)])

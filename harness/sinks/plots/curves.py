@@ -78,6 +78,8 @@ def make(board: Leaderboard) -> Figure:
         grid[-1, i].set_xlabel("examples trained on")
     for (title, _), axes in zip(rows, grid[:, 0], strict=True):
         axes.set_ylabel(title)
+        low, high = axes.get_ylim()
+        axes.set_yticks([tick for tick in axes.get_yticks() if max(low, 0) <= tick <= high])  # none of them is negative
     for axes in grid.flat:
         axes.grid(alpha=0.3)
     cost_axis(grid[0, 0], sorted({p.examples for c in curves for p in c.record.curve}))

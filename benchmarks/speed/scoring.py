@@ -121,7 +121,7 @@ def paired_bootstrap(report: Report, examples: list[Example], systems: list[list
     named: list[tuple[str, Sequence[str]]] = [(str(i), system) for i, system in enumerate(systems)]
     (_, wanted), seconds = timed(PairedTest(named, {"BLEU": BLEU()}, [references], "bs", RESAMPLES))
     forget()
-    (scores, p_values), ours = timed(our_paired_bootstrap, examples, systems)
+    (scores, p_values), ours = timed(our_paired_bootstrap, examples, list(map(completions, systems)))
     report.rows["paired_bootstrap"] = seconds, ours
     report.compare(scores, np.array([result.score for result in wanted["BLEU"]]))
     sure = [result.p_value for result in wanted["BLEU"][1:]]
@@ -129,10 +129,10 @@ def paired_bootstrap(report: Report, examples: list[Example], systems: list[list
         raise RuntimeError(f"p-values differ: {p_values[1:]} and {sure}")
 
 
-def our_paired_bootstrap(examples: list[Example], systems: list[list[str]]) -> tuple[FloatArray, FloatArray]:
+def our_paired_bootstrap(examples: list[Example], systems: list[list[Completion]]) -> tuple[FloatArray, FloatArray]:
     """Return BLEU and sacrebleu's p-value of each system: one product for all of them."""
     metric = bleu.Bleu()
-    stats = np.stack([metric.stats(completions(system), examples) for system in systems], axis=1)
+    stats = np.stack([metric.stats(system, examples) for system in systems], axis=1)
     scores = metric.aggregate(stats.sum(axis=0))
     resampled = metric.aggregate(Resampler(0, RESAMPLES).sums(stats))
     differences = np.abs(resampled - resampled[:, :1])

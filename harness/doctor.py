@@ -121,8 +121,9 @@ def _importable(module: str) -> bool:
 
 
 def _print(findings: list[Finding]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from harness.console import console
 
     table = Table(box=None, pad_edge=False)
     for title in ("", "name", "found", "what to do"):
@@ -134,4 +135,4 @@ def _print(findings: list[Finding]) -> None:
             table.add_row("", f"[bold]{section}[/bold]")
         mark = "[green]✓[/green]" if finding.ok else "[yellow]·[/yellow]"
         table.add_row(mark, finding.name, finding.found, "" if finding.ok else finding.mend)
-    Console().print(table)
+    console().print(table)

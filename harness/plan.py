@@ -75,8 +75,9 @@ def plan(config: HarnessConfig) -> Plan:
 
 def print_plans(plans: Sequence[Plan]) -> None:
     """Print each run once, and the time that all of them would take."""
-    from rich.console import Console
     from rich.table import Table
+
+    from harness.console import console
 
     unique = list({each.run_id: each for each in plans}.values())
     table = Table()
@@ -89,14 +90,14 @@ def print_plans(plans: Sequence[Plan]) -> None:
         about = "unknown" if each.seconds is None else f"{each.seconds:.0f} s"
         sent = _cells(each.sent) if hosted else ()
         table.add_row(each.run_id, training, f"{each.to_generate:,} of {each.completions:,}", about, *sent)
-    console = Console()
-    console.print(table)
+    out = console()
+    out.print(table)
     for each in unique:
         if each.training:
-            console.print(f"{each.run_id} trains on {each.training}", markup=False, highlight=False)
+            out.print(f"{each.run_id} trains on {each.training}", markup=False, highlight=False)
     known = [each.seconds for each in unique if each.seconds is not None]
     more = "" if len(known) == len(unique) else f" and {len(unique) - len(known)} runs that nothing is known of yet"
-    console.print(f"{len(unique)} runs, about {sum(known) / 60:.0f} min{more}, scoring not counted")
+    out.print(f"{len(unique)} runs, about {sum(known) / 60:.0f} min{more}, scoring not counted")
 
 
 def _sent(prompts: Sequence[Prompt], config: HarnessConfig, model: Model) -> Sent:

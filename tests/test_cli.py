@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -124,6 +125,25 @@ def test_report_and_compare_read_stored_runs(harness: Terminal, folder: Path) ->
     assert pairs["pairs"][0]["difference"] is not None
     assert [row["value"] for row in pairs["slices"]] == ["maths", "people", "places"]
     harness("compare", "echo-chat", code=2)
+
+
+def test_a_narrow_terminal_cuts_no_number_of_a_comparison(
+    harness: Terminal, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness("run", "-m", *ECHO, "prompt=chat,plain")
+    [first, second] = sorted(path.name for path in (folder / "store" / "runs").iterdir())
+    wide = harness("compare", first, second)[0]
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = harness("compare", first, second)[0]
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert "…" not in narrow
+    numbers = re.compile(r"[+-]?\d+\.\d+")
+    assert len(numbers.findall(wide)) > 10
+    assert numbers.findall(narrow) == numbers.findall(wide)
+    assert any(re.search(rf"^{a} +{b} ", wide, re.MULTILINE) for a, b in ((first, second), (second, first)))
+    assert re.search(r"^1 +2 ", narrow, re.MULTILINE)
+    monkeypatch.delenv("COLUMNS")
+    assert harness("compare", first, second)[0] == wide, "a pipe is as wide as is needed"
 
 
 def test_the_run_in_use_is_kept_or_replaced(harness: Terminal, folder: Path) -> None:

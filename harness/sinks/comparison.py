@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.comparisons import Aligned, MetricComparison
 from harness.analysis.seeds import SystemPair
+from harness.console import PIPED, console
 from harness.sinks.terminal import remarks
 from harness.sinks.text import number, visible
 from harness.stats.comparison import Comparison
@@ -35,45 +37,67 @@ class Compared:
 
 def print_comparison(found: Compared) -> None:
     """Print all pairs on the main metric, training seeds, then the best two runs on every metric and slice."""
-    console, name = Console(), found.main.metric
-    console.print(_standing(found))
-    ids = [visible(run.result.run_id) for run in found.aligned.runs]
-    pairs: list[Row] = [((ids[p.first], ids[p.second]), p.comparison, p.p_adjusted) for p in found.main.pairs]
-    console.print(_table(f"{name}: all pairs, Holm-adjusted", ("first", "second"), pairs))
+    out, name = console(), found.main.metric
+
+    def show(title: str, table: Table) -> None:
+        out.print(Text(title, style="bold"))
+        out.print(table, "")
+
+    show(f"{name}: {found.aligned.n} shared examples", _standing(found))
+    show(f"{name}: all pairs, Holm-adjusted", _pairs(found, out))
     if found.systems:
         rows: list[Row] = [((p.first.name, p.second.name), p.comparison, p.p_adjusted) for p in found.systems]
-        console.print(_table(f"{name}: training seeds as replicates, Holm-adjusted", ("first", "second"), rows))
+        show(f"{name}: training seeds as replicates, Holm-adjusted", _table(("first", "second"), rows))
     first, second = (visible(run.result.name) for run in found.aligned.runs[:2])
     if len(found.metrics) > 1:
         by_metric = [((each.metric,), each.between(0, 1).comparison) for each in found.metrics]
-        console.print(_table(f"{first} minus {second} on every metric, {_BH}", ("metric",), _adjusted(by_metric)))
+        show(f"{first} minus {second} on every metric, {_BH}", _table(("metric",), _adjusted(by_metric)))
     if found.parts:
         by_slice = [((visible(key), visible(value)), each) for (key, value), each in found.parts.items()]
-        title = f"{first} minus {second}, {name} in every slice, {_BH}"
-        console.print(_table(title, ("slice", "value"), _adjusted(by_slice)))
+        show(f"{first} minus {second}, {name} in every slice, {_BH}", _table(("slice", "value"), _adjusted(by_slice)))
     for line in _notes(found):
-        console.print(Text(f"· {line}", style="dim"))
+        out.print(Text(f"· {line}", style="dim"))
 
 
 _BH = "Benjamini-Hochberg-adjusted"
 
 
 def _standing(found: Compared) -> Table:
-    table = _titled(f"{found.main.metric}: {found.aligned.n} shared examples")
-    for column in ("run", "tie group", "plausible ranks"):
+    table = Table()
+    for column in ("", "run", "tie group", "plausible ranks"):
         table.add_column(column)
-    for run, group, (best, worst) in zip(found.aligned.runs, found.main.groups, found.main.ranks, strict=True):
-        table.add_row(Text(visible(run.result.run_id)), group, f"{best} to {worst}" if best != worst else str(best))
+    rows = zip(found.aligned.runs, found.main.groups, found.main.ranks, strict=True)
+    for i, (run, group, (best, worst)) in enumerate(rows, 1):
+        plausible = f"{best} to {worst}" if best != worst else str(best)
+        table.add_row(str(i), Text(visible(run.result.run_id)), group, plausible)
     return table
 
 
-def _table(title: str, labels: Sequence[str], rows: Sequence[Row]) -> Table:
-    """Make a table of comparisons; a claim that holds after adjustment is in bold."""
-    table = _titled(title)
+def _pairs(found: Compared, out: Console) -> Table:
+    """Make the table of all pairs, in which numbers stand for the runs where there is no room for their names."""
+    names = [visible(run.result.run_id) for run in found.aligned.runs]
+    numbers = [str(i) for i, _ in enumerate(names, 1)]
+    by_name, by_number = (
+        _table(
+            ("first", "second"),
+            [((runs[p.first], runs[p.second]), p.comparison, p.p_adjusted) for p in found.main.pairs],
+        )
+        for runs in (names, numbers)
+    )
+    needed = out.measure(by_name, options=out.options.update(width=PIPED)).maximum
+    return by_name if needed <= out.width else by_number
+
+
+def _table(labels: Sequence[str], rows: Sequence[Row]) -> Table:
+    """Make a table of comparisons; a claim that holds after adjustment is in bold.
+
+    Numbers are never cut, and lines between the columns are left out: names fold into what a terminal has left.
+    """
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     for label in labels:
-        table.add_column(label)
-    for column in ("n", "difference", "p adjusted", "effect", "shown at n", "n needed"):
-        table.add_column(column, justify="right", no_wrap=column == "difference")
+        table.add_column(label, overflow="fold")
+    for column in ("n", "difference", "p\nadjusted", "effect", "shown\nat n", "n\nneeded"):
+        table.add_column(column, justify="right", no_wrap=True)
     for names, found, p in rows:
         claimed = p is not None and p <= 1 - found.question.confidence
         table.add_row(*map(Text, names), *_cells(found, p), style="bold" if claimed else "")
@@ -108,7 +132,3 @@ def _notes(found: Compared) -> Iterator[str]:
     for run in found.aligned.runs:
         for remark in remarks(run.result, found.main.metric):
             yield f"{visible(run.result.name)}: {visible(remark)}"
-
-
-def _titled(title: str) -> Table:
-    return Table(title=Text(title, style="bold", no_wrap=True, overflow="ignore"), title_justify="left")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.console import console
 from harness.judge.record import Judgement
 from harness.sinks.text import bounds, visible, with_interval
 from harness.types import Score
@@ -17,13 +17,13 @@ PLACES = 3
 
 def print_judgement(found: Judgement) -> None:
     """Print the outcomes, the judge's own reliability, its agreement with the metrics, and every warning."""
-    console = Console()
-    console.print(_outcomes(found))
-    console.print(_trust(found))
+    out = console()
+    out.print(_outcomes(found))
+    out.print(_trust(found))
     for warning in found.warnings:
-        console.print(Text(f"! {visible(warning)}", style="bold yellow"))
+        out.print(Text(f"! {visible(warning)}", style="bold yellow"))
     for line in _notes(found):
-        console.print(Text(f"· {line}", style="dim"))
+        out.print(Text(f"· {line}", style="dim"))
 
 
 def _outcomes(found: Judgement) -> Table:

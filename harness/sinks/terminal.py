@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.retirement import retirement
+from harness.console import console
 from harness.leaderboard import Leaderboard
 from harness.sinks.columns import TRUNCATED, Column, cells, compact
 from harness.sinks.text import bounds, decimals, visible, with_interval
@@ -25,16 +25,16 @@ class TerminalSink:
 
     def write(self, leaderboard: Leaderboard) -> Sequence[str]:
         """Print the verdict, the table, and what the reader must know about failed and truncated completions."""
-        console = Console()
+        out = console()
         few = len(leaderboard.entries) <= FEW
-        costs, fitting = _fitting(leaderboard, console.width)
+        costs, fitting = _fitting(leaderboard, out.width)
         told = not few and any(column.title == TRUNCATED for column in costs)
-        console.print(Text(_title(leaderboard), style="bold"))
-        console.print(_by_metric(leaderboard) if few else _by_run(leaderboard, costs, fitting))
+        out.print(Text(_title(leaderboard), style="bold"))
+        out.print(_by_metric(leaderboard) if few else _by_run(leaderboard, costs, fitting))
         for entry in leaderboard.entries:
             for remark in remarks(entry.run.result, leaderboard.primary, truncations=not told):
-                console.print(Text(f"· {entry.run.result.name}: {remark}", style="yellow"))
-        console.print(Text(leaderboard.verdict.text, style="bold"))
+                out.print(Text(f"· {entry.run.result.name}: {remark}", style="yellow"))
+        out.print(Text(leaderboard.verdict.text, style="bold"))
         return []
 
 

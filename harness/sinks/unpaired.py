@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.unpaired import MetricFinding, Unpaired
+from harness.console import console
 from harness.sinks.text import visible
 
 WEAKER = (
@@ -26,12 +26,12 @@ def print_unpaired(found: Unpaired) -> None:
     for each in found.findings:
         claimed = each.p_adjusted is not None and each.p_adjusted <= 1 - each.comparison.question.confidence
         table.add_row(*_cells(each), style="bold" if claimed else "")
-    console = Console()
-    console.print(table)
+    out = console()
+    out.print(table)
     main = found.findings[0].comparison
     notes = [WEAKER, f"interval: {main.method}; p: {main.test}; confidence {main.question.confidence:.0%}"]
     for line in [*notes, *map(visible, found.remarks)]:
-        console.print(Text(f"· {line}", style="dim"))
+        out.print(Text(f"· {line}", style="dim"))
 
 
 def _cells(each: MetricFinding) -> list[str]:

@@ -122,17 +122,19 @@ def _importable(module: str) -> bool:
 
 def _print(findings: list[Finding]) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     from harness.console import console
 
     table = Table(box=None, pad_edge=False)
     for title in ("", "name", "found", "what to do"):
-        table.add_column(title)
+        table.add_column(title, overflow="fold")
     section = ""
     for finding in findings:
         if finding.section != section:
             section = finding.section
-            table.add_row("", f"[bold]{section}[/bold]")
-        mark = "[green]✓[/green]" if finding.ok else "[yellow]·[/yellow]"
-        table.add_row(mark, finding.name, finding.found, "" if finding.ok else finding.mend)
+            table.add_row("", Text(section, style="bold"))
+        mark = Text("✓", style="green") if finding.ok else Text("·", style="yellow")
+        texts = (finding.name, finding.found, "" if finding.ok else finding.mend)
+        table.add_row(mark, *map(Text, texts))  # as they are: [ray] is an extra and no style
     console().print(table)

@@ -76,28 +76,30 @@ def plan(config: HarnessConfig) -> Plan:
 def print_plans(plans: Sequence[Plan]) -> None:
     """Print each run once, and the time that all of them would take."""
     from rich.table import Table
+    from rich.text import Text
 
     from harness.console import console
 
     unique = list({each.run_id: each for each in plans}.values())
     table = Table()
-    table.add_column("run")
+    table.add_column("run", overflow="fold")
     hosted = ("tokens sent, about", "tokens back, at most", "USD, at most") if any(e.sent for e in unique) else ()
-    for column in ("fine-tune", "completions to make", "about", *hosted):
+    for column in ("fine-tune", "completions\nto make", "about", *hosted):
         table.add_column(column, justify="right")
     for each in unique:
         training = f"{each.to_train:,} examples" if each.to_train else "done" if each.trained else "–"
         about = "unknown" if each.seconds is None else f"{each.seconds:.0f} s"
         sent = _cells(each.sent) if hosted else ()
-        table.add_row(each.run_id, training, f"{each.to_generate:,} of {each.completions:,}", about, *sent)
+        table.add_row(Text(each.run_id), training, f"{each.to_generate:,} of {each.completions:,}", about, *sent)
     out = console()
     out.print(table)
     for each in unique:
         if each.training:
             out.print(f"{each.run_id} trains on {each.training}", markup=False, highlight=False)
     known = [each.seconds for each in unique if each.seconds is not None]
-    more = "" if len(known) == len(unique) else f" and {len(unique) - len(known)} runs that nothing is known of yet"
-    out.print(f"{len(unique)} runs, about {sum(known) / 60:.0f} min{more}, scoring not counted")
+    told = [f"about {sum(known) / 60:.0f} min"] if known else []
+    told += [f"{len(unique) - len(known)} of unknown length"] if len(known) < len(unique) else []
+    out.print(f"{len(unique)} run{'s' * (len(unique) != 1)}, {' and '.join(told)}, scoring not counted")
 
 
 def _sent(prompts: Sequence[Prompt], config: HarnessConfig, model: Model) -> Sent:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import doctor
 from harness.__main__ import main
 from tests.fakes import write_corpus
 
@@ -170,7 +171,14 @@ def test_doctor_knows_what_is_there(harness: Terminal) -> None:
     assert by_name["hydra-core"]["ok"]
     assert by_name["local"]["ok"]
     assert "W&B login" in by_name
-    assert "system" in harness("doctor")[0]
+    shown = harness("doctor")[0]
+    assert "system" in shown
+    assert [row["mend"] for row in by_name.values() if not row["ok"] and row["mend"] not in shown] == []
+
+
+def test_doctor_names_the_extra_that_is_missing(harness: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(doctor.EXTRAS, "ray", ("no_such_module",))
+    assert "pip install 'finetune-harness[ray]'" in harness("doctor")[0]
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

@@ -18,15 +18,15 @@ WEAKER = (
 def print_unpaired(found: Unpaired) -> None:
     """Print the difference on every metric, then what a reader must know."""
     first, second = (visible(run.result.name) for run in found.runs)
-    title = Text(f"{first} minus {second}, unpaired, Benjamini-Hochberg-adjusted", style="bold")
-    table = Table(title=title, title_justify="left")
+    table = Table()
     table.add_column("metric")
     for column in ("examples", "difference", "p adjusted"):
         table.add_column(column, justify="right", no_wrap=True)
     for each in found.findings:
         claimed = each.p_adjusted is not None and each.p_adjusted <= 1 - each.comparison.question.confidence
-        table.add_row(*_cells(each), style="bold" if claimed else "")
+        table.add_row(*map(Text, _cells(each)), style="bold" if claimed else "")
     out = console()
+    out.print(Text(f"{first} minus {second}, unpaired, Benjamini-Hochberg-adjusted", style="bold"))
     out.print(table)
     main = found.findings[0].comparison
     notes = [WEAKER, f"interval: {main.method}; p: {main.test}; confidence {main.question.confidence:.0%}"]

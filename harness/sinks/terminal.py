@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
+from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +19,8 @@ from harness.types import RunResult
 
 FEW = 3
 """Up to so many runs, a metric is a row."""
+NARROWEST = 14
+"""Characters of a metric's name that stand in a line."""
 COLUMN = 24
 """Characters that a score with its interval takes."""
 
@@ -26,11 +31,11 @@ class TerminalSink:
     def write(self, leaderboard: Leaderboard) -> Sequence[str]:
         """Print the verdict, the table, and what the reader must know about failed and truncated completions."""
         out = console()
-        few = len(leaderboard.entries) <= FEW
+        by_metric = _by_metric(leaderboard, out) if len(leaderboard.entries) <= FEW else None
         costs, fitting = _fitting(leaderboard, out.width)
-        told = not few and any(column.title == TRUNCATED for column in costs)
+        told = not by_metric and any(column.title == TRUNCATED for column in costs)
         out.print(Text(_title(leaderboard), style="bold"))
-        out.print(_by_metric(leaderboard) if few else _by_run(leaderboard, costs, fitting))
+        out.print(by_metric or _by_run(leaderboard, costs, fitting))
         for entry in leaderboard.entries:
             for remark in remarks(entry.run.result, leaderboard.primary, truncations=not told):
                 out.print(Text(f"· {entry.run.result.name}: {remark}", style="yellow"))
@@ -61,20 +66,34 @@ def remarks(result: RunResult, primary: str, truncations: bool = True) -> list[s
     return [*found, *result.warnings]
 
 
-def _by_metric(board: Leaderboard) -> Table:
-    table = Table()
-    table.add_column("metric")
-    for entry in board.entries:
-        label = Text(visible(entry.run.result.name))
-        table.add_column(Text.assemble(label, f" ({entry.group})") if entry.group else label, justify="right")
-    for name in board.metrics:
-        results = [entry.run.result.metric(name) for entry in board.entries]
-        places = decimals(r for r in results if r)
-        cells = [Text(with_interval(r.score, places) if r else "–") for r in results]
-        table.add_row(Text(f"{name} {_arrow(board, name)}"), *cells, style="bold" if name == board.primary else "")
-    for column in compact(board):
-        found = [column.cell(entry.run.result, board.primary) for entry in board.entries]
-        table.add_row(Text(column.short), *map(Text, found), style="dim")
+def _by_metric(board: Leaderboard, out: Console) -> Table | None:
+    """Show metrics down the side: where there is less room with folded names, then without lines, then not at all."""
+    found = {name: [entry.run.result.metric(name) for entry in board.entries] for name in board.metrics}
+    places = {name: decimals(r for r in results if r) for name, results in found.items()}
+    rows = {
+        f"{name} {_arrow(board, name)}": [with_interval(r.score, places[name]) if r else "–" for r in results]
+        for name, results in found.items()
+    }
+    costs = {c.short: [c.cell(entry.run.result, board.primary) for entry in board.entries] for c in compact(board)}
+    scores = [max(map(len, column)) for column in zip(*rows.values(), *costs.values(), strict=True)]
+    names = [visible(e.run.result.name) + (f" ({e.group})" if e.group else "") for e in board.entries]
+    whole = [max(len(name), width) for name, width in zip(names, scores, strict=True)]
+    longest, lines = max(map(len, [*rows, *costs])), 3 * len(names) + 4
+    if longest + sum(whole) + lines <= out.width:
+        table, widths = Table(), whole
+    elif longest + sum(scores) + lines <= out.width:
+        table, widths = Table(), scores
+    elif NARROWEST + sum(scores) + len(names) <= out.width:
+        table, widths = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0), scores
+    else:
+        return None
+    table.add_column("metric", overflow="fold")
+    for name, width in zip(names, widths, strict=True):
+        table.add_column(Text("\n".join(wrap(name, width))), justify="right", no_wrap=True)
+    for title, texts in rows.items():
+        table.add_row(Text(title), *map(Text, texts), style="bold" if title.split()[0] == board.primary else "")
+    for title, texts in costs.items():
+        table.add_row(Text(title), *map(Text, texts), style="dim")
     return table
 
 
@@ -82,7 +101,7 @@ def _by_run(board: Leaderboard, costs: Sequence[Column], fitting: int) -> Table:
     """Show the primary metric, then the costs and `fitting` other metrics; the report has all."""
     table = Table()
     names = [board.primary, *(n for n in board.metrics if n != board.primary)][: 1 + fitting]
-    table.add_column("run", no_wrap=True)
+    table.add_column("run", overflow="fold")
     table.add_column("tie", no_wrap=True)
     for name in names[:1]:
         table.add_column(f"{name} {_arrow(board, name)}", justify="right", no_wrap=True)

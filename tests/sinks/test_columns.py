@@ -13,14 +13,15 @@ from harness.leaderboard import Leaderboard, by_task
 from harness.sinks.columns import COLUMNS, columns, compact
 from harness.sinks.standings import standings_section
 from harness.sinks.terminal import TerminalSink
+from harness.sinks.text import with_interval
 from harness.types import FineTuneRecord, Usage
 from tests.grids import Made, store
 
 SCORES = np.linspace(0.2, 0.8, 20)
 
 
-def board(folder: Path, *usages: Usage) -> Leaderboard:
-    made = [Made(f"run-{i}", {"rougeL": SCORES + i / 100}, parameters=135_000_000) for i in range(len(usages))]
+def board(folder: Path, *usages: Usage, name: str = "run") -> Leaderboard:
+    made = [Made(f"{name}-{i}", {"rougeL": SCORES + i / 100}, parameters=135_000_000) for i in range(len(usages))]
     runs = [
         replace(run, result=replace(run.result, usage=usage))
         for run, usage in zip(store(folder, made), usages, strict=True)
@@ -105,6 +106,22 @@ def test_truncations_are_told_in_words_where_no_column_of_many_has_them(
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.count("3 of 20 completions were cut at the token limit") == remarks
     assert ("3 (15%)" in shown) == (width == 160)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+@pytest.mark.parametrize("width", [50, 60, 80, 120])
+def test_a_narrow_terminal_cuts_no_score(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, n: int, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    found = board(tmp_path, *(Usage(20, 0, 3, 10, 500, 10.0) for _ in range(n)), name="a-model-with-layers-n200")
+    TerminalSink().write(found)
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= width
+    primary = [entry.run.result.metric(found.primary) for entry in found.entries]
+    for score in (each.score for each in primary if each):
+        assert with_interval(score, 3) in shown
 
 
 def test_a_terminal_leaves_out_what_says_nothing(tmp_path: Path) -> None:

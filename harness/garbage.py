@@ -12,7 +12,7 @@ COLLECT_AFTER = 100_000
 
 @contextmanager
 def few_collections() -> Iterator[None]:
-    """Collect as often as before afterwards."""
+    """Look for garbage less often inside, and as often as before afterwards."""
     before = gc.get_threshold()
     gc.set_threshold(COLLECT_AFTER, *before[1:])
     try:

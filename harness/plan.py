@@ -85,7 +85,7 @@ def print_plans(plans: Sequence[Plan]) -> None:
     table.add_column("run", overflow="fold")
     hosted = ("tokens sent, about", "tokens back, at most", "USD, at most") if any(e.sent for e in unique) else ()
     for column in ("fine-tune", "completions\nto make", "about", *hosted):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for each in unique:
         training = f"{each.to_train:,} examples" if each.to_train else "done" if each.trained else "–"
         about = "unknown" if each.seconds is None else f"{each.seconds:.0f} s"

@@ -158,7 +158,7 @@ def _error(seen: Sequence[_Evaluation], a: int, b: int) -> float:
     """Return the error of the change between two evaluations."""
     first, last = min(a, b), max(a, b)
     rise_se = seen[last].rise_se
-    if rise_se is not None and seen[first].loss == min(each.loss for each in seen[:last]):
+    if rise_se is not None and first < last and seen[first].loss == min(each.loss for each in seen[:last]):
         return SURE * rise_se
     between = [each.change_se for each in seen[first + 1 : last + 1]]
     known = [se for se in between if se is not None]

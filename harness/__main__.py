@@ -13,18 +13,18 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 
-from harness.arguments import parser
+from harness.cli.parser import parser
 
 COMMANDS = {
-    "run": "harness.app",
-    "report": "harness.stored",
-    "compare": "harness.stored",
-    "judge": "harness.judge.command",
-    "gate": "harness.gate.command",
-    "baseline": "harness.baseline.command",
-    "sync": "harness.sync",
-    "serve": "harness.server.command",
-    "doctor": "harness.doctor",
+    "run": "harness.cli.run",
+    "report": "harness.cli.report",
+    "compare": "harness.cli.report",
+    "judge": "harness.cli.judge",
+    "gate": "harness.cli.gate",
+    "baseline": "harness.cli.baseline",
+    "sync": "harness.cli.sync",
+    "serve": "harness.cli.serve",
+    "doctor": "harness.cli.doctor",
 }
 """The module of each command, imported on use; its `main` takes the parsed options and returns the exit code."""
 

@@ -10,32 +10,27 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import build, generate, leaderboard, likelihood, pricing, score, tuning
-from harness.analysis.incumbent import with_incumbent
+from harness import registry as build, pricing
+from harness.stages import generate, likelihood, score, finetune as tuning
+from harness.analysis import leaderboard
+from harness.analysis.verdict_analysis_incumbent import with_incumbent
 from harness.analysis.verdict import Aim
-from harness.batches import in_batches
+from harness.stages.batch_generate import in_batches
 from harness.config import HarnessConfig, ReportConfig, TrackingConfig
 from harness.credentials import redacted
 from harness.errors import StoreError
-from harness.leaderboard import Sink
-from harness.prepare import Prepared, prepare
+from harness.analysis.leaderboard import Sink
+from harness.stages.prepare import Prepared, prepare
 from harness.pricing import Budget, LocalPrice, Price
 from harness.progress import say
 from harness.protocols import HostedModel, Model
-from harness.records import SCHEMA_VERSION, StoredRun, load_run, save_run
-from harness.sinks.markdown import MarkdownSink, numbered
-from harness.sinks.page.sink import PageSink
-from harness.sinks.terminal import TerminalSink
-from harness.sinks.wandb import WandbSink
-from harness.store import Store
-from harness.types import (
-    Completion,
-    FineTuneRecord,
-    FinishReason,
-    RunResult,
-    StageRecord,
-    Usage,
-)
+from harness.store.runs import SCHEMA_VERSION, StoredRun, load_run, save_run
+from harness.reports.markdown.report import MarkdownSink, numbered
+from harness.reports.html.page import PageSink
+from harness.reports.terminal.leaderboard import TerminalSink
+from harness.reports.wandb import WandbSink
+from harness.store.stages import Store
+from harness.types import Completion, FineTuneRecord, FinishReason, RunResult, StageRecord, Usage
 
 PACKAGES = ("finetune-harness", "torch", "transformers", "peft", "sentence-transformers", "sacrebleu", "rouge-score")
 

@@ -105,7 +105,7 @@ def of(file: str | None) -> Prices:
     """Read a file of prices, the shipped one for None; ConfigError names the key that is wrong."""
     import yaml
 
-    from harness.schema import conf_dir
+    from harness.config.compose import conf_dir
 
     path = Path(file) if file else conf_dir() / "pricing.yaml"
     try:

@@ -1,6 +1,6 @@
 """The seams: what a dataset, a model, a fine-tuner and a metric must be, and nothing more.
 
-Anything that fits can be named in the config as "your.module:Class"; see `harness.build` for how it is called.
+Anything that fits can be named in the config as "your.module:Class"; see `harness.registry` for how it is called.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Reading this file is reading the flow: a `Corpus` of `Example`s becomes `Prompt`s, a model turns each into a
 `Completion`, a metric turns those into a `MetricResult`, and a `RunResult` holds all that one run found.
-They load and save as JSON through `harness.records`.
+They load and save as JSON through `harness.store.runs`.
 """
 
 from __future__ import annotations

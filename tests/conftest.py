@@ -72,7 +72,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
     """The SmolLM2-135M-Instruct that its package carries, converted once in the user's cache."""
-    from harness import weights
+    from harness.hf import weights
     from harness.errors import MissingExtra
 
     try:
@@ -87,7 +87,7 @@ def adapter(tiny_model: Path, tmp_path: Path) -> Path:
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from harness import loading
+    from harness.hf import loading
 
     torch.manual_seed(1)
     lora = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM")

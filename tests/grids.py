@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from harness import build
-from harness.metrics.mean import mean_stats
+from harness import registry as build
+from harness.metrics.base import mean_stats
 from harness.protocols import Metric
-from harness.records import StoredRun, save_run
+from harness.store.runs import StoredRun, save_run
 from harness.types import (
     Completion,
     DatasetRecord,

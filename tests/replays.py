@@ -9,8 +9,8 @@ from pathlib import Path
 
 from harness import pipeline
 from harness.config import HarnessConfig, ReplayModelConfig
-from harness.datasets.jsonl import Jsonl
-from harness.records import StoredRun
+from harness.tasks.jsonl import Jsonl
+from harness.store.runs import StoredRun
 from harness.types import Example
 from tests.fakes import config, write_corpus
 

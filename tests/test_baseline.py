@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.baseline import record
-from harness.baseline.changes import changes
-from harness.baseline.pairs import Paired, answers_of, require_same
-from harness.baseline.record import accept, find, load, place
-from harness.build import stored_metric
+from harness.gate import baseline as record
+from harness.gate.diff import changes
+from harness.gate.pairing import Paired, answers_of, require_same
+from harness.gate.baseline import accept, find, load, place
+from harness.registry import stored_metric
 from harness.errors import ConfigError, StoreError
-from harness.records import StoredRun
+from harness.store.runs import StoredRun
 from tests.replays import examples, replayed
 
 N = 12

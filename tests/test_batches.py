@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import generate
-from harness.api import batch as limits
-from harness.batches import BatchedModel, in_batches
+from harness.stages import generate
+from harness.client import batch as limits
+from harness.stages.batch_generate import BatchedModel, in_batches
 from harness.config import EchoModelConfig, OpenAIModelConfig
 from harness.errors import ConfigError, ModelError
 from harness.models.echo import EchoModel
 from harness.models.openai import OpenAIModel
-from harness.store import Store
+from harness.store.stages import Store
 from harness.types import Completion, Decoding, FinishReason
 from tests.api.batch_service import BatchService
 from tests.api.hasty import asked

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import doctor
+from harness.cli import doctor
 from harness.__main__ import main
 from tests.fakes import write_corpus
 
@@ -64,7 +64,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["harness.pipeline", "harness.stored", "harness.build", "harness.app", "harness.judge", "harness.server.app"],
+    ["harness.pipeline", "harness.cli.report", "harness.registry", "harness.cli.run", "harness.judge", "harness.server.app"],
 )
 def test_what_is_heavy_is_imported_on_use(tmp_path: Path, module: str) -> None:
     heavy = (

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MissingExtra
-from harness.resources import resolve
-from harness.text import first_sentence
+from harness.paths import resolve
+from harness.tasks.stopping import first_sentence
 from tests.metrics.pairs import WIKI
 
 ROOT = Path(__file__).parent.parent

@@ -9,7 +9,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from harness import schema
+from harness.config import compose as schema
 from harness.config import HarnessConfig, JsonlTaskConfig, WikiTaskConfig
 from harness.errors import ConfigError
 from harness.types import StopAt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.digest import digest, digest_lines
+from harness.store.digest import digest, digest_lines
 from harness.types import Decoding, StopAt
 
 

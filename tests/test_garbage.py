@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from harness.garbage import COLLECT_AFTER, few_collections
+from harness.runtime_garbage import COLLECT_AFTER, few_collections
 
 
 @few_collections()

@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from harness.baseline.record import Baseline, accept, load
+from harness.gate.baseline import Baseline, accept, load
 from harness.errors import ConfigError, ModelError, StoreError
-from harness.gate import candidate, edges
+from harness.gate import candidate, exact as edges
 from harness.gate.budget import Budget, Purse
 from harness.gate.candidate import Asked
-from harness.gate.checks import FAILURES
-from harness.gate.command import margin
+from harness.gate.rules_gate_checks import FAILURES
+from harness.cli.gate import margin
 from harness.gate.decision import Finding, Gated
 from harness.gate.report import fallen, one_line, step_summary, text, worst_slices
 from harness.gate.rules import OnUnderpowered
 from harness.gate.sequential import EARLY, gate_in_chunks
-from harness.gate.summary import summary
+from harness.gate.report_gate_summary import summary
 from harness.pricing import LocalPrice, Price
-from harness.records import StoredRun
+from harness.store.runs import StoredRun
 from harness.stats.noninferiority import Outcome
 from harness.stats.proportions import Tango
 from harness.types import Completion, FinishReason

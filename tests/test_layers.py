@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import layers, loading, weights
+from harness.hf import pruning as layers, loading, weights
 from harness.config import LocalModelConfig
 from harness.errors import ConfigError
 from harness.models.local import LocalModel

@@ -13,8 +13,8 @@ from harness import pipeline
 from harness.config import HarnessConfig, JsonlTaskConfig, StatsConfig
 from harness.errors import ConfigError
 from harness.metrics.likelihood import TokenLikelihood
-from harness.score import score
-from harness.store import Store
+from harness.stages.score import score
+from harness.store.stages import Store
 from harness.types import Completion, Example, FinishReason, Likelihood
 from tests.fakes import Telling, config
 

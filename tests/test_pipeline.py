@@ -20,9 +20,9 @@ from harness.config import (
     PromptStyle,
 )
 from harness.errors import ConfigError
-from harness.plan import plan
-from harness.prepare import prepare, with_baselines
-from harness.records import load_run, results_schema
+from harness.cli.dry_run import plan
+from harness.stages.prepare import prepare, with_baselines
+from harness.store.runs import load_run, results_schema
 from tests.fakes import Interrupted, config
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import generate, pipeline, pricing
+from harness.stages import generate
+from harness import pipeline, pricing
 from harness.errors import ConfigError, ModelError
 from harness.pricing import Budget, Price
-from harness.store import Store
+from harness.store.stages import Store
 from harness.types import Completion, Decoding, FinishReason, ModelReference
 from tests.api.faults import Behaviour, FaultServer
 from tests.api.hasty import asked, hasty

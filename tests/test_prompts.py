@@ -6,7 +6,7 @@ import pytest
 
 from harness.config import PromptConfig, PromptStyle, TaskConfig
 from harness.errors import ConfigError
-from harness.prompts import render
+from harness.tasks.prompts import render
 from harness.types import Example, Message
 
 TASK = TaskConfig(name="t", dataset="jsonl", instruction="What is {prompt}?", template="Title: {prompt}\nText:")

@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness import pipeline, schema
+from harness import pipeline
+from harness.config import compose as schema
 from tests.fakes import config
 
 pytest_plugins = ["pytester"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StoreError
-from harness.store import Store, write_atomic
+from harness.store.stages import Store, write_atomic
 from harness.types import Completion, Decoding, FinishReason
 
 
@@ -85,7 +85,7 @@ def test_an_atomic_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypa
     def broken(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("harness.store.os.replace", broken)
+    monkeypatch.setattr("harness.store.stages.os.replace", broken)
     with pytest.raises(OSError, match="disk full"):
         write_atomic(path, "new")
     assert path.read_text() == "old"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from harness import sweep
-from harness.sweep import CountJobs, Outcome
+from harness.cli import sweep
+from harness.cli.sweep import CountJobs, Outcome
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from openai import OpenAI
 from harness import pipeline
 from harness.__main__ import main
 from harness.errors import HarnessError
-from harness.sync import Job, OfflineRun, find_jobs, log_jobs, offline_runs, push, sync_command
+from harness.cli.sync import Job, OfflineRun, find_jobs, log_jobs, offline_runs, push, sync_command
 from tests.fakes import config
 
 

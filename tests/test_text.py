@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.text import first_sentence, sentence_end
+from harness.tasks.stopping import first_sentence, sentence_end
 
 ENDED = [
     # text, its first sentence

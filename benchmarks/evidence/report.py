@@ -13,9 +13,9 @@ from benchmarks.evidence.coverage import LEVEL
 from benchmarks.evidence.found import SMALL, Found, last, pooled
 from benchmarks.evidence.pictures import draw
 from benchmarks.evidence.rates import Case, Rate
-from harness.sinks.text import table
+from harness.reports.formatting import table
 from harness.stats.noninferiority import Outcome
-from harness.store import write_atomic
+from harness.store.stages import write_atomic
 
 FOLDER = "evidence"
 TOLERANCE = 0.01

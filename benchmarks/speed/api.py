@@ -27,11 +27,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness import generate
+from harness.stages import generate
 from harness.config import OpenAIModelConfig
 from harness.models.openai import OpenAIModel
 from harness.progress import track
-from harness.store import Store
+from harness.store.stages import Store
 from harness.types import Decoding, Message, Prompt
 
 OURS, OURS_STORED = "harness, model=openai", "harness, each answer stored"

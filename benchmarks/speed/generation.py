@@ -23,9 +23,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness import loading, weights
+from harness.hf import loading, weights
 from harness.config import LocalModelConfig
-from harness.datasets.wiki import WikiFirstSentence
+from harness.tasks.wiki import WikiFirstSentence
 from harness.models.local import LocalModel
 from harness.progress import track
 from harness.types import Decoding, Example, Message, Prompt, StopAt

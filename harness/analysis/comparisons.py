@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from harness.config import StatsConfig
 from harness.errors import StoreError
 from harness.protocols import Metric
-from harness.records import StoredRun
+from harness.store.runs import StoredRun
 from harness.stats.bootstrap import Resampler, cluster_sums
 from harness.stats.comparison import Comparison, Question
 from harness.stats.multiplicity import holm, permutations_needed, rank_intervals, tie_groups

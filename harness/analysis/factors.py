@@ -16,10 +16,10 @@ import numpy as np
 
 from harness.analysis.comparisons import Aligned
 from harness.protocols import Metric
-from harness.records import StoredRun
+from harness.store.runs import StoredRun
 from harness.stats.bootstrap import cluster_sums, degrees_of_freedom, leave_one_out
-from harness.stats.confidence import percentile
-from harness.stats.draws import share_as_large
+from harness.stats.distributions import percentile
+from harness.stats.resampling import share_as_large
 from harness.stats.intervals import FLAT
 from harness.stats.multiplicity import benjamini_hochberg
 

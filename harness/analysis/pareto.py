@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.leaderboard import Entry, Leaderboard
+from harness.analysis.leaderboard import Entry, Leaderboard
 from harness.types import RunResult
 
 

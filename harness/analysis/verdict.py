@@ -1,4 +1,4 @@
-"""The verdict in plain words, with the numbers behind it; `harness.analysis.decision` holds the rule."""
+"""The verdict in plain words, with the numbers behind it; `harness.analysis.verdict_rule_analysis_decision` holds the rule."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.analysis.comparisons import MetricComparison
-from harness.analysis.decision import KEEP, NOT_ENOUGH, SHIP, Decision, decide
-from harness.analysis.incumbent import position
-from harness.analysis.leads import Lead, standing, with_failures_wrong
+from harness.analysis.verdict_rule_analysis_decision import KEEP, NOT_ENOUGH, SHIP, Decision, decide
+from harness.analysis.verdict_analysis_incumbent import position
+from harness.analysis.verdict_rule import Lead, standing, with_failures_wrong
 from harness.config import ReportConfig
 from harness.stats.comparison import Comparison
 from harness.types import RunResult

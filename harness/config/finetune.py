@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.config.checks import check
-from harness.digest import DECIDES_NOTHING
+from harness.store.digest import DECIDES_NOTHING
 
 
 class FineTuneMethod(StrEnum):

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.forward import Forward
-from harness.tokens import Batch, Tokens, collate, parts
+from harness.hf.forward import Forward
+from harness.hf.tokens import Batch, Tokens, collate, parts
 from harness.types import FloatArray
 
 

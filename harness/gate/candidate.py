@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness import build, leaderboard, pipeline, schema
-from harness.baseline.pairs import Paired, answers_of, require_same
-from harness.baseline.record import Baseline
+from harness import registry as build, pipeline
+from harness.analysis import leaderboard
+from harness.config import compose as schema
+from harness.gate.pairing import Paired, answers_of, require_same
+from harness.gate.baseline import Baseline
 from harness.config import HarnessConfig, TrackingConfig, TrackingMode
 from harness.errors import ConfigError
 from harness.gate.budget import Budget
@@ -16,7 +18,7 @@ from harness.gate.decision import Gated, gate
 from harness.gate.rules import OnUnderpowered, Rules, margins
 from harness.gate.sequential import gate_in_chunks
 from harness.protocols import Metric
-from harness.records import StoredRun
+from harness.store.runs import StoredRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.baseline.pairs import Paired
-from harness.baseline.record import AcceptedExample
-from harness.gate.checks import Check
+from harness.gate.pairing import Paired
+from harness.gate.baseline import AcceptedExample
+from harness.gate.rules_gate_checks import Check
 from harness.gate.decision import Finding, Gated, scores
 from harness.protocols import Metric
-from harness.score import MAX_SLICES
-from harness.sinks.text import markdown, shorten, table, visible
+from harness.stages.score import MAX_SLICES
+from harness.reports.formatting import markdown, shorten, table, visible
 from harness.stats.noninferiority import Outcome
 from harness.types import Completion, FinishReason
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.baseline.record import Baseline
+from harness.gate.baseline import Baseline
 from harness.errors import ConfigError, unknown
 from harness.protocols import BoundedMetric, Metric
 

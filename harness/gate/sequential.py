@@ -19,22 +19,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import build, generate, leaderboard, pricing, tuning
-from harness.baseline.pairs import Answers, Paired, require_same
-from harness.baseline.record import Baseline
+from harness import registry as build, pricing
+from harness.stages import generate, finetune as tuning
+from harness.analysis import leaderboard
+from harness.gate.pairing import Answers, Paired, require_same
+from harness.gate.baseline import Baseline
 from harness.config import HarnessConfig, StatsConfig
 from harness.errors import ConfigError
 from harness.gate.budget import Budget, Purse
-from harness.gate.checks import list_checks
+from harness.gate.rules_gate_checks import list_checks
 from harness.gate.decision import Finding, Gated, finding, gate
 from harness.gate.rules import Rules
-from harness.gate.watch import Watch, require_means
-from harness.prepare import Prepared, prepare
+from harness.gate.sequential_gate_watch import Watch, require_means
+from harness.stages.prepare import Prepared, prepare
 from harness.protocols import Metric, Model
-from harness.statistics import statistics
+from harness.stages.metric_stats import statistics
 from harness.stats.noninferiority import Decision, Outcome
 from harness.stats.power import Plan, pairs_needed
-from harness.store import Store
+from harness.store.stages import Store
 from harness.types import Completion
 
 EARLY = 0.2

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from harness.baseline.record import accept, find, load, place
+from harness.gate.baseline import accept, find, load, place
 from harness.errors import ConfigError, HarnessError, unknown
 from harness.gate import candidate
-from harness.gate.arguments import ROOT
+from harness.cli.parser_gate_arguments import ROOT
 from harness.gate.budget import Budget
 from harness.gate.candidate import Asked
 from harness.gate.decision import Gated
 from harness.gate.report import one_line, step_summary, text
 from harness.gate.rules import OnUnderpowered
-from harness.records import StoredRun, find_run
-from harness.sinks.text import markdown
+from harness.store.runs import StoredRun, find_run
+from harness.reports.formatting import markdown
 from harness.stats.noninferiority import Outcome
-from harness.store import store_root
+from harness.store.stages import store_root
 
 SETTINGS = ("task", "model", "metric", "margin", "slice", "baseline", "underpowered", "failures", "sequential")
 UPDATED = pytest.StashKey[dict[Path, str]]()

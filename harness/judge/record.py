@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from harness.judge.asking import Judged
-from harness.store import Store, write_atomic
+from harness.judge.pairwise import Judged
+from harness.store.stages import Store, write_atomic
 from harness.types import ModelReference, Score
 
 SCHEMA_VERSION = 1

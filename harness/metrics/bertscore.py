@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from harness import loading, weights
-from harness.metrics.encoders import describe, opening
-from harness.metrics.mean import RatioMetric, mean_stats
-from harness.metrics.texts import Texts, pairs
+from harness.hf import loading, weights
+from harness.hf.encoders import describe, opening
+from harness.metrics.base import RatioMetric, mean_stats
+from harness.metrics.inputs import Texts, pairs
 from harness.progress import track
 from harness.types import Completion, Example, FloatArray
 

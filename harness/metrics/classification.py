@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 
-from harness.metrics.labels import numbered, plain, true_label
-from harness.metrics.mean import mean_of_known, ratio
-from harness.metrics.texts import pairs
+from harness.metrics.classification_metrics_labels import numbered, plain, true_label
+from harness.metrics.base import mean_of_known, ratio
+from harness.metrics.inputs import pairs
 from harness.types import Completion, Example, FloatArray
 
 Kind = Literal["accuracy", "balanced_accuracy", "macro_f1"]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.metrics.lexicon import words
-from harness.metrics.mean import RatioMetric, mean_stats
-from harness.metrics.texts import pairs
+from harness.metrics.vocabulary import words
+from harness.metrics.base import RatioMetric, mean_stats
+from harness.metrics.inputs import pairs
 from harness.types import Completion, Example, FloatArray
 
 

@@ -14,8 +14,8 @@ from typing import Literal
 
 import numpy as np
 
-from harness.metrics.mean import RatioMetric, mean_stats
-from harness.metrics.texts import likelihoods
+from harness.metrics.base import RatioMetric, mean_stats
+from harness.metrics.inputs import likelihoods
 from harness.types import Completion, Example, FloatArray
 
 Kind = Literal["validation_loss", "perplexity", "token_accuracy"]

@@ -12,7 +12,7 @@ from collections import Counter
 
 import numpy as np
 
-from harness.metrics.encoded import Encoded, IntArray
+from harness.metrics.token_ids import Encoded, IntArray
 
 CHUNK = 512
 """Examples that are sorted together: few enough for the processor's cache, many enough to hide numpy's overhead."""

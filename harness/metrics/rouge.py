@@ -16,12 +16,12 @@ from typing import Literal
 
 import numpy as np
 
-from harness.metrics.encoded import IntArray
-from harness.metrics.lexicon import MAX_WORDS, Lexicon
-from harness.metrics.mean import RatioMetric, mean_stats
+from harness.metrics.token_ids import IntArray
+from harness.metrics.vocabulary import MAX_WORDS, Lexicon
+from harness.metrics.base import RatioMetric, mean_stats
 from harness.metrics.ngrams import clipped_matches
-from harness.metrics.stemmer import stemmer
-from harness.metrics.texts import Texts, pairs
+from harness.metrics.rouge_metrics_stemmer import stemmer
+from harness.metrics.inputs import Texts, pairs
 from harness.types import Completion, Example, FloatArray
 
 Kind = Literal["rouge1", "rouge2", "rougeL", "rougeLsum"]

@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from harness.config import EchoModelConfig
-from harness.digest import digest
+from harness.store.digest import digest
 from harness.errors import ConfigError
-from harness.models.stopping import end_of, tidy
+from harness.tasks.stopping_models_stopping import end_of, tidy
 from harness.types import Completion, Decoding, FinishReason, ModelReference, Prompt
 
 

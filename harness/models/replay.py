@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from harness import resources
+from harness import paths as resources
 from harness.config import ReplayModelConfig
 from harness.errors import DataError
 from harness.types import Completion, Decoding, FinishReason, ModelReference, Prompt

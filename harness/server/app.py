@@ -15,7 +15,7 @@ from starlette.responses import Response
 from harness.errors import HarnessError
 from harness.server import state
 from harness.server.errors import ApiError, answer_api_error, answer_http_error
-from harness.server.limits import Guard
+from harness.server.middleware import Guard
 from harness.server.routes import ROUTES
 from harness.server.settings import Settings
 

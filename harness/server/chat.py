@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.datasets.chat import ROLES
+from harness.tasks.rows_datasets_chat import ROLES
 from harness.server.engine import Answer
 from harness.server.errors import invalid
 from harness.server.fields import Fields

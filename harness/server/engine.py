@@ -17,12 +17,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
-from harness import build
+from harness import registry as build
 from harness.config import LocalModelConfig
-from harness.digest import digest
+from harness.store.digest import digest
 from harness.errors import ModelError
 from harness.protocols import Model
-from harness.server.catalog import Catalog
+from harness.server.models import Catalog
 from harness.server.errors import busy
 from harness.server.settings import Limits
 from harness.types import Completion, Decoding, Prompt

@@ -17,9 +17,9 @@ from typing import Generic, Protocol, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import StoreError
-from harness.server import ids
+from harness.server import records_server_ids as ids
 from harness.server.errors import invalid, missing
-from harness.store import write_atomic
+from harness.store.stages import write_atomic
 
 
 class Record(Protocol):

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from harness.server import results
+from harness.server import training_files_server_results as results
 from harness.server.errors import ApiError, busy
 from harness.server.files import Files
-from harness.server.ids import Kind
+from harness.server.records_server_ids import Kind
 from harness.server.jobs import JOB, OPEN, OUTCOME, Events, Failure, Job, JobStatus, Outcome
-from harness.server.process import Worker, ask
+from harness.server.trainer_server_process import Worker, ask
 from harness.server.records import Records
 from harness.server.settings import Settings
 

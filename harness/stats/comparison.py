@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from harness.stats.confidence import Confidence
+from harness.stats.distributions import Confidence
 
 
 @dataclass(frozen=True, slots=True)

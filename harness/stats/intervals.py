@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from harness.protocols import Metric
 from harness.stats.bootstrap import Resampler, cluster_sums, degrees_of_freedom, leave_one_out
-from harness.stats.confidence import bca
+from harness.stats.distributions import bca
 from harness.stats.proportions import effective_size, wilson
 from harness.types import FloatArray
 

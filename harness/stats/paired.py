@@ -22,7 +22,7 @@ from harness.errors import StoreError
 from harness.protocols import Metric
 from harness.stats.bootstrap import Resampler
 from harness.stats.comparison import Comparison, Question, Sample
-from harness.stats.draws import draws
+from harness.stats.resampling import draws
 from harness.stats.proportions import Tango, mcnemar
 from harness.types import FloatArray
 

@@ -17,7 +17,7 @@ from harness.errors import StoreError
 from harness.protocols import Metric
 from harness.stats.bootstrap import cluster_sums, jackknife_error, leave_one_out
 from harness.stats.comparison import Comparison, Question, Sample
-from harness.stats.confidence import Student
+from harness.stats.distributions import Student
 from harness.stats.intervals import FLAT, Interval
 from harness.types import FloatArray
 

@@ -11,8 +11,8 @@ import numpy as np
 from harness.protocols import Metric
 from harness.stats.bootstrap import Resampler, jackknife_error, leave_one_out
 from harness.stats.comparison import Comparison, Question, Sample
-from harness.stats.confidence import percentile
-from harness.stats.draws import share_as_large
+from harness.stats.distributions import percentile
+from harness.stats.resampling import share_as_large
 from harness.stats.intervals import FLAT
 from harness.types import FloatArray
 

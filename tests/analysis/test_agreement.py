@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from harness.analysis.agreement import agreement, spearman
+from harness.analysis.metric_agreement import agreement, spearman
 from harness.analysis.comparisons import Aligned
 from harness.config import StatsConfig
-from harness.leaderboard import by_task
-from harness.sinks.evidence import evidence_section
+from harness.analysis.leaderboard import by_task
+from harness.reports.markdown.evidence import evidence_section
 from harness.types import CurvePoint, FineTuneRecord
 from tests.grids import Made, metric, store
 
@@ -92,7 +92,7 @@ def test_correlations_over_examples_are_averaged_within_runs(aligned: Aligned) -
 
 
 def test_the_report_names_what_is_redundant_and_what_is_blunt(tmp_path: Path) -> None:
-    from harness import build
+    from harness import registry as build
 
     curve = (CurvePoint(1, 10, 1e-3, sequence_accuracy=0.01), CurvePoint(2, 20, 1e-3, sequence_accuracy=0.5))
     record = FineTuneRecord("lora", 20, 1.0, 100, 1000, 1, curve)
@@ -106,8 +106,8 @@ def test_the_report_names_what_is_redundant_and_what_is_blunt(tmp_path: Path) ->
 
 
 def test_the_picture_has_runs_above_the_diagonal_and_examples_below(tmp_path: Path) -> None:
-    from harness import build
-    from harness.sinks.plots import agreement as picture
+    from harness import registry as build
+    from harness.reports.plots import agreement as picture
 
     board = by_task(store(tmp_path, made(3)), build.stored_metric)[0]
     found = board.agreement

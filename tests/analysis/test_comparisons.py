@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness import build, pipeline
+from harness import registry as build, pipeline
 from harness.analysis.comparisons import Aligned
-from harness.analysis.seeds import compare_systems, systems
+from harness.analysis.training_seeds import compare_systems, systems
 from harness.config import StatsConfig
 from harness.errors import StoreError
-from harness.leaderboard import by_task
-from harness.records import StoredRun, save_run
+from harness.analysis.leaderboard import by_task
+from harness.store.runs import StoredRun, save_run
 from tests.fakes import config
 
 CONFIG = StatsConfig(n_resamples=500)

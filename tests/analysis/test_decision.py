@@ -9,8 +9,8 @@ import scipy.stats
 import statsmodels.stats.multitest
 import statsmodels.stats.power
 
-from harness.analysis.decision import KEEP, NOT_ENOUGH, SHIP, decide
-from harness.analysis.leads import Standing, with_failures_wrong
+from harness.analysis.verdict_rule_analysis_decision import KEEP, NOT_ENOUGH, SHIP, decide
+from harness.analysis.verdict_rule import Standing, with_failures_wrong
 from harness.stats.comparison import Comparison, Question, Sample
 from harness.types import MetricResult, Score
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.analysis.diagnosis import MEANING, Finding, diagnose
+from harness.analysis.learning_curves import MEANING, Finding, diagnose
 from harness.types import CurvePoint, FineTuneRecord
 
 SE = 0.05

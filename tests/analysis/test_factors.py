@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import build, pipeline
+from harness import registry as build, pipeline
 from harness.analysis.comparisons import Aligned
 from harness.analysis.factors import Grid, effects, varied
-from harness.analysis.validity import validity
+from harness.analysis.metric_validity import validity
 from harness.config import StatsConfig
-from harness.records import StoredRun
-from harness.sinks.plots import draw
+from harness.store.runs import StoredRun
+from harness.reports.plots import draw
 from harness.types import CurvePoint, FineTuneRecord
 from tests.fakes import config
 
@@ -71,7 +71,7 @@ def test_a_metric_at_the_floor_is_called_so(grid: list[StoredRun]) -> None:
 
 
 def test_pictures_are_drawn_for_scores_and_curves(grid: list[StoredRun], tmp_path: Path) -> None:
-    from harness.leaderboard import by_task
+    from harness.analysis.leaderboard import by_task
 
     curve = tuple(CurvePoint(s, 10 * s, 1e-3, 2.0 / s, 2.1 / s, 0.1, 0.4 + s / 10, 0.0) for s in (1, 2))
     record = FineTuneRecord("lora", 20, 1.0, 100, 1000, 2, curve)

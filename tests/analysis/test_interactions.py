@@ -11,10 +11,10 @@ import scipy.stats
 
 from harness.analysis.comparisons import Aligned
 from harness.analysis.factors import Grid, effects, varied
-from harness.analysis.interactions import interactions
+from harness.analysis.factors_analysis_interactions import interactions
 from harness.config import StatsConfig
-from harness.leaderboard import by_task
-from harness.sinks.evidence import evidence_section
+from harness.analysis.leaderboard import by_task
+from harness.reports.markdown.evidence import evidence_section
 from tests.grids import Made, metric, store
 
 RNG = np.random.default_rng(2)
@@ -93,7 +93,7 @@ def test_a_group_chosen_by_name_is_one_factor(tmp_path: Path) -> None:
 
 
 def test_the_report_shows_interactions_with_intervals(tmp_path: Path) -> None:
-    from harness import build
+    from harness import registry as build
 
     board = by_task(store(tmp_path, GRID), build.stored_metric)[0]
     text = "\n".join(evidence_section(board))

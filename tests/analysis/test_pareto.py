@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import build
+from harness import registry as build
 from harness.analysis.pareto import COSTS, Standing, fronts, on_front, seconds_each
-from harness.leaderboard import Leaderboard, by_task
-from harness.records import StoredRun
+from harness.analysis.leaderboard import Leaderboard, by_task
+from harness.store.runs import StoredRun
 from tests.grids import Made, store
 
 NOISE = np.random.default_rng(0).normal(0, 0.1, 60)

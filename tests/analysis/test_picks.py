@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import build
-from harness.analysis.picks import Picked, pick
+from harness import registry as build
+from harness.analysis.samples import Picked, pick
 from harness.config import ReportConfig
-from harness.leaderboard import Leaderboard, by_task
+from harness.analysis.leaderboard import Leaderboard, by_task
 from tests.replays import examples, replayed
 
 N = 12

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import pipeline
-from harness.analysis.retirement import outlived, retirement
+from harness.analysis.verdict_analysis_retirement import outlived, retirement
 from harness.analysis.verdict import Verdict
 from tests.fakes import config
 

@@ -9,12 +9,12 @@ import pytest
 import scipy.stats
 import statsmodels.stats.multitest
 
-from harness import build
+from harness import registry as build
 from harness.analysis.slices import Mark
 from harness.analysis.verdict import Aim
-from harness.leaderboard import Leaderboard, by_task
-from harness.sinks.plots import PICTURES, heatmap
-from harness.sinks.slices import slice_section
+from harness.analysis.leaderboard import Leaderboard, by_task
+from harness.reports.plots import PICTURES, heatmap
+from harness.reports.markdown.slices import slice_section
 from tests.grids import Made, store
 
 TOPICS = ["arts"] * 40 + ["maths"] * 40 + ["rare"] * 6

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from harness import build, pipeline
+from harness import registry as build, pipeline
 from harness.__main__ import main
 from harness.analysis.unpaired import Unpaired, compare_runs
 from harness.config import StatsConfig
 from harness.errors import ConfigError, StoreError
-from harness.records import StoredRun, save_run
-from harness.sinks.unpaired import WEAKER, print_unpaired
+from harness.store.runs import StoredRun, save_run
+from harness.reports.terminal.comparison_sinks_unpaired import WEAKER, print_unpaired
 from tests.fakes import config
 
 CONFIG = StatsConfig(n_resamples=4000)

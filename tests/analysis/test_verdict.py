@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import build
-from harness.analysis.incumbent import with_incumbent
+from harness import registry as build
+from harness.analysis.verdict_analysis_incumbent import with_incumbent
 from harness.analysis.verdict import Aim
 from harness.errors import ConfigError, StoreError
-from harness.leaderboard import Leaderboard, by_task
-from harness.records import StoredRun
+from harness.analysis.leaderboard import Leaderboard, by_task
+from harness.store.runs import StoredRun
 from tests.grids import Made, store
 
 RNG = np.random.default_rng(3)

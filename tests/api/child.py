@@ -6,8 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from harness import generate
-from harness.store import Store, write_atomic
+from harness.stages import generate
+from harness.store.stages import Store, write_atomic
 from harness.types import Decoding
 from tests.api.hasty import asked, hasty_at
 

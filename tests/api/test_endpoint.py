@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.api.endpoint import Endpoint
+from harness.client.endpoint import Endpoint
 from harness.errors import ConfigError, ModelError
 
 

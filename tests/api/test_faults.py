@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from harness import generate
+from harness.stages import generate
 from harness.models.openai import OpenAIModel
-from harness.store import Log
+from harness.store.stages import Log
 from harness.types import Completion, Decoding, FinishReason
 from tests.api.faults import KINDS, Behaviour, FaultServer
 from tests.api.hasty import asked, hasty

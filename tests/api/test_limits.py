@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from harness.api.limits import Bucket, Gate, Slot
-from harness.api.waits import Told
+from harness.client.limiter import Bucket, Gate, Slot
+from harness.client.headers import Told
 
 FULL = {"x-ratelimit-limit-tokens": "1000", "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "2s"}
 

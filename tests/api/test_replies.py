@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from harness.api.endpoint import MESSAGE_LENGTH, Endpoint
-from harness.api.replies import Problem, Unusable, parsed, problem, unreachable
+from harness.client.endpoint import MESSAGE_LENGTH, Endpoint
+from harness.client.replies import Problem, Unusable, parsed, problem, unreachable
 
 ENDPOINT = Endpoint("https://host/v1", "sk-secret123456")
 

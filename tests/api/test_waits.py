@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harness.api.waits import Told, duration, retry_after, told
+from harness.client.headers import Told, duration, retry_after, told
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 

@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from harness.datasets.audit import audit, estimate_tokens, fingerprint
-from harness.datasets.leakage import LeakKind, leaks
+from harness.tasks.audit import audit, estimate_tokens, fingerprint
+from harness.tasks.leakage import LeakKind, leaks
 from harness.errors import DataError
 from harness.types import Example, Message
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.datasets.hub import HubDataset
+from harness.tasks.hub import HubDataset
 from harness.errors import DataError
 
 

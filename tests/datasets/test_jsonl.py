@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.datasets.jsonl import Jsonl
+from harness.tasks.jsonl import Jsonl
 from harness.errors import DataError
 from harness.types import Corpus, Example, Message
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.datasets.split import normalise, pools, subset
+from harness.tasks.split import normalise, pools, subset
 from harness.errors import DataError
 from harness.types import Example
 

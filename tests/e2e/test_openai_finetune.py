@@ -10,7 +10,7 @@ import pytest
 from harness import pipeline
 from harness.config import FineTuneMethod, HarnessConfig, OpenAIFineTuneConfig, OpenAIModelConfig
 from harness.errors import FineTuneError
-from harness.plan import plan
+from harness.cli.dry_run import plan
 from tests import fakes
 from tests.serving import Served, served
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import loading, tokens
+from harness.hf import loading, tokens
 from harness.errors import FineTuneError
-from harness.finetune.batches import encode, epoch
-from harness.tokens import Tokens, collate, parts
+from harness.finetune.loss_finetune_batches import encode, epoch
+from harness.hf.tokens import Tokens, collate, parts
 from harness.types import Message, Prompt, TrainingPair
 
 PLAIN = TrainingPair(Prompt("p", text="What is water?"), "It is water.")

@@ -14,7 +14,7 @@ from harness.finetune import checkpoint, train
 from harness.finetune.local import LocalFineTuner
 from harness.models.local import LocalModel
 from harness.progress import Bar
-from harness.tokens import Tokens
+from harness.hf.tokens import Tokens
 from harness.types import Decoding, TrainingPair
 
 Tuner = Callable[..., LocalFineTuner]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import loading
+from harness.hf import loading
 from harness.finetune.loss import Scorer
-from harness.forward import Forward
-from harness.tokens import Tokens, collate, encode
+from harness.hf.forward import Forward
+from harness.hf.tokens import Tokens, collate, encode
 from harness.types import TrainingPair
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from harness import build
+from harness import registry as build
 from harness.config import FineTuneMethod, LocalModelConfig, LoraConfig, OpenAIFineTuneConfig, OpenAIModelConfig
 from harness.config.model import EndpointKind
-from harness.digest import digest
+from harness.store.digest import digest
 from harness.errors import ConfigError, FineTuneError
 from harness.finetune.openai import OpenAIFineTuner
 from harness.types import Message, Prompt, TrainingPair

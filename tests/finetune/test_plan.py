@@ -8,7 +8,7 @@ import pytest
 
 from harness.config import FineTuneMethod, LoraConfig, Schedule
 from harness.errors import ConfigError
-from harness.finetune.plan import auto_batch_size, auto_epochs, plan
+from harness.finetune.schedule import auto_batch_size, auto_epochs, plan
 
 
 @pytest.mark.parametrize(

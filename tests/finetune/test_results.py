@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from harness.errors import FineTuneError
-from harness.finetune.results import best_step, curve
+from harness.finetune.hosted_curve import best_step, curve
 
 PART = "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy\n1,2.0,0.5,1.9,0.55\n2,1.0,0.75,,\n"
 FULL = (

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import pipeline, schema
+from harness import pipeline
+from harness.config import compose as schema
 from harness.analysis.comparisons import Aligned
 from harness.config import StatsConfig
 from harness.errors import ConfigError, StoreError
-from harness.judge import asking
-from harness.judge.asking import Choice, Pair
-from harness.records import save_run
+from harness.judge import pairwise as asking
+from harness.judge.pairwise import Choice, Pair
+from harness.store.runs import save_run
 from harness.types import Example
 from tests.fakes import config
 

@@ -17,7 +17,7 @@ from harness import pipeline
 from harness.__main__ import main
 from harness.config import ReplayModelConfig
 from harness.judge.record import judgement_schema
-from harness.records import StoredRun, find_runs
+from harness.store.runs import StoredRun, find_runs
 from harness.stats.proportions import Tango
 from tests.fakes import config
 from tests.judges import Judge

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from harness import pipeline, schema
+from harness import pipeline
+from harness.config import compose as schema
 from harness.analysis.comparisons import Aligned
 from harness.config import StatsConfig
-from harness.judge import asking
-from harness.judge.asking import Choice, Judged, Outcome
+from harness.judge import pairwise as asking
+from harness.judge.pairwise import Choice, Judged, Outcome
 from harness.judge.record import Judgement
-from harness.judge.verdicts import Verdicts
-from harness.records import StoredRun
+from harness.judge.results import Verdicts
+from harness.store.runs import StoredRun
 from harness.types import ModelReference
 from tests.fakes import config
 

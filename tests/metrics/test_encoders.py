@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import weights
+from harness.hf import weights
 from harness.errors import ConfigError, MissingExtra
 from harness.metrics import embedding
 from harness.metrics.bertscore import BertScore, Kind

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.errors import ConfigError, ModelError
-from harness.metrics.hub import HubMetric
+from harness.metrics.hf_evaluate import HubMetric
 from tests.metrics.pairs import stats
 
 SCRIPT = """

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from harness import build
+from harness import registry as build
 from harness.protocols import LikelihoodMetric, Metric
 from harness.types import Completion, Example, FinishReason, Likelihood
 from tests.metrics.pairs import completions, examples

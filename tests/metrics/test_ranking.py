@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from harness import build
+from harness import registry as build
 from harness.errors import ConfigError, DataError
 from harness.metrics.ranking import LEVELS, Kind, Ranking
 from harness.protocols import LikelihoodMetric, Metric

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from nltk.stem.porter import PorterStemmer
 from rouge_score.rouge_scorer import RougeScorer
 
-from harness.metrics import lexicon
+from harness.metrics import vocabulary as lexicon
 from harness.metrics.rouge import _WORD, Kind, Rouge
-from harness.metrics.stemmer import STEMMED_FROM, SUFFIXES, stemmer
+from harness.metrics.rouge_metrics_stemmer import STEMMED_FROM, SUFFIXES, stemmer
 from tests.metrics.pairs import ADVERSARIAL, stats, value, wiki_pairs
 
 KINDS: tuple[Kind, ...] = get_args(Kind)

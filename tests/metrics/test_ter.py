@@ -13,12 +13,12 @@ from rapidfuzz.distance import Levenshtein
 from sacrebleu.metrics.lib_ter import BeamEditDistance, trace_to_alignment, translation_edit_rate
 from sacrebleu.metrics.ter import TER
 
-from harness.metrics.edits import together
-from harness.metrics.edits.alone import align, edits_alone
-from harness.metrics.edits.count import edits
-from harness.metrics.edits.limits import safe_errors
-from harness.metrics.edits.paths import WIDTH
-from harness.metrics.encoded import Encoded
+from harness.metrics import ter_search_batched as together
+from harness.metrics.ter_search import align, edits_alone
+from harness.metrics.ter_edits import edits
+from harness.metrics.ter_search_metrics_edits_limits import safe_errors
+from harness.metrics.ter_search_batched_metrics_edits_paths import WIDTH
+from harness.metrics.token_ids import Encoded
 from harness.metrics.ngrams import clipped_matches
 from harness.metrics.ter import Ter
 from tests.metrics.pairs import ADVERSARIAL, drawn, replicated, stats, wiki_pairs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.metrics.texts import pairs
+from harness.metrics.inputs import pairs
 from tests.metrics.pairs import completions, examples
 
 

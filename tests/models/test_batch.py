@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import loading
-from harness.models.batch import Batch, choose
+from harness.hf import loading
+from harness.hf.decoding import Batch, choose
 from harness.types import Decoding
 
 PROBABILITIES = (0.1, 0.5, 0.15, 0.25)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from harness import loading
+from harness.hf import loading
 from harness.errors import ModelError
-from harness.forward import Forward
+from harness.hf.forward import Forward
 from harness.models.local import LocalModel
 from harness.protocols import LikelihoodModel
-from harness.tokens import Batch
+from harness.hf.tokens import Batch
 from harness.types import Decoding, FinishReason, Likelihood, Prompt, TrainingPair
 from tests.models.running import CHAT, PLAIN, model_of
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness import loading
+from harness.hf import loading
 from harness.models import local
 from harness.protocols import Model
 from harness.types import Decoding, FinishReason, Message, Prompt, StopAt

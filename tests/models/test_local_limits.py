@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.errors import ConfigError
-from harness.models.batch import Batch
+from harness.hf.decoding import Batch
 from harness.types import Decoding, FinishReason, Prompt
 from tests.models.running import CHAT, PLAIN, model_of, run, seen
 

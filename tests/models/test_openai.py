@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from harness.api.jobs import Job, Outcome
-from harness.api.replies import Refused, Unusable
+from harness.client.requests import Job, Outcome
+from harness.client.replies import Refused, Unusable
 from harness.config import OpenAIModelConfig
 from harness.config.model import EndpointKind
 from harness.errors import ConfigError, ModelError
-from harness.models.dialect import Dialect
+from harness.client.dialect import Dialect
 from harness.models.openai import OpenAIModel
 from harness.types import Completion, Decoding, FinishReason, Message, Prompt, StopAt
 from tests.api.faults import Behaviour, FaultServer

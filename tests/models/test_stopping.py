@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.models.stopping import end_of, has_rule, tidy
+from harness.tasks.stopping_models_stopping import end_of, has_rule, tidy
 from harness.types import Decoding, StopAt
 
 CASES = [

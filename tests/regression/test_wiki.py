@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.baseline.record import Baseline, load
+from harness.gate.baseline import Baseline, load
 from harness.gate.budget import Budget
 from harness.gate.candidate import Asked, gate_config
 from harness.gate.report import one_line

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from harness.__main__ import main
-from harness.arguments import parser
+from harness.cli.parser import parser
 from harness.config import LocalModelConfig
-from harness.server.command import configured, greeting
+from harness.cli.serve import configured, greeting
 from tests.serving import settings
 
 

@@ -14,7 +14,7 @@ import pytest
 from harness.config import FineTuneMethod, LoraConfig
 from harness.finetune.local import LocalFineTuner
 from harness.models.local import LocalModel
-from harness.server.training import read_pairs
+from harness.server.training_files import read_pairs
 from harness.types import Decoding, Message, Prompt
 from tests.serving import QUESTION, Served, conversations, ended, tiny, wait
 

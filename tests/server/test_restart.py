@@ -18,8 +18,8 @@ from openai import OpenAI
 
 from harness.config import FineTuneMethod, LoraConfig
 from harness.finetune.local import LocalFineTuner
-from harness.server.results import encoded
-from harness.server.training import read_pairs
+from harness.server.training_files_server_results import encoded
+from harness.server.training_files import read_pairs
 from tests.serving import conversations, ended, tiny, wait
 
 LONG: Any = {

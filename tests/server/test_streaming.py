@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.models.stopping import end_of, tidy
+from harness.tasks.stopping_models_stopping import end_of, tidy
 from harness.server.streaming import settled
 from harness.types import Decoding
 

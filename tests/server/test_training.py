@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import DataError
-from harness.server.training import read_pairs
+from harness.server.training_files import read_pairs
 from harness.types import Message, Prompt, TrainingPair
 
 ASKED, SAID = {"role": "user", "content": "What?"}, {"role": "assistant", "content": "That."}

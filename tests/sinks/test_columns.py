@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import build
-from harness.leaderboard import Leaderboard, by_task
-from harness.sinks.columns import COLUMNS, columns, compact
-from harness.sinks.standings import standings_section
-from harness.sinks.terminal import TerminalSink
-from harness.sinks.text import with_interval
+from harness import registry as build
+from harness.analysis.leaderboard import Leaderboard, by_task
+from harness.reports.columns import COLUMNS, columns, compact
+from harness.reports.markdown.standings import standings_section
+from harness.reports.terminal.leaderboard import TerminalSink
+from harness.reports.formatting import with_interval
 from harness.types import FineTuneRecord, Usage
 from tests.grids import Made, store
 

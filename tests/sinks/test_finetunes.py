@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import build
-from harness.leaderboard import Leaderboard, by_task
-from harness.sinks.finetunes import finetune_section
+from harness import registry as build
+from harness.analysis.leaderboard import Leaderboard, by_task
+from harness.reports.markdown.finetunes import finetune_section
 from harness.types import CurvePoint, FineTuneRecord
 from tests.grids import Made, store
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import build, pipeline
+from harness import registry as build, pipeline
 from harness.config import ReportConfig
-from harness.leaderboard import Leaderboard, by_task
-from harness.sinks.markdown import MarkdownSink
-from harness.sinks.terminal import TerminalSink
+from harness.analysis.leaderboard import Leaderboard, by_task
+from harness.reports.markdown.report import MarkdownSink
+from harness.reports.terminal.leaderboard import TerminalSink
 from tests.fakes import config
 
 NASTY = "a | <b>*x*</b>\x1b[31m"

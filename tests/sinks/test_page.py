@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import build, pipeline
+from harness import registry as build, pipeline
 from harness.analysis.verdict import Aim
 from harness.config import ReportConfig
-from harness.leaderboard import Leaderboard, by_task
-from harness.sinks.page.sink import PageSink, embedded
+from harness.analysis.leaderboard import Leaderboard, by_task
+from harness.reports.html.page import PageSink, embedded
 from harness.types import CurvePoint, FineTuneRecord
 from tests.browser import Browser, missing, required
 from tests.fakes import config

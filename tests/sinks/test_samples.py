@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import build
+from harness import registry as build
 from harness.config import ReportConfig
-from harness.leaderboard import Leaderboard, by_task
-from harness.sinks.samples import sample_section
+from harness.analysis.leaderboard import Leaderboard, by_task
+from harness.reports.markdown.samples import sample_section
 from harness.types import Prediction
 from tests.replays import examples, replayed
 

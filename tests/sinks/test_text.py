@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from harness.sinks.text import bounds, decimals, markdown, shorten, visible, with_interval
+from harness.reports.formatting import bounds, decimals, markdown, shorten, visible, with_interval
 from harness.types import MetricResult, Score
 
 NASTY = [

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from harness.stats.bootstrap import Resampler, leave_one_out
-from harness.stats.confidence import Bootstrap, Confidence, Student, bca, percentile
+from harness.stats.distributions import Bootstrap, Confidence, Student, bca, percentile
 from harness.stats.proportions import Tango
 
 SKEWED = np.random.default_rng(3).exponential(size=40)

@@ -8,10 +8,10 @@ import scipy.stats
 
 from harness.metrics.bleu import Bleu
 from harness.metrics.exact import ExactMatch, TokenF1
-from harness.metrics.mean import mean_stats
+from harness.metrics.base import mean_stats
 from harness.protocols import Metric
 from harness.stats.bootstrap import Resampler, leave_one_out
-from harness.stats.confidence import bca
+from harness.stats.distributions import bca
 from harness.stats.intervals import intervals
 
 RESAMPLER = Resampler(0, resamples=4000)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.metrics.exact import ExactMatch, TokenF1
-from harness.metrics.mean import mean_stats
+from harness.metrics.base import mean_stats
 from harness.stats.bootstrap import Resampler
 from harness.stats.comparison import Comparison, Question
 from harness.stats.noninferiority import Outcome, decide, threshold

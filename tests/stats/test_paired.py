@@ -15,10 +15,10 @@ from statsmodels.stats.contingency_tables import mcnemar
 from harness.errors import StoreError
 from harness.metrics.bleu import Bleu
 from harness.metrics.exact import ExactMatch, TokenF1
-from harness.metrics.mean import mean_stats
+from harness.metrics.base import mean_stats
 from harness.stats.bootstrap import Resampler
 from harness.stats.comparison import Question
-from harness.stats.draws import draws, share_as_large
+from harness.stats.resampling import draws, share_as_large
 from harness.stats.paired import compare, compare_all, compare_metrics
 from harness.types import Completion, Example, FinishReason
 
@@ -182,6 +182,6 @@ def test_equal_columns_are_drawn_for_once_and_come_back_in_their_places() -> Non
 def test_metrics_that_do_not_fit_into_memory_together_are_drawn_for_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     systems = [mean_stats(each) for each in (FIRST, SECOND)]
     together = [each.scores for each in draws([(F1, systems)] * 3, RESAMPLER)]
-    monkeypatch.setattr("harness.stats.draws.SUMS_BYTES", 1)
+    monkeypatch.setattr("harness.stats.resampling.SUMS_BYTES", 1)
     apart = [each.scores for each in draws([(F1, systems)] * 3, RESAMPLER)]
     np.testing.assert_allclose(together, apart)

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from harness.metrics.exact import TokenF1
-from harness.metrics.mean import mean_stats
+from harness.metrics.base import mean_stats
 from harness.stats.bootstrap import Resampler
 from harness.stats.unpaired import compare_unpaired
 

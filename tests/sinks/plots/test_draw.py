@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import build
-from harness.leaderboard import Leaderboard, by_task
-from harness.sinks.plots import curves, draw
-from harness.sinks.plots.style import COLOURS, mark
+from harness import registry as build
+from harness.analysis.leaderboard import Leaderboard, by_task
+from harness.reports.plots import curves, draw
+from harness.reports.plots.style import COLOURS, mark
 from harness.types import CurvePoint, FineTuneRecord
 from tests.grids import Made, store
 

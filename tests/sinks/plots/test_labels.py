@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from harness.sinks.plots.labels import HEIGHT, MARKER, RADII, WIDTH, offsets
+from harness.reports.plots.pareto_sinks_plots_labels import HEIGHT, MARKER, RADII, WIDTH, offsets
 
 CLOUDS = {
     "a column": [(50.0, 10.0 * i) for i in range(18)],

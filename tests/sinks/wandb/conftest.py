@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from harness import build, pipeline
-from harness.leaderboard import Leaderboard, by_task
-from harness.records import StoredRun, load_run, save_run
+from harness import registry as build, pipeline
+from harness.analysis.leaderboard import Leaderboard, by_task
+from harness.store.runs import StoredRun, load_run, save_run
 from harness.types import CurvePoint, FineTuneRecord, StageRecord
 from tests.fakes import config
 

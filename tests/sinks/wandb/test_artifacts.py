@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from harness.config import TrackingConfig
-from harness.leaderboard import Leaderboard
-from harness.records import StoredRun
-from harness.sinks.wandb import artifacts
+from harness.analysis.leaderboard import Leaderboard
+from harness.store.runs import StoredRun
+from harness.reports.wandb import artifacts
 
 
 class Session:

@@ -11,8 +11,8 @@ import pytest
 from harness.analysis.verdict import Verdict
 from harness.config import TrackingConfig, TrackingMode
 from harness.errors import HarnessError
-from harness.leaderboard import Leaderboard
-from harness.sinks.wandb.report import build, save
+from harness.analysis.leaderboard import Leaderboard
+from harness.reports.wandb.report import build, save
 
 pytest.importorskip("wandb_workspaces", reason="the extra wandb_report is not installed")
 ONLINE = TrackingConfig(TrackingMode.online, project="things", report=True)

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from harness import schema
+from harness.config import compose as schema
 from harness.analysis.verdict import Verdict
 from harness.config import TrackingConfig, TrackingMode
 from harness.errors import ConfigError
-from harness.leaderboard import Entry, Leaderboard
-from harness.records import StoredRun, save_run
-from harness.sinks.wandb import WandbSink
+from harness.analysis.leaderboard import Entry, Leaderboard
+from harness.store.runs import StoredRun, save_run
+from harness.reports.wandb import WandbSink
 from tests.sinks.wandb.conftest import CURVE, HOSTILE
 
 Inspect = Callable[..., Any]

@@ -9,13 +9,13 @@ import pytest
 import wandb
 
 from harness.analysis.factors import Effect
-from harness.analysis.interactions import Interaction
+from harness.analysis.factors_analysis_interactions import Interaction
 from harness.config import TrackingConfig
-from harness.leaderboard import Leaderboard
-from harness.records import StoredRun
-from harness.sinks.wandb import tables
-from harness.sinks.wandb.evidence import evidence
-from harness.sinks.wandb.tables import Rows
+from harness.analysis.leaderboard import Leaderboard
+from harness.store.runs import StoredRun
+from harness.reports.wandb import tables
+from harness.reports.wandb.tables_sinks_wandb_evidence import evidence
+from harness.reports.wandb.tables import Rows
 from tests.sinks.wandb.conftest import HOSTILE
 
 

@@ -1,0 +1,109 @@
+"""`python -m harness run`: Hydra composes the config, the pipeline carries it through, the sinks show it.
+
+One failed or killed job costs a sweep only its own row: the leaderboard is made from the outcomes that the jobs left,
+however the sweep ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from harness import pipeline
+from harness.config import compose as schema
+from harness.cli import sweep
+from harness.config import HarnessConfig, ReportConfig, TrackingConfig
+from harness.errors import HarnessError
+from harness.cli.dry_run import Plan, plan, print_plans
+from harness.stages.prepare import with_baselines
+from harness.store.runs import load_run
+from harness.store.stages import store_root
+from harness.cli.sweep import Outcome
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run one config or a sweep of them and show the leaderboard; return the exit code."""
+    ours: dict[str, list[str]] = {"--json": [], "--dry-run": ["dry_run=true"]}
+    arguments = [word for given in options.words for word in ours.get(given, [given])]
+    schema.register()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing a traceback and exiting
+    folder = sweep.begin(store_root(None))
+    sys.argv = ["harness run", *arguments]
+    decorate: Callable[..., Callable[[], None]] = hydra.main(
+        version_base="1.3", config_path=str(schema.conf_dir()), config_name="config"
+    )(_job)
+    try:
+        decorate()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise schema.explain(error) from error
+    finally:
+        code = _finish(folder, options.json)
+    return code
+
+
+def _job(config: DictConfig) -> None:
+    """Carry one composed config through, with its baselines; the outcome is a file."""
+    start, number = time.monotonic(), int(HydraConfig.get().job.num)
+    overrides = tuple(HydraConfig.get().overrides.task)
+    found: dict[str, Any] = {}
+    try:
+        settings = schema.resolve(config)
+        if not settings.dry_run:
+            sweep.announce(number, overrides)
+        found = _carry_through(settings, _command(overrides))
+        found["shown"] = {key: OmegaConf.to_container(config[key], resolve=True, enum_to_str=True) for key in _SHOWN}
+    except HarnessError as error:
+        found = {"error": str(error), "exit_code": error.exit_code}
+    except Exception as error:
+        found = {"error": f"{type(error).__name__}: {error}", "exit_code": 1}
+        raise
+    finally:
+        if found:
+            sweep.record(number, Outcome(overrides, time.monotonic() - start, **found))
+
+
+_SHOWN = ("report", "tracking")
+"""The parts of a config that decide how runs are shown and nothing about their scores."""
+
+
+def _carry_through(settings: HarnessConfig, command: str) -> dict[str, Any]:
+    if settings.dry_run:
+        return {"plans": tuple(asdict(plan(each)) for each in with_baselines(settings))}
+    return {"runs": tuple(str(pipeline.run(each, command).folder) for each in with_baselines(settings))}
+
+
+def _command(overrides: Sequence[str]) -> str:
+    """Return the command that makes this run again, alone where it was one of a sweep."""
+    alone = ["hydra.mode=RUN"] if any(o.startswith("+sweep=") for o in overrides) else []
+    return shlex.join(["python", "-m", "harness", "run", *overrides, *alone])
+
+
+def _finish(folder: Path, as_json: bool) -> int:
+    """Show what the jobs of this invocation found; return 0, or the exit code of the first failure."""
+    outcomes = sweep.outcomes(folder)
+    failures = [outcome for outcome in outcomes if outcome.error]
+    folders = dict.fromkeys(run for outcome in outcomes for run in outcome.runs)
+    shown = next((outcome.shown for outcome in outcomes if outcome.shown), None)
+    if plans := [Plan.of(each) for outcome in outcomes for each in outcome.plans]:
+        print_plans(plans)
+    elif shown:
+        report = schema.section(ReportConfig, shown["report"])
+        tracking = schema.section(TrackingConfig, shown["tracking"])
+        pipeline.show([load_run(Path(run)) for run in folders], report, tracking, as_json)
+    for outcome in failures:
+        label = f"{shlex.join(outcome.overrides)}: " if len(outcomes) > 1 else ""
+        print(f"error: {label}{outcome.error}", file=sys.stderr)
+    return failures[0].exit_code if failures else 0

@@ -1,0 +1,163 @@
+"""The bridge between Hydra and the schema: registration, typed resolution, and checks that Hydra leaves out.
+
+Hydra refuses a misspelt `key=` but accepts any `+key=`; here both are refused, with the nearest valid name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from harness import config as schema
+from harness.errors import ConfigError, unknown
+
+T = TypeVar("T")
+
+_SCHEMAS: tuple[tuple[str | None, str, type], ...] = (
+    (None, "harness_schema", schema.HarnessConfig),
+    (None, "judge_schema", schema.JudgeConfig),
+    ("task", "wiki_schema", schema.WikiTaskConfig),
+    ("task", "jsonl_schema", schema.JsonlTaskConfig),
+    ("task", "hub_schema", schema.HubTaskConfig),
+    ("model", "local_schema", schema.LocalModelConfig),
+    ("model", "echo_schema", schema.EchoModelConfig),
+    ("model", "replay_schema", schema.ReplayModelConfig),
+    ("model", "openai_schema", schema.OpenAIModelConfig),
+    ("finetune", "finetune_schema", schema.FineTuneConfig),
+    ("finetune", "training_schema", schema.TrainingConfig),
+    ("finetune", "lora_schema", schema.LoraConfig),
+    ("finetune", "openai_finetune_schema", schema.OpenAIFineTuneConfig),
+)
+
+
+def register() -> None:
+    """Make the schema and the resolver `${basename:PATH}` known to Hydra; calling it twice changes nothing."""
+    store = ConfigStore.instance()
+    for group, name, node in _SCHEMAS:
+        store.store(group=group, name=name, node=node)
+    OmegaConf.register_new_resolver("basename", _basename, replace=True)
+
+
+def conf_dir() -> Path:
+    """Return the folder of the shipped configs: inside an installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "conf", package.parent / "conf"):
+        if (folder / "config.yaml").exists():
+            return folder
+    raise ConfigError(f"the shipped configs are missing: expected {package / 'conf'}. Install the package again.")
+
+
+def resolve(config: DictConfig) -> schema.HarnessConfig:
+    """Return the composed config as typed objects; ConfigError names a missing, unknown or ill-typed key."""
+    return _resolved(config, schema.HarnessConfig)
+
+
+def judge(overrides: Sequence[str]) -> schema.JudgeConfig:
+    """Compose `conf/judge.yaml` with these overrides; ConfigError as of `resolve`."""
+    return _composed("judge", overrides, schema.JudgeConfig)
+
+
+def run(overrides: Sequence[str]) -> schema.HarnessConfig:
+    """Compose `conf/config.yaml` with these overrides, as `python -m harness run` does; ConfigError as of `resolve`."""
+    return _composed("config", overrides, schema.HarnessConfig)
+
+
+def explain(error: Exception, typed: type = schema.HarnessConfig) -> ConfigError:
+    """Turn an error of Hydra's or OmegaConf's into one that names the nearest valid keys, groups and choices."""
+    text = str(error)
+    if group := re.search(r"You must specify '([^']+)'", text):
+        choices = sorted(path.stem for path in (conf_dir() / group[1]).glob("*.yaml"))
+        return ConfigError(f"{group[1]} has no value. Add {group[1]}=CHOICE, one of: {', '.join(choices)}.")
+    if choice := re.search(r"Could not find '([^/']+)/([^']+)'", text):
+        folder = conf_dir() / choice[1]
+        return ConfigError(unknown(choice[1], choice[2], [path.stem for path in folder.glob("*.yaml")]))
+    if value := re.search(r"[Mm]issing mandatory value: (\S+)", text):
+        name = value[1] if "interpolation" in text else getattr(error, "full_key", None) or value[1]
+        return ConfigError(f"{name} has no value. Add {name}=... to the command line.")
+    if key := re.search(r"Could not override '([^']+)'|Key '([^']+)' (?:is not in struct|not in)", text):
+        name = key[1] or key[2]
+        near = _nearest(name, typed)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        listed = "python -m harness run --cfg job" if typed is schema.HarnessConfig else ", ".join(_names(typed))
+        return ConfigError(f"Unknown setting or group {name!r}.{hint} All of them: {listed}")
+    cause = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ else ""
+    return ConfigError(text + cause)
+
+
+def section(typed: type[T], values: Mapping[str, Any]) -> T:
+    """Return one part of a stored config as its typed object."""
+    built: T = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(typed), values))  # type: ignore[assignment]
+    return built
+
+
+def _composed(name: str, overrides: Sequence[str], typed: type[T]) -> T:
+    register()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            config = compose(name, overrides=list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, typed) from error
+    return _resolved(config, typed)
+
+
+def _resolved(config: DictConfig, typed: type[T]) -> T:
+    _refuse_unknown(config)
+    try:
+        resolved = OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:
+        raise explain(error, typed) from error
+    if not isinstance(resolved, typed):
+        raise ConfigError(
+            f"expected a {typed.__name__}, got {type(resolved).__name__}: keep the schema first in the defaults list"
+        )
+    return resolved
+
+
+def _nearest(name: str, typed: type) -> list[str]:
+    """Return up to three settings or groups like `name`: by whole dotted name first, then by last part."""
+    valid = _names(typed)
+    whole = difflib.get_close_matches(name, valid, n=3, cutoff=0.6)
+    parts = {v: v.rsplit(".", 1)[-1] for v in valid}
+    like = difflib.get_close_matches(name.rsplit(".", 1)[-1], set(parts.values()), n=3, cutoff=0.7)
+    return list(dict.fromkeys([*whole, *(v for v, part in parts.items() if part in like)]))[:3]
+
+
+def _names(typed: type, prefix: str = "") -> list[str]:
+    """Return the dotted name of every setting, those of all variants of a group included."""
+    found = []
+    for each in (typed, *typed.__subclasses__()):
+        hints = get_type_hints(each)
+        for field in dataclasses.fields(each):
+            name = f"{prefix}{field.name}"
+            kind = hints[field.name]
+            nested = isinstance(kind, type) and dataclasses.is_dataclass(kind)
+            found += [name, *(_names(kind, f"{name}.") if nested else [])]
+    return list(dict.fromkeys(found))
+
+
+def _refuse_unknown(config: DictConfig, prefix: str = "") -> None:
+    typed = OmegaConf.get_type(config)
+    if not dataclasses.is_dataclass(typed):
+        return
+    fields = {f.name for f in dataclasses.fields(typed)}
+    for key in config:
+        if key not in fields:
+            raise ConfigError(unknown("setting", f"{prefix}{key!s}", [f"{prefix}{f}" for f in fields]))
+        value: Any = config._get_node(key)
+        if isinstance(value, DictConfig) and not value._is_missing():
+            _refuse_unknown(value, f"{prefix}{key!s}.")
+
+
+def _basename(path: str) -> str:
+    name = Path(str(path).rstrip("/")).name
+    return name.removesuffix(".gguf").removesuffix(".jsonl").replace(":", "-")  # as in ft:...: it names a folder too

@@ -1,0 +1,106 @@
+"""Completions as the page reads them: one compressed block a run, one a metric, one of what all runs share.
+
+A browser unpacks a block when something in it is looked at, so that opening the page costs nothing for the texts of
+runs that nobody chose. Texts are JSON lists and scores are float32; both are deflated, by zlib as RFC 1950 has it.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.config import ReportConfig
+from harness.analysis.leaderboard import Leaderboard
+from harness.reports.html.summary import plain
+from harness.types import Example, FinishReason, Prediction
+
+LEVEL = 6
+"""zlib's own; the highest takes three times as long for a hundredth less."""
+_FINISH = {FinishReason.STOP: "s", FinishReason.LENGTH: "l", FinishReason.ERROR: "e", FinishReason.UNKNOWN: "u"}
+ABSENT = "-"
+"""In place of a finish reason, where a run has no such example."""
+
+
+@dataclass(slots=True)
+class _Examples:
+    """Every example that some run has, in order of appearance."""
+
+    at: dict[str, int] = field(default_factory=dict)
+    found: list[Example] = field(default_factory=list)
+
+    def position(self, example: Example) -> int:
+        if example.id not in self.at:
+            self.at[example.id] = len(self.found)
+            self.found.append(example)
+        return self.at[example.id]
+
+
+def blocks(board: Leaderboard, config: ReportConfig) -> Iterator[tuple[str, bytes]]:
+    """Yield each block's name and its deflated content: `run-I`, then `examples`, then `metric-I`.
+
+    A metric's block holds its scores as float32, shape (runs, examples), nan where there is none, the first bytes of
+    all numbers before their second bytes and so on.
+    """
+    names = [board.primary, *(name for name in board.metrics if name != board.primary)]
+    examples, scores = _Examples(), []
+    for i, entry in enumerate(board.entries):
+        predictions = entry.run.predictions()
+        positions = [examples.position(p.example) for p in predictions]
+        size = len(examples.found)
+        yield f"run-{i}", _deflated(_texts(predictions, positions, size))
+        scores.append({name: _column((p.scores for p in predictions), name, positions, size) for name in names})
+    yield "examples", _deflated(_shared(examples.found, config.references))
+    for i, name in enumerate(names):
+        table = np.full((len(scores), len(examples.found)), np.nan, np.float32)
+        for row, columns in zip(table, scores, strict=True):
+            row[: len(columns[name])] = columns[name]
+        yield f"metric-{i}", zlib.compress(_planes(table), LEVEL)
+
+
+def _texts(predictions: Iterable[Prediction], positions: Iterable[int], size: int) -> dict[str, Any]:
+    texts: list[str | None] = [None] * size
+    tokens: list[int | None] = [None] * size
+    finish, errors = [ABSENT] * size, {}
+    for at, prediction in zip(positions, predictions, strict=True):
+        completion = prediction.completion
+        texts[at] = None if completion.text is None else plain(completion.text)
+        finish[at] = _FINISH[completion.finish_reason]
+        tokens[at] = completion.completion_tokens
+        if completion.text is None:
+            finish[at] = _FINISH[FinishReason.ERROR]
+            errors[str(at)] = plain(completion.error or "no completion")
+    return {"texts": texts, "finish": "".join(finish), "errors": errors, "tokens": tokens}
+
+
+def _column(
+    scores: Iterable[Mapping[str, float | None]], name: str, positions: list[int], size: int
+) -> NDArray[np.float32]:
+    column = np.full(size, np.nan, np.float32)
+    column[positions] = np.array([each.get(name) for each in scores], np.float32)
+    return column
+
+
+def _shared(examples: list[Example], references: bool) -> dict[str, Any]:
+    keys = dict.fromkeys(key for example in examples for key in example.slices)
+    return {
+        "ids": [plain(e.id) for e in examples],
+        "prompts": None if all(e.prompt == e.id for e in examples) else [plain(e.prompt) for e in examples],
+        "references": [plain(e.reference) for e in examples] if references else None,
+        "slices": {plain(key): [plain(e.slices.get(key)) for e in examples] for key in keys},
+    }
+
+
+def _planes(table: NDArray[np.float32]) -> bytes:
+    """Round to 15 bits after the first, which is five digits, and order by byte: it deflates to half the size."""
+    rounded = (table.astype("<f4").view("<u4") + 0x80) & 0xFFFFFF00
+    return rounded.astype("<u4").reshape(-1, 1).view(np.uint8).T.tobytes()
+
+
+def _deflated(value: object) -> bytes:
+    return zlib.compress(json.dumps(value, separators=(",", ":")).encode("ascii"), LEVEL)

@@ -1,0 +1,75 @@
+"""One self-contained `index.html`: styles, script, scores and completions in a single file that works from disk.
+
+Completions are foreign text. The script only ever sets text, the browser is told to run no other script and to load
+nothing (Content-Security-Policy), and what is embedded is escaped or base64. The summary and the script come before
+the completions, so that the leaderboard is there before the bulk of the file is read.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from harness.config import ReportConfig
+from harness.analysis.leaderboard import Leaderboard
+from harness.reports.html.blocks import blocks
+from harness.reports.html.summary import plain, summary
+from harness.store.stages import write_atomic
+
+SCRIPTS = ("dom", "data", "state", "table", "scores", "evidence", "curves", "browse", "cards", "main")
+"""In the order in which they are run, as one script."""
+_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&"}
+"""`</script>` and `<!--` would end or change a data block; JSON says the same without their characters."""
+
+
+class PageSink:
+    """Writes `<dir>/<task>/<name>/index.html`."""
+
+    def __init__(self, config: ReportConfig) -> None:
+        self.config = config
+
+    def write(self, leaderboard: Leaderboard) -> Sequence[str]:
+        """Write the page and return its path."""
+        path = Path(self.config.dir) / leaderboard.task / self.config.name / "index.html"
+        write_atomic(path, page(leaderboard, self.config))
+        return [str(path)]
+
+
+def page(board: Leaderboard, config: ReportConfig) -> str:
+    """Return the page of a leaderboard."""
+    style = _asset("page.css")
+    script = '"use strict";\n(() => {\n' + "\n".join(_asset(f"{name}.js") for name in SCRIPTS) + "})();\n"
+    return Template(_asset("page.html")).substitute(
+        policy=f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+        title=_html(str(plain(f"{board.task}: {config.name}"))),
+        style=style,
+        script=script,
+        summary=embedded(summary(board, config)),
+        blocks="\n".join(
+            f'<script type="application/octet-stream" id="{name}">{base64.b64encode(data).decode()}</script>'
+            for name, data in blocks(board, config)
+        ),
+    )
+
+
+def embedded(value: object) -> str:
+    """Return JSON in ASCII that no HTML parser takes for anything but text."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).translate(_ESCAPES)
+
+
+def _asset(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _digest(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+
+
+def _html(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -1,0 +1,90 @@
+"""Completions side by side: what no score says.
+
+Which examples are shown follows from rules that the report states, so that nothing is picked to please. Every run's
+predictions are read once, for what the choice needs, and then only the lines that are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.analysis.samples import Pick, Picked, pick
+from harness.config import ReportConfig
+from harness.analysis.leaderboard import Leaderboard
+from harness.reports.formatting import decimals, markdown, number, shorten, table, visible
+from harness.types import FinishReason, Prediction
+
+LIMIT = 400
+"""Characters of a completion that a report shows."""
+
+
+def sample_section(board: Leaderboard, config: ReportConfig) -> Iterator[str]:
+    """Yield the lines of the section: chosen examples with all runs, then what stands out, folded away."""
+    if not config.samples:
+        return
+    found = pick(board, config)
+    yield "\n## Samples\n"
+    yield f"Each completion has its {markdown(board.primary)}. {_legend(config.references)}"
+    for line in found.remarks:
+        yield f"\n{markdown(line)}"
+    for part in found.parts:
+        if part.picks:
+            yield f"\n<details{' open' if part is found.parts[0] else ''}>"
+            yield f"<summary>{markdown(part.title)} ({len(part.picks)})</summary>\n"
+            yield markdown(part.rule)
+            for each in part.picks:
+                yield from _example(board, config, found, each)
+            yield "\n</details>"
+
+
+def _legend(references: bool) -> str:
+    if references:
+        return "Words that are not in the reference are in bold."
+    return "Words that are not in the first run's completion are in bold; references are left out of this report."
+
+
+def _example(board: Leaderboard, config: ReportConfig, found: Picked, of: Pick) -> Iterator[str]:
+    rows = found.predictions[of.example_id]
+    example = next(iter(rows.values())).example
+    slices, note = ", ".join(example.slices.values()), f" · {of.note}" if of.note else ""
+    yield f"\n**{markdown(shorten(example.prompt, LIMIT))}**" + (f" · {markdown(slices)}" if slices else "") + note
+    yield ""
+    metrics = [m for entry in board.entries if (m := entry.run.result.metric(board.primary))]
+    shown = [rows[i] for i in of.runs]
+    against = example.reference if config.references else next((p.completion.text for p in shown), None)
+    known = None if against is None else frozenset(map(_bare, against.split()))
+    cells = [["*reference*", "", markdown(shorten(example.reference, LIMIT))]] if config.references else []
+    for i, prediction in zip(of.runs, shown, strict=True):
+        score = number(prediction.scores.get(board.primary), decimals(metrics))
+        name = markdown(board.entries[i].run.result.name)
+        cells.append([name, score, _outcome(prediction, known, config.references)])
+    yield from table(["run", markdown(board.primary), "completion"], cells, left=(0, 2))
+
+
+def _outcome(prediction: Prediction, known: frozenset[str] | None, references: bool) -> str:
+    completion = prediction.completion
+    if completion.text is None:
+        return f"*error*: {markdown(shorten(completion.error or 'no completion', LIMIT))}"
+    if not references and completion.text.strip() == prediction.example.reference.strip():
+        return "*the reference, word for word*"
+    cut = " *(truncated)*" if completion.finish_reason is FinishReason.LENGTH else ""
+    shown = shorten(completion.text, LIMIT)
+    return (_marked(shown[:LIMIT], known) or "*empty*") + markdown(shown[LIMIT:]) + cut
+
+
+def _marked(text: str, known: frozenset[str] | None) -> str:
+    """Escape a text, with runs of words that are not among the known ones in bold."""
+    if known is None:
+        return markdown(text)
+    parts: list[tuple[bool, list[str]]] = []
+    for word in visible(text).split(" "):
+        new = bool(_bare(word)) and _bare(word) not in known
+        if not parts or parts[-1][0] != new:
+            parts.append((new, []))
+        parts[-1][1].append(markdown(word))
+    return " ".join(f"**{' '.join(words)}**" if new else " ".join(words) for new, words in parts)
+
+
+def _bare(word: str) -> str:
+    """Return a word without case and without the punctuation around it."""
+    return "".join(c for c in word.casefold() if c.isalnum())

@@ -1,0 +1,1 @@
+"""TODO: why terminal exists."""

@@ -1,0 +1,154 @@
+"""Completions x metrics -> results: statistics once, then scores, intervals, slices and bounds from their sums.
+
+A failed completion is left out of a score, and bounds say what the score would be with all of them wrong and all of
+them right.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.config import StatsConfig
+from harness.store.digest import digest
+from harness.errors import ConfigError, unknown
+from harness.progress import track
+from harness.protocols import Metric
+from harness.stages.metric_stats import Rows, statistics
+from harness.stats.bootstrap import Resampler
+from harness.stats.intervals import Interval, intervals
+from harness.store.stages import Store
+from harness.types import Completion, Example, FloatArray, MetricResult, Prediction, Score, StageRecord
+
+MAX_SLICES = 50
+"""A slice key with more values than this is an identifier rather than a group, and is not reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What scoring gives: results, one prediction an example, and the statistics with nan rows for failures."""
+
+    metrics: tuple[MetricResult, ...]
+    predictions: tuple[Prediction, ...]
+    stats: Mapping[str, FloatArray]
+    stage: StageRecord
+    warnings: tuple[str, ...]
+
+
+def score(
+    metrics: Sequence[Metric],
+    examples: Sequence[Example],
+    completions: Sequence[Completion],
+    config: StatsConfig,
+    seed: int,
+    store: Store,
+) -> Scored:
+    """Score aligned examples and completions; ConfigError when `config.cluster` is no slice key."""
+    start = time.perf_counter()
+    clusters = _clusters(examples, config.cluster)
+    slices, warnings = _slices(examples)
+    rows, keys, reused = [], {}, 0
+    with track("score", total=len(metrics), unit="metrics") as bar:
+        for metric, found in zip(metrics, statistics(metrics, examples, completions, store), strict=True):
+            rows.append(found.rows)
+            keys[metric.name] = found.key
+            reused += found.reused
+            bar.advance(note=metric.name)
+    ok = np.array([c.error is None for c in completions], bool)
+    scorer = _Scorer(metrics, rows, ok, clusters, Resampler(seed, config.n_resamples), config.confidence)
+    stage = StageRecord("score", digest(keys), keys, time.perf_counter() - start, len(metrics) - reused, reused)
+    scores = {m.name: _per_example(m, r.scored, ok) for m, r in zip(metrics, rows, strict=True)}
+    predictions = tuple(
+        Prediction(example, completion, {name: values[i] for name, values in scores.items()})
+        for i, (example, completion) in enumerate(zip(examples, completions, strict=True))
+    )
+    stats = {m.name: r.scored for m, r in zip(metrics, rows, strict=True)}
+    return Scored(scorer.results(slices), predictions, stats, stage, tuple(warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scorer:
+    """Turns the rows of all metrics into scores with intervals, for all examples and for any part of them."""
+
+    metrics: Sequence[Metric]
+    rows: Sequence[Rows]
+    ok: NDArray[np.bool_]
+    clusters: NDArray[np.str_] | None
+    resampler: Resampler
+    confidence: float
+
+    def results(self, slices: Mapping[str, Mapping[str, NDArray[np.intp]]]) -> tuple[MetricResult, ...]:
+        """Return each metric's score overall and by slice."""
+        overall = self.scores(np.arange(len(self.ok)))
+        parts = {key: {value: self.scores(part) for value, part in values.items()} for key, values in slices.items()}
+        return tuple(
+            MetricResult(
+                name=metric.name,
+                signature=metric.signature,
+                higher_is_better=metric.higher_is_better,
+                interval=overall[i][1],
+                score=overall[i][0],
+                slices={key: {v: found[i][0] for v, found in values.items()} for key, values in parts.items()},
+            )
+            for i, metric in enumerate(self.metrics)
+        )
+
+    def scores(self, part: NDArray[np.intp]) -> list[tuple[Score, str]]:
+        """Return each metric's score of the examples at these indices, and how its interval was made."""
+        scored = part[self.ok[part]]
+        clusters = None if self.clusters is None else self.clusters[scored]
+        stats = [rows.scored[scored] for rows in self.rows]
+        found = intervals(self.metrics, stats, self.resampler, clusters, self.confidence)
+        errors = len(part) - len(scored)
+        return [
+            (self._score(metric, rows, part, interval, errors), interval.method)
+            for metric, rows, interval in zip(self.metrics, self.rows, found, strict=True)
+        ]
+
+    def _score(self, metric: Metric, rows: Rows, part: NDArray[np.intp], interval: Interval, errors: int) -> Score:
+        value = _aggregate(metric, rows.scored[part[self.ok[part]]])
+        worst = best = None
+        if errors and metric.higher_is_better is not None:
+            worst, best = _aggregate(metric, rows.worst[part]), _aggregate(metric, rows.best[part])
+        return Score(value, interval.low, interval.high, len(part) - errors, errors, worst, best)
+
+
+def _aggregate(metric: Metric, rows: FloatArray) -> float | None:
+    value = float(metric.aggregate(rows.sum(axis=0))) if len(rows) else float("nan")
+    return None if np.isnan(value) else value
+
+
+def _per_example(metric: Metric, stats: FloatArray, ok: NDArray[np.bool_]) -> list[float | None]:
+    values = np.full(len(stats), np.nan)
+    if ok.any():
+        values[ok] = metric.per_example(stats[ok])
+    return [None if np.isnan(v) else float(v) for v in values]
+
+
+def _clusters(examples: Sequence[Example], key: str | None) -> NDArray[np.str_] | None:
+    if key is None:
+        return None
+    keys = {k for e in examples for k in e.slices}
+    if any(key not in e.slices for e in examples):
+        raise ConfigError(f"stats.cluster: {unknown('slice key of every example', key, keys)}")
+    return np.array([e.slices[key] for e in examples])
+
+
+def _slices(examples: Sequence[Example]) -> tuple[dict[str, dict[str, NDArray[np.intp]]], list[str]]:
+    """Return the indices of each slice value's examples, and a warning for each key that has too many values."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for i, example in enumerate(examples):
+        for key, value in example.slices.items():
+            found.setdefault(key, {}).setdefault(value, []).append(i)
+    crowded = {key: len(values) for key, values in found.items() if len(values) > MAX_SLICES}
+    warnings = [f"slice key {key!r} has {n} values, more than {MAX_SLICES}: not reported" for key, n in crowded.items()]
+    kept = {
+        key: {value: np.array(rows) for value, rows in sorted(values.items())}
+        for key, values in found.items()
+        if key not in crowded
+    }
+    return kept, warnings

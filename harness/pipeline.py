@@ -10,25 +10,26 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import registry as build, pricing
-from harness.stages import generate, likelihood, score, finetune as tuning
+from harness import pricing
+from harness import registry as build
 from harness.analysis import leaderboard
-from harness.analysis.verdict_analysis_incumbent import with_incumbent
-from harness.analysis.verdict import Aim
-from harness.stages.batch_generate import in_batches
+from harness.analysis.leaderboard import Sink
+from harness.analysis.verdict import Aim, with_incumbent
 from harness.config import HarnessConfig, ReportConfig, TrackingConfig
 from harness.credentials import redacted
 from harness.errors import StoreError
-from harness.analysis.leaderboard import Sink
-from harness.stages.prepare import Prepared, prepare
 from harness.pricing import Budget, LocalPrice, Price
 from harness.progress import say
 from harness.protocols import HostedModel, Model
-from harness.store.runs import SCHEMA_VERSION, StoredRun, load_run, save_run
-from harness.reports.markdown.report import MarkdownSink, numbered
 from harness.reports.html.page import PageSink
+from harness.reports.markdown.report import MarkdownSink, numbered
 from harness.reports.terminal.leaderboard import TerminalSink
 from harness.reports.wandb import WandbSink
+from harness.stages import finetune as tuning
+from harness.stages import generate, likelihood, score
+from harness.stages.batch_generate import in_batches
+from harness.stages.prepare import Prepared, prepare
+from harness.store.runs import SCHEMA_VERSION, StoredRun, load_run, save_run
 from harness.store.stages import Store
 from harness.types import Completion, FineTuneRecord, FinishReason, RunResult, StageRecord, Usage
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.cli.parser_gate_arguments import ROOT
+from harness.cli.parser import ROOT
 
 if TYPE_CHECKING:
     from harness.gate.testing import Gate

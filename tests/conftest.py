@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -72,8 +74,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
     """The SmolLM2-135M-Instruct that its package carries, converted once in the user's cache."""
-    from harness.hf import weights
     from harness.errors import MissingExtra
+    from harness.hf import weights
 
     try:
         return weights.locate(SMOLLM2).folder
@@ -93,3 +95,13 @@ def adapter(tiny_model: Path, tmp_path: Path) -> Path:
     lora = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
     get_peft_model(loading.load_model(tiny_model, device="cpu"), lora).save_pretrained(str(tmp_path / "adapter"))
     return tmp_path / "adapter"
+
+
+@pytest.fixture(scope="session")
+def ending_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with one token in twenty ending the text, so that rows leave the batch at many lengths."""
+    copy = shutil.copytree(tiny_model, tmp_path_factory.mktemp("ending") / "model")
+    settings = json.loads((copy / "generation_config.json").read_text())
+    settings["eos_token_id"] = [0, *range(3, 320, 20)]
+    (copy / "generation_config.json").write_text(json.dumps(settings))
+    return copy

@@ -11,7 +11,7 @@ import pytest
 from harness.errors import MissingExtra
 from harness.paths import resolve
 from harness.tasks.stopping import first_sentence
-from tests.metrics.pairs import WIKI
+from tests.support.text_pairs import WIKI
 
 ROOT = Path(__file__).parent.parent
 START = 48

@@ -8,7 +8,7 @@ import pytest
 
 from harness import pipeline
 from harness.credentials import REDACTED, redacted
-from tests.fakes import config
+from tests.support.fakes import config
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 import sacrebleu
 
 from harness import pipeline
+from harness.cli.dry_run import plan
 from harness.config import (
     EchoModelConfig,
     FineTuneMethod,
@@ -20,10 +21,9 @@ from harness.config import (
     PromptStyle,
 )
 from harness.errors import ConfigError
-from harness.cli.dry_run import plan
 from harness.stages.prepare import prepare, with_baselines
 from harness.store.runs import load_run, results_schema
-from tests.fakes import Interrupted, config
+from tests.support.fakes import Interrupted, config
 
 
 def test_a_run_is_scored_and_recorded(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_runs_share_completions_and_scores(tmp_path: Path, capsys: pytest.Captur
 
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = config(tmp_path)
-    settings.model.backend = "tests.fakes:Interrupted"
+    settings.model.backend = "tests.support.fakes:Interrupted"
     with pytest.raises(KeyboardInterrupt):
         pipeline.run(settings, "command")
     monkeypatch.setattr(Interrupted, "dies_after", 100)

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.stages import generate
 from harness import pipeline, pricing
 from harness.errors import ConfigError, ModelError
 from harness.pricing import Budget, Price
+from harness.stages import generate
 from harness.store.stages import Store
 from harness.types import Completion, Decoding, FinishReason, ModelReference
-from tests.api.faults import Behaviour, FaultServer
-from tests.api.hasty import asked, hasty
-from tests.fakes import config
+from tests.support.clients import asked, hasty
+from tests.support.fakes import config
+from tests.support.fault_server import Behaviour, FaultServer
 
 PRICE = Price("host", ("m",), 2.0, 8.0, datetime.date(2026, 11, 1), "a bill", cached_input=0.5, batch=0.5)
 

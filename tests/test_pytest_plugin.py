@@ -13,7 +13,7 @@ import pytest
 
 from harness import pipeline
 from harness.config import compose as schema
-from tests.fakes import config
+from tests.support.fakes import config
 
 pytest_plugins = ["pytester"]
 

@@ -30,9 +30,11 @@ def test_the_wheel_has_configs_types_and_licence(installed: Path) -> None:
     assert packed == shipped
     assert (installed / "harness" / "py.typed").exists()
     assets = {
-        path.name for path in (ROOT / "harness" / "sinks" / "page").iterdir() if path.suffix in (".html", ".css", ".js")
+        path.name
+        for path in (ROOT / "harness" / "reports" / "html").iterdir()
+        if path.suffix in (".html", ".css", ".js")
     }
-    assert assets == {path.name for path in (installed / "harness" / "sinks" / "page").iterdir()} & assets
+    assert assets == {path.name for path in (installed / "harness" / "reports" / "html").iterdir()} & assets
     assert assets
     assert list(installed.glob("*.dist-info/licenses/LICENSE"))
     assert not (installed / "tests").exists()

@@ -9,8 +9,8 @@ from scipy.stats import binom
 
 from benchmarks.evidence.population import SAMPLED, SAMPLED_AGAIN, SYSTEMS, WORSE, Population
 from benchmarks.evidence.rates import Case, Happened
-from harness.metrics.exact import ExactMatch
 from harness.metrics.base import mean_stats
+from harness.metrics.exact import ExactMatch
 from harness.stats.bootstrap import Resampler
 from harness.stats.comparison import Question
 from harness.stats.intervals import intervals

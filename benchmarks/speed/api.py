@@ -27,10 +27,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.stages import generate
 from harness.config import OpenAIModelConfig
 from harness.models.openai import OpenAIModel
 from harness.progress import track
+from harness.stages import generate
 from harness.store.stages import Store
 from harness.types import Decoding, Message, Prompt
 

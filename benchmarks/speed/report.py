@@ -41,7 +41,7 @@ from harness.config import (
     TrackingMode,
 )
 from harness.paths import resolve
-from tests.browser import Browser, missing
+from tests.support.browser import Browser, missing
 
 METRICS = ["exact_match", "exact_match_normalized", "prefix_match", "token_f1", "rouge1", "rouge2", "rougeL"]
 METRICS += ["rougeLsum", "bleu", "chrf", "ter", "length_ratio", "repetition"]

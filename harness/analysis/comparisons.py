@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from harness.config import StatsConfig
 from harness.errors import StoreError
 from harness.protocols import Metric
-from harness.store.runs import StoredRun
 from harness.stats.bootstrap import Resampler, cluster_sums
 from harness.stats.comparison import Comparison, Question
 from harness.stats.multiplicity import holm, permutations_needed, rank_intervals, tie_groups
 from harness.stats.paired import compare_metrics
+from harness.store.runs import StoredRun
 from harness.types import FloatArray, Prediction
 
 

@@ -4,24 +4,31 @@ The effect of a level is the mean score of the runs that have it minus that of t
 over combinations of the other settings that both have, so that nothing else differs. The interval is the paired
 bootstrap's over examples: it is about these fine-tunes, not about other training seeds. Intervals are of one effect
 each; p-values are adjusted over all effects by Benjamini and Hochberg's method.
+
+Whether one setting buys more where another is changed too: interactions, where the grid has all four corners.
+
+The interaction of two levels is a difference of differences: the effect of the first setting with the second one
+changed, minus its effect with the second one at its first level, averaged over combinations of the other settings that
+all four runs exist for. Intervals and p-values are those of `harness.analysis.factors`, adjusted over all interactions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from harness.analysis.comparisons import Aligned
 from harness.protocols import Metric
-from harness.store.runs import StoredRun
 from harness.stats.bootstrap import cluster_sums, degrees_of_freedom, leave_one_out
 from harness.stats.distributions import percentile
-from harness.stats.resampling import share_as_large
 from harness.stats.intervals import FLAT
 from harness.stats.multiplicity import benjamini_hochberg
+from harness.stats.resampling import share_as_large
+from harness.store.runs import StoredRun
 
 _MODEL = tuple(f"model.{key}" for key in ("name", "path", "revision", "adapter", "layers"))
 """What makes a base model another one; it is one factor, under its name."""
@@ -193,3 +200,64 @@ def _sorted(levels: list[str]) -> list[str]:
         return sorted(levels, key=float)
     except ValueError:
         return levels
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """How much more a change of the first setting brings when the second is changed too."""
+
+    factors: tuple[str, str]
+    levels: tuple[str, str]
+    against: tuple[str, str]
+    """The first level of each setting."""
+    difference: float
+    low: float | None
+    high: float | None
+    squares: int
+    """How often four runs differ in these two settings alone."""
+    p_adjusted: float | None = None
+    """Benjamini and Hochberg's over all interactions; None where there are too few examples to test."""
+
+
+def interactions(grid: Grid) -> list[Interaction]:
+    """Return the interaction of every two levels of two settings of the grid, where there are runs for it."""
+    found, p = [], []
+    for one, other, levels, against in _choices(grid):
+        squares = _squares(grid, dict(zip((one, other), levels, strict=True)), (one, other), against)
+        if not squares:
+            continue
+        both, only_one, only_other, neither = zip(*squares, strict=True)
+        contrast = grid.contrast((*both, *neither), (*only_one, *only_other), len(squares))
+        if contrast:
+            bounds = (contrast.value, contrast.low, contrast.high)
+            found.append(Interaction((one, other), levels, against, *bounds, len(squares)))
+            p.append(contrast.p)
+    return [replace(each, p_adjusted=q) for each, q in zip(found, adjusted(p), strict=True)]
+
+
+def _choices(grid: Grid) -> Iterator[tuple[str, str, tuple[str, str], tuple[str, str]]]:
+    """Yield two settings, a level of each, and the levels that these are compared with."""
+    for (one, (first, *levels)), (other, (first_other, *other_levels)) in combinations(grid.factors.items(), 2):
+        for level in levels:
+            for other_level in other_levels:
+                yield one, other, (level, other_level), (first, first_other)
+
+
+def _squares(
+    grid: Grid, changed: dict[str, str], factors: tuple[str, str], against: tuple[str, str]
+) -> list[tuple[int, int, int, int]]:
+    """Return the positions of runs with both settings changed, only the one, only the other, and neither."""
+    first, other = factors
+    found = []
+    for both, settings in enumerate(grid.settings):
+        if any(settings[key] != level for key, level in changed.items()):
+            continue
+        corners = (
+            grid.twin(both, {other: against[1]}),
+            grid.twin(both, {first: against[0]}),
+            grid.twin(both, {first: against[0], other: against[1]}),
+        )
+        only_one, only_other, neither = corners
+        if only_one is not None and only_other is not None and neither is not None:
+            found.append((both, only_one, only_other, neither))
+    return found

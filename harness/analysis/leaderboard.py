@@ -9,16 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from harness.analysis.metric_agreement import Agreement, agreement
 from harness.analysis.comparisons import Aligned, MetricComparison
+from harness.analysis.factors import Effect, Grid, Interaction, effects, interactions
 from harness.analysis.learning_curves import Diagnosis, diagnose
-from harness.analysis.factors import Effect, Grid, effects
-from harness.analysis.verdict_analysis_incumbent import is_meant, position
-from harness.analysis.factors_analysis_interactions import Interaction, interactions
-from harness.analysis.verdict_analysis_retirement import outlived
-from harness.analysis.slices import SliceTable, compared, slice_tables
+from harness.analysis.metric_agreement import Agreement, agreement
 from harness.analysis.metric_validity import CURVE, Validity, comparable, of_curves, validity
-from harness.analysis.verdict import Aim, Verdict, judge
+from harness.analysis.slices import SliceTable, compared, slice_tables
+from harness.analysis.verdict import Aim, Verdict, is_meant, judge, outlived, position
 from harness.config import StatsConfig
 from harness.errors import ConfigError, StoreError, unknown
 from harness.protocols import Metric

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from harness.analysis.comparisons import Aligned
-from harness.store.digest import digest
 from harness.protocols import Metric
-from harness.store.runs import StoredRun
 from harness.stats.comparison import Comparison, Question
 from harness.stats.multiplicity import holm
 from harness.stats.replicates import compare_replicates
+from harness.store.digest import digest
+from harness.store.runs import StoredRun
 
 _SEEDS = ("name", "seed", "finetune.seed", "report", "tracking", "store", "dry_run", "baselines", "pricing")
 """Settings that replicates of one system may differ in."""

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from harness.config import StatsConfig
 from harness.errors import ConfigError, StoreError
 from harness.protocols import Metric
-from harness.store.runs import RunStats, StoredRun
 from harness.stats.bootstrap import Resampler, cluster_sums
 from harness.stats.comparison import Comparison, Question
 from harness.stats.multiplicity import benjamini_hochberg
 from harness.stats.unpaired import compare_unpaired
+from harness.store.runs import RunStats, StoredRun
 from harness.types import FloatArray
 
 

@@ -1,17 +1,64 @@
-"""The verdict in plain words, with the numbers behind it; `harness.analysis.verdict_rule_analysis_decision` holds the rule."""
+"""The verdict in plain words, with the numbers behind it; `harness.analysis.verdict_rule` holds the rule.
+
+The run in use: found by name or id, and brought in from the store where it is not among the runs of the report.
+
+Models that their service will end: a winner that is soon gone is no winner.
+
+The date is what the service said when the run was made; a later word of it is not known here.
+"""
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from harness.analysis.comparisons import MetricComparison
-from harness.analysis.verdict_rule_analysis_decision import KEEP, NOT_ENOUGH, SHIP, Decision, decide
-from harness.analysis.verdict_analysis_incumbent import position
-from harness.analysis.verdict_rule import Lead, standing, with_failures_wrong
+from harness.analysis.verdict_rule import KEEP, NOT_ENOUGH, SHIP, Decision, Lead, decide, standing, with_failures_wrong
 from harness.config import ReportConfig
+from harness.errors import ConfigError, unknown
 from harness.stats.comparison import Comparison
+from harness.store.runs import StoredRun, find_runs
 from harness.types import RunResult
+
+
+def with_incumbent(runs: Sequence[StoredRun], folder: Path, incumbent: str) -> list[StoredRun]:
+    """Return the runs with the incumbent beside them; `folder` is where runs are kept.
+
+    StoreError where there is no such run, ConfigError where it was scored on other examples than all of these.
+    """
+    if not incumbent or any(is_meant(run.result, incumbent) for run in runs):
+        return list(runs)
+    here = {_examples(run.result) for run in runs}
+    found = [run for run in find_runs(folder, [incumbent]) if _examples(run.result) in here]
+    if not found:
+        raise ConfigError(
+            f"incumbent: expected a run on the same examples as the others, {incumbent!r} was scored on others. "
+            "Run it with their task, seed and n_validation."
+        )
+    return [*runs, *found]
+
+
+def position(results: Sequence[RunResult], incumbent: str) -> int:
+    """Return which of the runs is meant by a name, an id or the start of an id; ConfigError unless it is one."""
+    found = [i for i, result in enumerate(results) if incumbent in (result.name, result.run_id)]
+    found = found or [i for i, result in enumerate(results) if is_meant(result, incumbent)]
+    if not found:
+        raise ConfigError(f"incumbent: {unknown('run', incumbent, [result.name for result in results])}")
+    if len(found) > 1:
+        ids = ", ".join(results[i].run_id for i in found)
+        raise ConfigError(f"incumbent: expected one run, {incumbent!r} is {len(found)} of them: {ids}. Give one id.")
+    return found[0]
+
+
+def is_meant(result: RunResult, incumbent: str) -> bool:
+    """Say whether a run goes by this name, id or start of an id."""
+    return result.name == incumbent or result.run_id.startswith(incumbent)
+
+
+def _examples(result: RunResult) -> tuple[str, str]:
+    return result.task, result.dataset.fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,3 +243,54 @@ def _p(value: float | None) -> str:
     if value is None:
         return "unknown"
     return f"= {value:.3f}" if value >= 0.001 else "< 0.001"
+
+
+DEFAULT_DAYS = 90
+"""For runs made before `report.retire_days` was a setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """The end of a run's model: its date, the days until then, and whether that is too soon to ship it."""
+
+    date: datetime.date
+    days: int
+    soon: bool
+
+    @property
+    def text(self) -> str:
+        """Say when the model ends."""
+        if self.days < 0:
+            return f"its service ended the model on {self.date}"
+        return f"its service ends the model on {self.date}, in {self.days} days"
+
+
+def retirement(result: RunResult, today: datetime.date | None = None) -> Retirement | None:
+    """Return when a run's model ends, None where no date is known."""
+    date = _date(result.shutdown_date)
+    if date is None:
+        return None
+    days = (date - (today or datetime.datetime.now(datetime.UTC).date())).days
+    report = result.config.get("report", {})
+    return Retirement(date, days, days <= int(report.get("retire_days", DEFAULT_DAYS)))
+
+
+def outlived(verdict: Verdict, results: Sequence[RunResult], today: datetime.date | None = None) -> Verdict:
+    """Return the verdict, without `ship` where the model will soon be gone; a kept one that will be is named."""
+    if verdict.run is None or verdict.decision not in (SHIP, KEEP):
+        return verdict
+    found, name = retirement(results[verdict.run], today), results[verdict.run].name
+    if found is None or not found.soon:
+        return verdict
+    if verdict.decision == KEEP:
+        return replace(verdict, text=f"{verdict.text} But look for another one: {found.text}.")
+    text = f"Do not ship {name}: {found.text}. By the scores alone: {verdict.text}"
+    return replace(verdict, decision=NOT_ENOUGH, text=text)
+
+
+def _date(text: str | None) -> datetime.date | None:
+    """Read an ISO date or time; another form is an unknown date."""
+    try:
+        return datetime.datetime.fromisoformat(text).date() if text else None
+    except ValueError:
+        return None

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from harness.gate.diff import Changes, changes
-from harness.gate.baseline import ACCEPT, Baseline, accept, find, load, place
 from harness.errors import StoreError, unknown
-from harness.store.runs import find_run, result_json
+from harness.gate.baseline import ACCEPT, Baseline, accept, find, load, place
+from harness.gate.diff import Changes, changes
 from harness.reports.formatting import number, shorten, visible, with_interval
+from harness.store.runs import find_run, result_json
 from harness.store.stages import store_root
 
 SHOWN, LIMIT = 10, 160

@@ -12,12 +12,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness import registry as build, pricing
-from harness.stages import generate, finetune as tuning
+from harness import pricing
+from harness import registry as build
 from harness.client.requests import prompt_tokens
 from harness.config import HarnessConfig
-from harness.stages.prepare import prepare
 from harness.protocols import HostedFineTuner, HostedModel, Model
+from harness.stages import finetune as tuning
+from harness.stages import generate
+from harness.stages.prepare import prepare
 from harness.store.runs import find_runs
 from harness.store.stages import Store
 from harness.types import Prompt, RunResult

@@ -7,17 +7,16 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.gate.baseline import find, load
 from harness.errors import ConfigError, GateFailed, GateUndecided
 from harness.gate import candidate
+from harness.gate.baseline import find, load
 from harness.gate.budget import Budget
 from harness.gate.candidate import Asked
 from harness.gate.decision import Gated
-from harness.gate.report import text
+from harness.gate.report import summary, text
 from harness.gate.rules import OnUnderpowered
-from harness.gate.report_gate_summary import summary
-from harness.store.runs import find_run
 from harness.stats.noninferiority import Outcome
+from harness.store.runs import find_run
 from harness.store.stages import store_root
 
 

@@ -10,16 +10,16 @@ import json
 import sys
 
 from harness import registry as build
-from harness.config import compose as schema
 from harness.analysis.comparisons import Aligned
+from harness.analysis.leaderboard import stats_config
+from harness.config import compose as schema
 from harness.errors import ConfigError
 from harness.judge import pairwise as asking
 from harness.judge.record import judgement_json, save
 from harness.judge.results import Verdicts
-from harness.analysis.leaderboard import stats_config
 from harness.protocols import Metric
-from harness.store.runs import StoredRun, find_runs
 from harness.reports.terminal.judgement import print_judgement
+from harness.store.runs import StoredRun, find_runs
 from harness.store.stages import Store, store_root
 
 

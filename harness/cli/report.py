@@ -10,19 +10,17 @@ from collections.abc import Sequence
 from harness import registry as build
 from harness.analysis import leaderboard
 from harness.analysis.comparisons import Aligned
-from harness.analysis.verdict_analysis_incumbent import with_incumbent
 from harness.analysis.training_seeds import compare_systems
 from harness.analysis.unpaired import compare_runs
-from harness.analysis.verdict import Aim
+from harness.analysis.verdict import Aim, with_incumbent
 from harness.config import ReportConfig
 from harness.errors import ConfigError, StoreError
-from harness.store.runs import StoredRun, find_runs
-from harness.reports.terminal.comparison import Compared, print_comparison
-from harness.reports.markdown.report import MarkdownSink, numbered
 from harness.reports.html.page import PageSink
+from harness.reports.markdown.report import MarkdownSink, numbered
+from harness.reports.terminal.comparison import Compared, print_comparison, print_unpaired
 from harness.reports.terminal.leaderboard import TerminalSink
-from harness.reports.terminal.comparison_sinks_unpaired import print_unpaired
 from harness.stats.comparison import Comparison
+from harness.store.runs import StoredRun, find_runs
 from harness.store.stages import store_root
 
 

@@ -23,15 +23,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness import pipeline
-from harness.config import compose as schema
 from harness.cli import sweep
-from harness.config import HarnessConfig, ReportConfig, TrackingConfig
-from harness.errors import HarnessError
 from harness.cli.dry_run import Plan, plan, print_plans
+from harness.cli.sweep import Outcome
+from harness.config import HarnessConfig, ReportConfig, TrackingConfig
+from harness.config import compose as schema
+from harness.errors import HarnessError
 from harness.stages.prepare import with_baselines
 from harness.store.runs import load_run
 from harness.store.stages import store_root
-from harness.cli.sweep import Outcome
 
 
 def main(options: argparse.Namespace) -> int:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from harness.config import compose as schema
 from harness.config import LocalModelConfig, ModelConfig, TrainingConfig
+from harness.config import compose as schema
 from harness.errors import ConfigError, MissingExtra, StoreError, unknown
 from harness.server.settings import KEY_VARIABLE, Limits, Settings, is_loopback
 from harness.store.stages import store_root

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 from harness.config import TrackingConfig
 from harness.credentials import has_openai_key, has_wandb_login
 from harness.errors import ConfigError, HarnessError, StoreError, unknown
+from harness.reports.wandb.tables import session_id
 from harness.store.runs import find_runs
-from harness.reports.wandb.tables_sinks_wandb_ids import session_id
 from harness.store.stages import store_root
 
 if TYPE_CHECKING:

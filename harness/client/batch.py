@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.client.endpoint import Endpoint
-from harness.client.requests import Dialect
 from harness.client.replies import Problem, Refused, Unusable, problem
+from harness.client.requests import Dialect
 
 if TYPE_CHECKING:
     from openai import OpenAI

@@ -10,12 +10,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from harness.client.requests import Job, Outcome, prompt_tokens
 from harness.client.replies import Refused, Unusable
+from harness.client.requests import Job, Outcome, prompt_tokens
 from harness.config import OpenAIModelConfig
 from harness.config.model import EndpointKind
 from harness.errors import ConfigError
-from harness.tasks.stopping_models_stopping import end_of, tidy
+from harness.tasks.stopping import end_of, tidy
 from harness.types import Completion, Decoding, FinishReason, Prompt
 
 MOST_STOPS = 4

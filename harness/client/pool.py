@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from harness.client import http as connection, replies
+from harness.client import http as connection
+from harness.client import replies
 from harness.client.endpoint import Endpoint
-from harness.runtime import on_interrupt
-from harness.client.requests import Dialect, Job, Outcome, Policy
 from harness.client.limiter import Gate
 from harness.client.replies import Problem, Refused, Unusable
+from harness.client.requests import Dialect, Job, Outcome, Policy
 from harness.errors import ModelError
-from harness.runtime_garbage import few_collections
+from harness.runtime import few_collections, on_interrupt
 
 GRACE = 2.0
 """Seconds that answers on their way have after Ctrl-C."""

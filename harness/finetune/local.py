@@ -9,14 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.hf import pruning as layers, loading, weights
 from harness.config import FineTuneMethod, LocalModelConfig, LoraConfig, TrainingConfig
-from harness.store.digest import digest
 from harness.errors import ConfigError, FineTuneError
 from harness.finetune import checkpoint
-from harness.finetune.loss_finetune_batches import encode
+from harness.finetune.loss import encode
 from harness.finetune.schedule import plan
 from harness.finetune.train import Training, Watch
+from harness.hf import loading, weights
+from harness.hf import pruning as layers
+from harness.store.digest import digest
 from harness.types import FineTuneRecord, ModelReference, TrainingPair
 
 

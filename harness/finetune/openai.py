@@ -18,14 +18,14 @@ from harness import pricing
 from harness.client.endpoint import Endpoint, check_url
 from harness.config import OpenAIFineTuneConfig, OpenAIModelConfig
 from harness.config.model import EndpointKind
-from harness.store.digest import digest
 from harness.errors import ConfigError, FineTuneError
 from harness.finetune import hosted_job as jobs
+from harness.finetune.hosted_curve import best_step, curve
 from harness.finetune.hosted_file import Estimate, chat_file, enough, estimate
 from harness.finetune.schedule import auto_batch_size
-from harness.finetune.hosted_curve import best_step, curve
 from harness.pricing import MILLION, Price
 from harness.progress import say
+from harness.store.digest import digest
 from harness.store.stages import write_atomic
 from harness.types import FineTuneRecord, ModelReference, TrainingPair
 

@@ -19,12 +19,11 @@ import numpy as np
 from harness.config import TrainingConfig
 from harness.errors import FineTuneError
 from harness.finetune import checkpoint
-from harness.finetune.loss_finetune_batches import epoch
 from harness.finetune.checkpoint import State
-from harness.finetune.loss import Scorer
+from harness.finetune.loss import Scorer, epoch
 from harness.finetune.schedule import Plan
-from harness.progress import Bar, track
 from harness.hf.tokens import Tokens, collate, parts
+from harness.progress import Bar, track
 from harness.types import CurvePoint
 
 Watch = Callable[[CurvePoint], None]

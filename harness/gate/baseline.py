@@ -7,13 +7,18 @@
 
 No reference text is in it: whoever runs the gate has the data, and the fingerprint says whether it is the same.
 What is missing, damaged or changed by hand is a StoreError that says what to do; nothing passes by default.
+
+The page that a reviewer reads beside a baseline: what was accepted, how good it is, how to gate and replace it.
+
+The examples of a run as the lines of a baseline: short, the same for the same run, and without references.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,13 +28,79 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from harness.gate.baseline_baseline_card import card
-from harness.gate.baseline_baseline_lines import example_lines
-from harness.store.digest import digest_lines
 from harness.errors import ConfigError, StoreError
+from harness.reports.formatting import decimals, table, visible, with_interval
+from harness.store.digest import digest_lines
 from harness.store.runs import StoredRun
 from harness.store.stages import write_atomic
+from harness.tasks.audit import fingerprint
 from harness.types import FinishReason, FloatArray, RunResult
+
+
+def example_lines(run: StoredRun) -> list[str]:
+    """Return an `AcceptedExample` a line (see `harness.gate.baseline`), empty fields left out."""
+    stats, predictions = run.stats().metrics, run.predictions()
+    lines = []
+    for i, (example, completion) in enumerate((p.example, p.completion) for p in predictions):
+        row = {
+            "id": example.id,
+            "prompt": example.prompt,
+            "slices": dict(example.slices),
+            "digest": fingerprint([example]),
+            "completion": completion.text,
+            "finish_reason": completion.finish_reason.value,
+            "error": completion.error,
+            "stats": {name: [_compact(v) for v in values[i]] for name, values in stats.items()},
+        }
+        kept = {k: v for k, v in row.items() if v not in (None, {}) or k == "completion"}
+        lines.append(json.dumps(kept, ensure_ascii=False))
+    return lines
+
+
+def _compact(value: float) -> float | int | None:
+    """Return what JSON writes shortest and reads back as the same number; nan is null."""
+    number = float(value)
+    if math.isnan(number):
+        return None
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def card(result: RunResult) -> str:
+    """Return the markdown of a baseline's README.md."""
+    return "\n".join(_lines(result)) + "\n"
+
+
+def _lines(result: RunResult) -> Iterator[str]:
+    usage, data, model = result.usage, result.dataset, result.model
+    yield f"# Baseline of {_code(result.task)}\n"
+    command = f"python -m harness baseline accept {result.run_id}"
+    yield f"Written by {_code(command)}; accept another run to change it.\n"
+    yield f"- model: {_code(result.name)}, {_code(model.backend)} {_code(model.base)}"
+    parts = (("revision", model.revision), ("weights", model.weights), ("adapter", model.adapter))
+    yield from (f"  - {name} {_code(value)}" for name, value in parts if value)
+    yield f"- data: {usage.n} examples of {_code(data.name)}, {_code(data.source)} ({_code(data.licence)})"
+    yield f"  - fingerprint {_code(data.fingerprint)}, seed {result.config.get('seed', 0)}"
+    yield f"- completions: {usage.errors} failed, {usage.truncated} truncated"
+    yield f"- made by: {_code(result.command)}\n"
+    rows = [
+        (
+            f"{_code(metric.name)}{'' if metric.name != result.primary_metric else ' (primary)'}",
+            with_interval(metric.score, decimals([metric])),
+            _code(metric.signature),
+        )
+        for metric in result.metrics
+    ]
+    confidence = float(result.config["stats"]["confidence"])
+    yield from table(("metric", f"score, {confidence:.0%} interval", "signature"), rows)
+    yield "\nGate a run against it: `python -m harness gate RUN`, or `@pytest.mark.regression` (see the README)."
+    yield "Reference texts are no part of this folder."
+
+
+def _code(text: str) -> str:
+    """Return text as code, which is as readable in git's diff as on the page; a table takes `|` only escaped."""
+    shown = visible(text).replace("`", "'").replace("|", "\\|")
+    return f"`{shown}`" if shown else "–"
+
 
 SCHEMA_VERSION = 1
 LARGE = 512 * 1024

@@ -6,15 +6,16 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness import registry as build, pipeline
+from harness import pipeline
+from harness import registry as build
 from harness.analysis import leaderboard
-from harness.config import compose as schema
-from harness.gate.pairing import Paired, answers_of, require_same
-from harness.gate.baseline import Baseline
 from harness.config import HarnessConfig, TrackingConfig, TrackingMode
+from harness.config import compose as schema
 from harness.errors import ConfigError
+from harness.gate.baseline import Baseline
 from harness.gate.budget import Budget
 from harness.gate.decision import Gated, gate
+from harness.gate.pairing import Paired, answers_of, require_same
 from harness.gate.rules import OnUnderpowered, Rules, margins
 from harness.gate.sequential import gate_in_chunks
 from harness.protocols import Metric

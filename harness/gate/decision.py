@@ -18,11 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.gate.pairing import Paired
 from harness.config import StatsConfig
 from harness.gate import exact as edges
-from harness.gate.rules_gate_checks import Check, list_checks
-from harness.gate.rules import OnUnderpowered, Rules
+from harness.gate.pairing import Paired
+from harness.gate.rules import Check, OnUnderpowered, Rules, list_checks
 from harness.protocols import BoundedMetric, Metric
 from harness.stats.bootstrap import Resampler
 from harness.stats.comparison import Comparison, Question

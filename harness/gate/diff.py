@@ -10,14 +10,14 @@ import numpy as np
 
 from harness import registry as build
 from harness.analysis import leaderboard
-from harness.gate.pairing import Paired, answers_of, require_same
-from harness.gate.baseline import MACHINE, Baseline
 from harness.errors import StoreError
+from harness.gate.baseline import MACHINE, Baseline
+from harness.gate.pairing import Paired, answers_of, require_same
 from harness.protocols import Metric
-from harness.store.runs import StoredRun
 from harness.stats.bootstrap import Resampler
 from harness.stats.comparison import Comparison, Question
 from harness.stats.paired import compare
+from harness.store.runs import StoredRun
 from harness.types import MetricResult
 
 

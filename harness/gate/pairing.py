@@ -13,11 +13,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.gate.baseline import ACCEPT, AcceptedExample, Baseline
-from harness.tasks.audit import fingerprint
 from harness.errors import StoreError
+from harness.gate.baseline import ACCEPT, AcceptedExample, Baseline
 from harness.protocols import Metric
 from harness.store.runs import StoredRun
+from harness.tasks.audit import fingerprint
 from harness.types import Completion, Example, FinishReason, FloatArray
 
 

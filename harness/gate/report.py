@@ -1,19 +1,22 @@
-"""What a reviewer reads: the outcome and its numbers first, then where it fell, then what fell most, side by side."""
+"""What a reviewer reads: the outcome and its numbers first, then where it fell, then what fell most, side by side.
+
+A gate as plain JSON values, for scripts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from harness.gate.pairing import Paired
 from harness.gate.baseline import AcceptedExample
-from harness.gate.rules_gate_checks import Check
 from harness.gate.decision import Finding, Gated, scores
+from harness.gate.pairing import Paired
+from harness.gate.rules import Check
 from harness.protocols import Metric
-from harness.stages.score import MAX_SLICES
 from harness.reports.formatting import markdown, shorten, table, visible
+from harness.stages.score import MAX_SLICES
 from harness.stats.noninferiority import Outcome
 from harness.types import Completion, FinishReason
 
@@ -192,3 +195,34 @@ def _said(completion: Completion | AcceptedExample) -> str:
         return f"(error: {visible(shorten(completion.error or 'no completion', LIMIT))})"
     cut = " (truncated)" if completion.finish_reason is FinishReason.LENGTH else ""
     return f"{visible(shorten(said, LIMIT)) or '(empty)'}{cut}"
+
+
+def summary(gated: Gated) -> Mapping[str, object]:
+    """Return the gate as plain JSON values."""
+    return {
+        "outcome": gated.outcome.value,
+        "passed": gated.passed,
+        "task": gated.paired.baseline.result.task,
+        "baseline": gated.paired.baseline.result.run_id,
+        "candidate": gated.paired.answers.run_id or gated.paired.answers.name,
+        "n": len(gated.paired.accepted),
+        "stopped": gated.stopped,
+        "checks": [_numbers(each) for each in gated.findings],
+    }
+
+
+def _numbers(found: Finding) -> Mapping[str, object]:
+    comparison = found.comparison
+    return {
+        "check": found.check.name,
+        "outcome": found.outcome.value,
+        "n": comparison.sample.n,
+        "baseline": found.baseline,
+        "candidate": found.candidate,
+        "difference": comparison.difference,
+        "low": comparison.low,
+        "high": comparison.high,
+        "margin": found.check.margin,
+        "n_needed": found.decision.n_needed,
+        "method": comparison.method,
+    }

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from harness.gate.baseline import accept, find, load, place
+from harness.cli.parser import ROOT
 from harness.errors import ConfigError, HarnessError, unknown
 from harness.gate import candidate
-from harness.cli.parser_gate_arguments import ROOT
+from harness.gate.baseline import accept, find, load, place
 from harness.gate.budget import Budget
 from harness.gate.candidate import Asked
 from harness.gate.decision import Gated
 from harness.gate.report import one_line, step_summary, text
 from harness.gate.rules import OnUnderpowered
-from harness.store.runs import StoredRun, find_run
 from harness.reports.formatting import markdown
 from harness.stats.noninferiority import Outcome
+from harness.store.runs import StoredRun, find_run
 from harness.store.stages import store_root
 
 SETTINGS = ("task", "model", "metric", "margin", "slice", "baseline", "underpowered", "failures", "sequential")

@@ -8,9 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from harness.hf import loading, weights
 from harness import paths as resources
 from harness.errors import ModelError
+from harness.hf import loading, weights
 
 
 def describe(model: str, library: str) -> str:

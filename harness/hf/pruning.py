@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from harness.hf import weights
 from harness.config import LocalModelConfig
-from harness.store.digest import digest
 from harness.errors import ConfigError, ModelError
+from harness.hf import weights
+from harness.store.digest import digest
 
 if TYPE_CHECKING:
     from torch import Tensor

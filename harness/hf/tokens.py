@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.hf import loading
 from harness.errors import ModelError
+from harness.hf import loading
 from harness.types import TrainingPair
 
 if TYPE_CHECKING:

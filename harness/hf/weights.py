@@ -18,11 +18,11 @@ from typing import Any
 
 from filelock import FileLock
 
-from harness.hf import loading
 from harness import paths as resources
-from harness.store.digest import digest
 from harness.errors import ConfigError, ModelError
+from harness.hf import loading
 from harness.progress import track
+from harness.store.digest import digest
 from harness.store.stages import write_atomic
 
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.stages import generate
 from harness.analysis.comparisons import Aligned
 from harness.config import JudgeConfig
-from harness.store.digest import digest
 from harness.errors import ModelError, StoreError
-from harness.tasks.prompts import SLOT
 from harness.protocols import Model
+from harness.stages import generate
+from harness.store.digest import digest
 from harness.store.stages import Store
+from harness.tasks.prompts import SLOT
 from harness.types import Completion, Decoding, Example, Message, Prompt, StageRecord
 
 

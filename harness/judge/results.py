@@ -13,16 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from harness.analysis.comparisons import Aligned
 from harness.config import JudgeConfig
-from harness.store.digest import digest
 from harness.judge import pairwise as asking
 from harness.judge.pairwise import Choice, Judged, Outcome, Pair
 from harness.judge.record import SCHEMA_VERSION, Agreement, Counts, Judgement, Trust, warnings
-from harness.metrics.exact import ExactMatch
 from harness.metrics.base import mean_stats
+from harness.metrics.exact import ExactMatch
 from harness.protocols import Metric
 from harness.stats.comparison import Comparison, Question
 from harness.stats.paired import compare
 from harness.stats.proportions import effective_size, wilson
+from harness.store.digest import digest
 from harness.types import FloatArray, ModelReference, Score
 
 EQUAL = 1e-12

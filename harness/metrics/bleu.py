@@ -14,9 +14,9 @@ from functools import cache
 import numpy as np
 
 from harness.errors import ConfigError, unknown
-from harness.metrics.vocabulary import Lexicon
-from harness.metrics.ngrams import clipped_matches
 from harness.metrics.inputs import Texts, pairs
+from harness.metrics.ngrams import clipped_matches
+from harness.metrics.vocabulary import Lexicon
 from harness.types import Completion, Example, FloatArray
 
 ORDER = 4

@@ -12,10 +12,10 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.metrics.inputs import Texts, pairs
+from harness.metrics.ngrams import clipped_matches
 from harness.metrics.token_ids import Encoded, code_points
 from harness.metrics.vocabulary import KEPT, Lexicon
-from harness.metrics.ngrams import clipped_matches
-from harness.metrics.inputs import Texts, pairs
 from harness.types import Completion, Example, FloatArray
 
 ORDER = 6

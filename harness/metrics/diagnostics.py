@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.metrics.vocabulary import words
 from harness.metrics.base import RatioMetric, mean_stats
 from harness.metrics.inputs import pairs
+from harness.metrics.vocabulary import words
 from harness.types import Completion, Example, FloatArray
 
 

@@ -16,11 +16,11 @@ from operator import eq
 
 import numpy as np
 
+from harness.metrics.base import RatioMetric, mean_stats
+from harness.metrics.inputs import pairs
+from harness.metrics.ngrams import clipped_matches
 from harness.metrics.token_ids import common_prefixes
 from harness.metrics.vocabulary import Lexicon, words
-from harness.metrics.base import RatioMetric, mean_stats
-from harness.metrics.ngrams import clipped_matches
-from harness.metrics.inputs import pairs
 from harness.types import Completion, Example, FloatArray
 
 _ARTICLES = frozenset({"a", "an", "the"})

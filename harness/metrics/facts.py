@@ -15,10 +15,10 @@ from typing import Literal
 
 import numpy as np
 
-from harness.metrics.token_ids import IntArray
-from harness.metrics.vocabulary import KEPT, Lexicon, words
 from harness.metrics.base import RatioMetric
 from harness.metrics.inputs import Texts, pairs
+from harness.metrics.token_ids import IntArray
+from harness.metrics.vocabulary import KEPT, Lexicon, words
 from harness.types import Completion, Example, FloatArray
 
 Kind = Literal["f1", "precision", "recall"]

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ConfigError, unknown
-from harness.metrics.classification_metrics_labels import numbered, plain, true_label
 from harness.metrics.base import mean_of_known, ratio
+from harness.metrics.classification import numbered, plain, true_label
 from harness.metrics.inputs import likelihoods
 from harness.types import Completion, Example, FloatArray
 

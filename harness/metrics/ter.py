@@ -10,10 +10,10 @@ from functools import cache
 
 import numpy as np
 
+from harness.metrics.inputs import Texts, pairs
+from harness.metrics.ngrams import clipped_matches
 from harness.metrics.ter_edits import edits
 from harness.metrics.vocabulary import Lexicon
-from harness.metrics.ngrams import clipped_matches
-from harness.metrics.inputs import Texts, pairs
 from harness.types import Completion, Example, FloatArray
 
 

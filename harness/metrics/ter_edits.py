@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.metrics.ter_search import edits_alone
-from harness.metrics.ter_search_metrics_edits_limits import OUTSIDE_BEAM, safe_errors
-from harness.metrics.ter_search_batched_metrics_edits_paths import WIDTH
-from harness.metrics.ter_search_batched import edits_together
+from harness.metrics.ter_search import OUTSIDE_BEAM, edits_alone, safe_errors
+from harness.metrics.ter_search_batched import WIDTH, edits_together
 from harness.metrics.token_ids import Encoded, IntArray
 
 

@@ -1,19 +1,77 @@
-"""The edits of one text of any length, which is a string with one character a word; its bit vectors are integers."""
+"""The edits of one text of any length, which is a string with one character a word; its bit vectors are integers.
+
+The table of edit distances between two texts, a row of it at a time, one bit a word of theirs.
+
+Source: Hyyrö, 2003, after Myers, 1999 (https://doi.org/10.1145/316542.316550). A row may be an integer of Python's, for
+a text of any length, or an array of unsigned ones, for many texts at once; bits above the last word mean nothing.
+
+Tercom's limits as sacrebleu has them, and where its beam may leave out the best alignment.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from harness.metrics.ter_search_metrics_edits_limits import (
-    MAX_BLOCK,
-    MAX_CANDIDATES,
-    MAX_DISTANCE,
-    OUTSIDE_BEAM,
-    leaves_beam,
-)
-from harness.metrics.ter_search_metrics_edits_table import next_row
+import numpy as np
+
+MAX_BLOCK = 10
+"""The longest block that is shifted, in words."""
+MAX_DISTANCE = 50
+"""How far a block may be shifted, in words."""
+MAX_CANDIDATES = 1000
+"""After so many candidates the search ends."""
+BEAM = 25
+"""sacrebleu's edit distance looks only so far from the diagonal."""
+OUTSIDE_BEAM = -1
+"""Stands for a count that only sacrebleu can tell, as its beam leaves out the best alignment."""
+
+
+@cache
+def safe_errors(n_ours: int, n_theirs: int) -> float:
+    """Return the least errors of an alignment that leaves the beam; with fewer, the beam changes nothing."""
+    if not n_ours:
+        return np.inf
+    ratio, width = _beam(n_ours, n_theirs)
+    i, j = np.arange(1, n_ours + 1)[:, None], np.arange(n_theirs + 1)
+    diagonal = np.floor(i * ratio)
+    outside = (j < diagonal - width) | ((j >= diagonal + width) & (i < n_ours))
+    errors = abs(i - j) + abs((n_ours - i) - (n_theirs - j))
+    return float(errors[outside].min()) if outside.any() else np.inf
+
+
+def leaves_beam(to: Sequence[int], n_ours: int) -> bool:
+    """Say whether an alignment, our position for each of their words, leaves the beam."""
+    ratio, width = _beam(n_ours, len(to))
+    reached = [0, *(position + 1 for position in to), n_ours]
+    return any(
+        j < int(last * ratio) - width or (first < n_ours and j >= int(max(first, 1) * ratio) + width)
+        for j, (first, last) in enumerate(pairwise(reached))
+    )
+
+
+def _beam(n_ours: int, n_theirs: int) -> tuple[float, int]:
+    """Return how steep the diagonal is, and how far from it sacrebleu looks."""
+    ratio = n_theirs / n_ours
+    return ratio, BEAM if ratio / 2 <= BEAM else math.ceil(ratio / 2 + BEAM)
+
+
+BitsT = TypeVar("BitsT", bound=Any)
+
+
+def next_row(equal: BitsT, rises: BitsT, falls: BitsT) -> tuple[BitsT, BitsT, BitsT, BitsT]:
+    """Return what the row of our word that is `equal` to those of theirs says of each of their words.
+
+    A path of least edits can come across (the words are equal, or one is substituted for the other) or from above (our
+    word is deleted), and the distance rises or falls by one from their word before. Before our first word, all rise.
+    """
+    level = (((equal & rises) + rises) ^ rises) | equal | falls
+    above = falls | ~(level | rises)
+    entered = above << 1 | 1
+    return equal | ~level, above, (rises & level) << 1 | ~(level | entered), entered & level
 
 
 class Alignment(NamedTuple):

@@ -15,8 +15,8 @@ from itertools import islice, pairwise
 
 import numpy as np
 
-from harness.metrics.token_ids import Encoded, IntArray, ranges
 from harness.metrics.inputs import Texts
+from harness.metrics.token_ids import Encoded, IntArray, ranges
 
 MAX_WORDS = 500_000
 """A lexicon that holds more words is emptied, which bounds its memory; characters can stand for its tokens."""

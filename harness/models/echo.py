@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from harness.config import EchoModelConfig
-from harness.store.digest import digest
 from harness.errors import ConfigError
-from harness.tasks.stopping_models_stopping import end_of, tidy
+from harness.store.digest import digest
+from harness.tasks.stopping import end_of, tidy
 from harness.types import Completion, Decoding, FinishReason, ModelReference, Prompt
 
 

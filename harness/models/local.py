@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.hf import pruning as layers, loading, weights
 from harness.config import LocalModelConfig
-from harness.store.digest import digest
 from harness.errors import ConfigError
-from harness.hf import likelihood
+from harness.hf import likelihood, loading, weights
+from harness.hf import pruning as layers
 from harness.hf.decoding import Batch, choose
-from harness.tasks.stopping_models_stopping import end_of, has_rule, tidy
+from harness.store.digest import digest
+from harness.tasks.stopping import end_of, has_rule, tidy
 from harness.types import Completion, Decoding, FinishReason, Likelihood, ModelReference, Prompt, TrainingPair
 
 if TYPE_CHECKING:

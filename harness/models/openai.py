@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
+from harness.client.dialect import Dialect
 from harness.client.endpoint import Endpoint, check_url
-from harness.client.requests import Policy
 from harness.client.pool import Pool
+from harness.client.requests import Policy
 from harness.config import OpenAIModelConfig
 from harness.config.model import EndpointKind
-from harness.store.digest import canonical
 from harness.errors import ModelError
-from harness.client.dialect import Dialect
+from harness.store.digest import canonical
 from harness.types import Completion, Decoding, ModelReference, Prompt
 
 PATHS = {EndpointKind.chat: "/chat/completions", EndpointKind.completions: "/completions"}

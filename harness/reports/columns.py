@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.pareto import seconds_each
 from harness.config import FineTuneMethod
-from harness.analysis.leaderboard import Leaderboard
 from harness.reports.formatting import bounds, decimals
 from harness.types import RunResult
 

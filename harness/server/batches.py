@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from harness.server import records_server_ids as ids
+from harness.server import records as ids
 from harness.server.errors import ApiError, busy
 from harness.server.fields import Fields, parse
 from harness.server.files import Files

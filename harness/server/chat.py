@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.tasks.rows_datasets_chat import ROLES
 from harness.server.engine import Answer
 from harness.server.errors import invalid
 from harness.server.fields import Fields
 from harness.server.generation import Form, Head, Wanted, finish, reason, text, usage
 from harness.server.settings import Limits
+from harness.tasks.rows import ROLES
 from harness.types import Message, Prompt
 
 NEUTRAL: dict[str, Sequence[object]] = {

@@ -11,10 +11,10 @@ import numpy as np
 
 from harness.hf import weights
 from harness.hf.encoders import opening
-from harness.server.models import unknown_model
 from harness.server.errors import invalid
 from harness.server.fields import Fields
 from harness.server.generation import LABELS, text
+from harness.server.models import unknown_model
 from harness.server.settings import Settings
 
 BATCH = 32

@@ -19,12 +19,12 @@ from typing import Protocol, runtime_checkable
 
 from harness import registry as build
 from harness.config import LocalModelConfig
-from harness.store.digest import digest
 from harness.errors import ModelError
 from harness.protocols import Model
-from harness.server.models import Catalog
 from harness.server.errors import busy
+from harness.server.models import Catalog
 from harness.server.settings import Limits
+from harness.store.digest import digest
 from harness.types import Completion, Decoding, Prompt
 
 GATHER_SECONDS = 0.005

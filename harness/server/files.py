@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from pydantic import TypeAdapter
 
-from harness.server import records_server_ids as ids
+from harness.server import records as ids
 from harness.server.errors import ApiError, missing
 from harness.server.records import Records
 from harness.server.settings import Settings

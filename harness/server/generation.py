@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from harness.server import records_server_ids as ids
+from harness.server import records as ids
 from harness.server.engine import Answer, Ask, Watch
 from harness.server.errors import ApiError, ending, invalid
 from harness.server.fields import Fields, kind

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from harness.config import LocalModelConfig, LoraConfig, TrainingConfig
-from harness.server import records_server_ids as ids
+from harness.server import records as ids
 from harness.store.stages import Log
 from harness.types import CurvePoint, FineTuneRecord
 

@@ -10,9 +10,8 @@ from typing import Any
 
 from harness.config import LocalModelConfig, ModelConfig
 from harness.server.errors import ApiError, missing
-from harness.server.records_server_ids import OWNER
 from harness.server.jobs import Job
-from harness.server.records import Records
+from harness.server.records import OWNER, Records
 from harness.server.settings import Settings
 
 

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from harness.server.batch_worker_server_batch_answers import Asker
+from harness.server.batch_worker import Asker, Runner
 from harness.server.batches import Batches
-from harness.server.models import Catalog
 from harness.server.embeddings import Encoder
 from harness.server.engine import Engine
 from harness.server.files import Files
-from harness.server.batch_worker import Runner
+from harness.server.models import Catalog
 from harness.server.settings import Settings
 from harness.server.trainer import Trainer
 

@@ -2,25 +2,80 @@
 
 A job that was queued or running when the server ended is found in its record and goes on; one whose worker died is
 tried again, a bounded number of times.
+
+The worker process as the server sees it: started when a job needs it, asked, ended.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from harness.server import training_files_server_results as results
+from harness.server import training_files as results
 from harness.server.errors import ApiError, busy
 from harness.server.files import Files
-from harness.server.records_server_ids import Kind
 from harness.server.jobs import JOB, OPEN, OUTCOME, Events, Failure, Job, JobStatus, Outcome
-from harness.server.trainer_server_process import Worker, ask
-from harness.server.records import Records
-from harness.server.settings import Settings
+from harness.server.records import Kind, Records
+from harness.server.settings import KEY_VARIABLE, Settings
+
+
+class Worker:
+    """The one process that trains; see `harness.server.training_worker`. Its log is worker.log in the data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.command: Sequence[str] = (sys.executable, "-m", "harness.server.training_worker")
+        """What is started; the data folder follows it."""
+        self._folder = folder
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None
+
+    def ready(self) -> subprocess.Popen[str]:
+        """Return the process, started where there is none; no part of the terminal's signals, or of the key, is its."""
+        if self._process is None or self._process.poll() is not None:
+            self.end()
+            with (self._folder / "worker.log").open("w") as log:
+                self._process = subprocess.Popen(
+                    [*self.command, str(self._folder)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    env={name: value for name, value in os.environ.items() if name != KEY_VARIABLE},
+                    start_new_session=True,
+                )
+        return self._process
+
+    def end(self) -> None:
+        """Kill the process; its job can be gone on with."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
+
+def ask(process: subprocess.Popen[str], job_id: str) -> bool:
+    """Have a worker do a job; False when it dies over it."""
+    try:
+        if process.stdin is None or process.stdout is None:
+            return False
+        process.stdin.write(f"{job_id}\n")
+        process.stdin.flush()
+        return process.stdout.readline().split() == ["done", job_id]
+    except (OSError, ValueError):
+        return False
+
 
 ATTEMPTS = 3
 LINGER_SECONDS = 30.0

@@ -1,17 +1,24 @@
 """Training files: JSON lines in OpenAI's chat form, or {"prompt", "completion"}, as the pairs that a fine-tune takes.
 
 Only the last message of a chat is learned; the ones before it are its prompt.
+
+A job's result file as OpenAI gives it: a CSV of its learning curve, in base64, which W&B's sync and others expect.
+
+An accuracy on the training examples is not measured here, so that its column is empty.
 """
 
 from __future__ import annotations
 
+import base64
+import csv
+import io
 import json
 from pathlib import Path
 
-from harness.tasks import rows_datasets_chat as chat
-from harness.tasks.fields import BadRow, checked, kind
 from harness.errors import DataError
-from harness.types import Prompt, TrainingPair
+from harness.tasks.fields import BadRow, checked, kind
+from harness.tasks.rows import chat_turns
+from harness.types import FineTuneRecord, Prompt, TrainingPair
 
 FORMS = ({"messages"}, {"prompt", "completion"})
 SHOWN = 5
@@ -49,7 +56,21 @@ def _pair(line: bytes, example_id: str) -> TrainingPair:
         forms = " or ".join(" and ".join(sorted(form, reverse=True)) for form in FORMS)
         raise BadRow(f"expected the keys {forms}, got {', '.join(sorted(row)) or 'none'}"[:300])
     if "messages" in row:
-        messages, answer = chat.turns(row["messages"])
+        messages, answer = chat_turns(row["messages"])
         return TrainingPair(Prompt(example_id, messages=messages), answer)
     completion = checked(row["completion"], "completion").removeprefix(" ")  # the space that training puts there
     return TrainingPair(Prompt(example_id, text=checked(row["prompt"], "prompt")), completion)
+
+
+COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
+
+
+def encoded(record: FineTuneRecord) -> bytes:
+    """Return the content of the result file of a finished fine-tune."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for point in record.curve:
+        numbers = (point.train_loss, None, point.validation_loss, point.token_accuracy)
+        writer.writerow([point.step, *("" if number is None else repr(float(number)) for number in numbers)])
+    return base64.b64encode(text.getvalue().encode())

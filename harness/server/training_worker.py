@@ -15,13 +15,13 @@ import traceback
 from pathlib import Path
 
 from harness import registry as build
-from harness.stages import finetune as tuning
-from harness.store.digest import digest
 from harness.errors import DataError, HarnessError
 from harness.finetune.local import LocalFineTuner
 from harness.finetune.schedule import plan
 from harness.server.jobs import JOB, OUTCOME, Events, Failure, Job, Outcome
 from harness.server.training_files import read_pairs
+from harness.stages import finetune as tuning
+from harness.store.digest import digest
 from harness.store.stages import Store, write_atomic
 from harness.types import CurvePoint, TrainingPair
 

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.client.batch import BatchService, parts, read
-from harness.client.endpoint import Endpoint
-from harness.client.requests import Job, Outcome
-from harness.client.replies import Problem
-from harness.store.digest import digest
-from harness.errors import ConfigError, ModelError
-from harness.stages.generate import prompt_key
 from harness.client.dialect import Dialect
+from harness.client.endpoint import Endpoint
+from harness.client.replies import Problem
+from harness.client.requests import Job, Outcome
+from harness.errors import ConfigError, ModelError
 from harness.models.openai import PATHS, OpenAIModel
 from harness.progress import Bar, say, track
 from harness.protocols import Model
+from harness.stages.generate import prompt_key
+from harness.store.digest import digest
 from harness.store.stages import Log, Store
 from harness.types import Completion, Decoding, ModelReference, Prompt
 

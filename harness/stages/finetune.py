@@ -16,11 +16,11 @@ from pydantic import TypeAdapter
 
 from harness import registry as build
 from harness.config import HarnessConfig, ModelConfig, SupervisedConfig
-from harness.tasks.split import subset
-from harness.store.digest import digest
-from harness.tasks.prompts import render
 from harness.protocols import FineTuner
+from harness.store.digest import digest
 from harness.store.stages import Store, write_atomic
+from harness.tasks.prompts import render
+from harness.tasks.split import subset
 from harness.types import Corpus, Example, FineTuneRecord, Notice, StageRecord, TrainingPair
 
 _RECORD: TypeAdapter[FineTuneRecord] = TypeAdapter(FineTuneRecord)

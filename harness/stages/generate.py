@@ -11,10 +11,10 @@ import dataclasses
 import time
 from collections.abc import Sequence
 
-from harness.store.digest import digest
 from harness.pricing import Budget
 from harness.progress import track
 from harness.protocols import Model
+from harness.store.digest import digest
 from harness.store.stages import Log, Store
 from harness.types import Completion, Decoding, FinishReason, Prompt, StageRecord
 

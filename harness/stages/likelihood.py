@@ -10,11 +10,11 @@ import dataclasses
 import time
 from collections.abc import Sequence
 
-from harness.store.digest import digest
 from harness.errors import ConfigError
-from harness.stages.generate import prompt_key
 from harness.progress import track
 from harness.protocols import LikelihoodMetric, LikelihoodModel, Metric, Model
+from harness.stages.generate import prompt_key
+from harness.store.digest import digest
 from harness.store.stages import Store
 from harness.types import Completion, Example, Likelihood, Prompt, StageRecord, TrainingPair
 

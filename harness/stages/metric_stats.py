@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from harness.protocols import LikelihoodMetric, Metric
 from harness.stages import parallel as workers
 from harness.store.digest import digest, digest_lines
-from harness.protocols import LikelihoodMetric, Metric
 from harness.store.stages import Store
 from harness.types import Completion, Example, FinishReason, FloatArray
 

@@ -17,8 +17,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from harness.runtime_garbage import few_collections
 from harness.protocols import Metric
+from harness.runtime import few_collections
 from harness.types import Completion, Example, FinishReason, FloatArray
 
 ROWS = 2_000

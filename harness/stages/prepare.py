@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import registry as build
-from harness.stages import likelihood, finetune as tuning
 from harness.config import FineTuneConfig, FineTuneMethod, HarnessConfig, TaskConfig, TrackingMode
 from harness.credentials import has_wandb_login
-from harness.tasks.audit import audit, fingerprint
-from harness.tasks.split import subset
-from harness.store.digest import digest
 from harness.errors import ConfigError, unknown
-from harness.tasks.prompts import render
 from harness.protocols import Metric, Model
 from harness.reports.wandb.report import check_installed
+from harness.stages import finetune as tuning
+from harness.stages import likelihood
 from harness.stages.finetune import Tuning
+from harness.store.digest import digest
+from harness.tasks.audit import audit, fingerprint
+from harness.tasks.prompts import render
+from harness.tasks.split import subset
 from harness.types import Corpus, DatasetRecord, Decoding, Example, Prompt
 
 

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.config import StatsConfig
-from harness.store.digest import digest
 from harness.errors import ConfigError, unknown
 from harness.progress import track
 from harness.protocols import Metric
 from harness.stages.metric_stats import Rows, statistics
 from harness.stats.bootstrap import Resampler
 from harness.stats.intervals import Interval, intervals
+from harness.store.digest import digest
 from harness.store.stages import Store
 from harness.types import Completion, Example, FloatArray, MetricResult, Prediction, Score, StageRecord
 

@@ -22,8 +22,8 @@ from harness.errors import StoreError
 from harness.protocols import Metric
 from harness.stats.bootstrap import Resampler
 from harness.stats.comparison import Comparison, Question, Sample
-from harness.stats.resampling import draws
 from harness.stats.proportions import Tango, mcnemar
+from harness.stats.resampling import draws
 from harness.types import FloatArray
 
 

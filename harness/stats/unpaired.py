@@ -12,8 +12,8 @@ from harness.protocols import Metric
 from harness.stats.bootstrap import Resampler, jackknife_error, leave_one_out
 from harness.stats.comparison import Comparison, Question, Sample
 from harness.stats.distributions import percentile
-from harness.stats.resampling import share_as_large
 from harness.stats.intervals import FLAT
+from harness.stats.resampling import share_as_large
 from harness.types import FloatArray
 
 

@@ -24,8 +24,8 @@ from typing import Any, Generic, TypeVar
 
 from filelock import FileLock
 
-from harness.store.digest import canonical, digest
 from harness.errors import StoreError
+from harness.store.digest import canonical, digest
 from harness.types import Completion, FinishReason, Likelihood
 
 T = TypeVar("T")

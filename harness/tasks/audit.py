@@ -9,10 +9,10 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+from harness.errors import DataError
+from harness.store.digest import canonical, digest_lines
 from harness.tasks.leakage import Leak, LeakKind, leaks
 from harness.tasks.notices import SHOWN, Seen, notices
-from harness.store.digest import canonical, digest_lines
-from harness.errors import DataError
 from harness.types import Example, Notice
 
 _NOTICES = {

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.errors import DataError, unknown
+from harness.paths import resolve
 from harness.tasks.fields import BadRow
 from harness.tasks.rows import Columns, Row, parse
 from harness.tasks.split import pools
-from harness.errors import DataError, unknown
-from harness.paths import resolve
 from harness.types import Corpus, Example, Notice
 
 

@@ -15,12 +15,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import DataError
+from harness.paths import resolve
 from harness.tasks.fields import BadRow
 from harness.tasks.notices import Seen, notices
 from harness.tasks.rows import Columns, Row, parse
 from harness.tasks.split import pools
-from harness.errors import DataError
-from harness.paths import resolve
 from harness.types import Corpus, Example, Notice
 
 _BOM = b"\xef\xbb\xbf"

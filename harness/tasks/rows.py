@@ -2,6 +2,11 @@
 
 A row that cannot be used is an error, and all of a source's bad rows are reported at once. What can be read in only
 one way is read and counted in a `Notice`; nothing is dropped or mended in silence.
+
+The chat form of OpenAI's fine-tuning files: {"messages": [{"role": "user", "content": "…"}, …]}.
+
+The last message is the completion and the ones before it are the prompt. Whatever a message holds beyond a role and
+a text, such as tool calls or weights, would change what the model sees or learns, so it is refused, never left out.
 """
 
 from __future__ import annotations
@@ -12,11 +17,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.tasks import rows_datasets_chat as chat
-from harness.tasks.fields import BadRow, kind, text
+from harness.errors import DataError, unknown
+from harness.tasks.fields import BadRow, checked, kind, text
 from harness.tasks.notices import SHOWN, Seen, notices
 from harness.tasks.split import normalise
-from harness.errors import DataError, unknown
 from harness.types import Example, Message, Notice
 
 _NOTICES = {
@@ -98,8 +102,8 @@ class _Parser:
         return Example(example_id, prompt, completion.strip(), slices, messages, row.origin)
 
     def _texts(self, values: Mapping[str, object]) -> tuple[str, str, tuple[Message, ...]]:
-        if chat.KEY in values and self.columns.prompt not in values:
-            turns, completion = chat.turns(values[chat.KEY])
+        if CHAT_KEY in values and self.columns.prompt not in values:
+            turns, completion = chat_turns(values[CHAT_KEY])
             prompt = "\n\n".join(message.content for message in turns)
             return prompt, completion, turns if len(turns) > 1 else ()
         prompt = text(values, self.columns.prompt, "task.prompt_key")
@@ -120,7 +124,7 @@ class _Parser:
 
     def _slices(self, origin: str, values: Mapping[str, object]) -> dict[str, str]:
         columns = self.columns
-        own = {columns.prompt, columns.completion, chat.KEY, "id"}
+        own = {columns.prompt, columns.completion, CHAT_KEY, "id"}
         keys = values.keys() - own if columns.slices is None else values.keys() & set(columns.slices)
         self.keys |= values.keys()
         slices = {}
@@ -135,3 +139,32 @@ class _Parser:
             elif value is not None:
                 raise BadRow(f"slice {key!r}: expected text, a number or a truth value, got {kind(value)}")
         return slices
+
+
+CHAT_KEY = "messages"
+ROLES = ("system", "developer", "user", "assistant")
+
+
+def chat_turns(messages: object) -> tuple[tuple[Message, ...], str]:
+    """Return the prompt's messages and the completion; BadRow when `messages` is anything but such a chat."""
+    if not isinstance(messages, list) or len(messages) < 2:
+        got = f"{len(messages)} of them" if isinstance(messages, list) else kind(messages)
+        raise BadRow(f"messages: expected a list of a user message and the assistant's answer or more, got {got}")
+    *prompt, answer = [_message(message, f"messages[{i}]") for i, message in enumerate(messages)]
+    if answer.role != "assistant":
+        raise BadRow(f"messages: expected the last one to be the assistant's, the completion, got {answer.role!r}")
+    if prompt[-1].role != "user":
+        raise BadRow(f"messages: expected a user message before the completion, got {prompt[-1].role!r}")
+    return tuple(prompt), answer.content
+
+
+def _message(message: object, name: str) -> Message:
+    if not isinstance(message, Mapping):
+        raise BadRow(f"{name}: expected an object with role and content, got {kind(message)}")
+    role = message.get("role")
+    if role not in ROLES:
+        raise BadRow(f"{name}.role: expected one of {', '.join(ROLES)}, got {role!r}")
+    extra = sorted(str(key) for key, value in message.items() if key not in ("role", "content") and value is not None)
+    if extra:
+        raise BadRow(f"{name}: only role and content are supported, got {', '.join(extra)}; remove the key or the row")
+    return Message(role, checked(message.get("content"), f"{name}.content"))

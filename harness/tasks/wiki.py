@@ -12,10 +12,10 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.tasks.notices import Seen, notices
-from harness.tasks.split import pools
 from harness.errors import DataError
 from harness.paths import resolve
+from harness.tasks.notices import Seen, notices
+from harness.tasks.split import pools
 from harness.tasks.stopping import first_sentence
 from harness.types import Corpus, Example
 

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness import registry as build, pipeline
+from harness import pipeline
+from harness import registry as build
 from harness.analysis.comparisons import Aligned
+from harness.analysis.leaderboard import by_task
 from harness.analysis.training_seeds import compare_systems, systems
 from harness.config import StatsConfig
 from harness.errors import StoreError
-from harness.analysis.leaderboard import by_task
 from harness.store.runs import StoredRun, save_run
-from tests.fakes import config
+from tests.support.fakes import config
 
 CONFIG = StatsConfig(n_resamples=500)
 

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import registry as build, pipeline
+from harness import pipeline
+from harness import registry as build
 from harness.analysis.comparisons import Aligned
 from harness.analysis.factors import Grid, effects, varied
 from harness.analysis.metric_validity import validity
 from harness.config import StatsConfig
-from harness.store.runs import StoredRun
 from harness.reports.plots import draw
+from harness.store.runs import StoredRun
 from harness.types import CurvePoint, FineTuneRecord
-from tests.fakes import config
+from tests.support.fakes import config
 
 CONFIG = StatsConfig(n_resamples=500)
 

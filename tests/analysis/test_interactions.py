@@ -10,12 +10,11 @@ import pytest
 import scipy.stats
 
 from harness.analysis.comparisons import Aligned
-from harness.analysis.factors import Grid, effects, varied
-from harness.analysis.factors_analysis_interactions import interactions
-from harness.config import StatsConfig
+from harness.analysis.factors import Grid, effects, interactions, varied
 from harness.analysis.leaderboard import by_task
+from harness.config import StatsConfig
 from harness.reports.markdown.evidence import evidence_section
-from tests.grids import Made, metric, store
+from tests.support.grids import Made, metric, store
 
 RNG = np.random.default_rng(2)
 N = 100

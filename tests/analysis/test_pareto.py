@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from harness import registry as build
-from harness.analysis.pareto import COSTS, Standing, fronts, on_front, seconds_each
 from harness.analysis.leaderboard import Leaderboard, by_task
+from harness.analysis.pareto import COSTS, Standing, fronts, on_front, seconds_each
 from harness.store.runs import StoredRun
-from tests.grids import Made, store
+from tests.support.grids import Made, store
 
 NOISE = np.random.default_rng(0).normal(0, 0.1, 60)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.analysis.samples_analysis_repeats import Repeat, Texts, bag
+from harness.analysis.samples import Repeat, Texts, bag
 
 REFERENCE = "A river is a natural stream of fresh water that flows towards an ocean."
 

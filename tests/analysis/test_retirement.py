@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness import pipeline
-from harness.analysis.verdict_analysis_retirement import outlived, retirement
-from harness.analysis.verdict import Verdict
-from tests.fakes import config
+from harness.analysis.verdict import Verdict, outlived, retirement
+from tests.support.fakes import config
 
 TODAY = datetime.date(2026, 11, 23)
 

@@ -10,12 +10,12 @@ import scipy.stats
 import statsmodels.stats.multitest
 
 from harness import registry as build
+from harness.analysis.leaderboard import Leaderboard, by_task
 from harness.analysis.slices import Mark
 from harness.analysis.verdict import Aim
-from harness.analysis.leaderboard import Leaderboard, by_task
-from harness.reports.plots import PICTURES, heatmap
 from harness.reports.markdown.slices import slice_section
-from tests.grids import Made, store
+from harness.reports.plots import PICTURES, heatmap
+from tests.support.grids import Made, store
 
 TOPICS = ["arts"] * 40 + ["maths"] * 40 + ["rare"] * 6
 RNG = np.random.default_rng(4)

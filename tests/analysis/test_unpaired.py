@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from harness import registry as build, pipeline
+from harness import pipeline
+from harness import registry as build
 from harness.__main__ import main
 from harness.analysis.unpaired import Unpaired, compare_runs
 from harness.config import StatsConfig
 from harness.errors import ConfigError, StoreError
+from harness.reports.terminal.comparison import WEAKER, print_unpaired
 from harness.store.runs import StoredRun, save_run
-from harness.reports.terminal.comparison_sinks_unpaired import WEAKER, print_unpaired
-from tests.fakes import config
+from tests.support.fakes import config
 
 CONFIG = StatsConfig(n_resamples=4000)
 

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from harness import registry as build
-from harness.analysis.verdict_analysis_incumbent import with_incumbent
-from harness.analysis.verdict import Aim
-from harness.errors import ConfigError, StoreError
 from harness.analysis.leaderboard import Leaderboard, by_task
+from harness.analysis.verdict import Aim, with_incumbent
+from harness.errors import ConfigError, StoreError
 from harness.store.runs import StoredRun
-from tests.grids import Made, store
+from tests.support.grids import Made, store
 
 RNG = np.random.default_rng(3)
 BASE = RNG.beta(4, 4, 80)

@@ -17,7 +17,7 @@ from benchmarks.evidence.population import SAMPLED, SAMPLED_AGAIN, WORSE, Popula
 from benchmarks.evidence.rates import Case, Happened, Job, Rate, plan, simulate
 from harness import pipeline
 from harness.errors import StoreError
-from tests.fakes import config
+from tests.support.fakes import config
 
 TINY = command.Effort(samples=12, comparisons=12, sizes=(64,), looks=64)
 

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from harness import registry as build, pipeline
+from harness import pipeline
+from harness import registry as build
 from harness.analysis import leaderboard
-from harness.config import GenerationConfig, HarnessConfig, LocalModelConfig, OpenAIModelConfig
 from harness.cli.dry_run import plan, print_plans
+from harness.config import GenerationConfig, HarnessConfig, LocalModelConfig, OpenAIModelConfig
 from harness.reports.terminal.leaderboard import remarks
-from tests import fakes
-from tests.api.faults import Behaviour, FaultServer
-from tests.serving import Served, served
+from tests.support import fakes
+from tests.support.fault_server import Behaviour, FaultServer
+from tests.support.serving import Served, served
 
 __all__ = ["served"]
 

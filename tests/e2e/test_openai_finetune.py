@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from harness import pipeline
+from harness.cli.dry_run import plan
 from harness.config import FineTuneMethod, HarnessConfig, OpenAIFineTuneConfig, OpenAIModelConfig
 from harness.errors import FineTuneError
-from harness.cli.dry_run import plan
-from tests import fakes
-from tests.serving import Served, served
+from tests.support import fakes
+from tests.support.serving import Served, served
 
 __all__ = ["served"]
 

@@ -12,9 +12,9 @@ from harness.config import FineTuneMethod, LocalModelConfig, LoraConfig, Trainin
 from harness.errors import ConfigError, FineTuneError
 from harness.finetune import checkpoint, train
 from harness.finetune.local import LocalFineTuner
+from harness.hf.tokens import Tokens
 from harness.models.local import LocalModel
 from harness.progress import Bar
-from harness.hf.tokens import Tokens
 from harness.types import Decoding, TrainingPair
 
 Tuner = Callable[..., LocalFineTuner]

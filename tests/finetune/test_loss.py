@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.hf import loading
 from harness.finetune.loss import Scorer
+from harness.hf import loading
 from harness.hf.forward import Forward
 from harness.hf.tokens import Tokens, collate, encode
 from harness.types import TrainingPair

@@ -12,7 +12,7 @@ from sacrebleu.metrics.bleu import BLEU
 
 from harness.errors import ConfigError
 from harness.metrics.bleu import Bleu
-from tests.metrics.pairs import ADVERSARIAL, drawn, replicated, stats, wiki_pairs
+from tests.support.text_pairs import ADVERSARIAL, drawn, replicated, stats, wiki_pairs
 
 PIECES = [
     "a",

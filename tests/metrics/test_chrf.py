@@ -12,7 +12,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from harness.metrics import ngrams
 from harness.metrics.chrf import Chrf
-from tests.metrics.pairs import ADVERSARIAL, drawn, replicated, stats, wiki_pairs
+from tests.support.text_pairs import ADVERSARIAL, drawn, replicated, stats, wiki_pairs
 
 OPTIONS: list[dict[str, Any]] = [{}, {"lowercase": True}, {"word_order": 2}]
 texts = st.text(alphabet="abA (.)é東\n\0", max_size=20)

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from harness.errors import ConfigError, DataError
 from harness.metrics.classification import Classification, Kind
-from tests.metrics.pairs import stats, value
+from tests.support.text_pairs import stats, value
 
 LABELS = ["yes", "no", "not sure", "n/a"]
 

@@ -20,7 +20,7 @@ from harness.metrics.rouge import Rouge
 from harness.metrics.ter import Ter
 from harness.protocols import Metric
 from harness.types import Completion, FinishReason
-from tests.metrics.pairs import completions, examples, replicated, stats, wiki_pairs
+from tests.support.text_pairs import completions, examples, replicated, stats, wiki_pairs
 
 METRICS: list[Metric] = [
     ExactMatch(),

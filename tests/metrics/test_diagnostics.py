@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.metrics.diagnostics import LengthRatio, Repetition
-from tests.metrics.pairs import stats, value
+from tests.support.text_pairs import stats, value
 
 
 def test_length_ratio_is_of_the_whole_corpus() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.metrics.exact import ExactMatch, NormalizedMatch, PrefixMatch, TokenF1
-from tests.metrics.pairs import ADVERSARIAL, stats, value, wiki_pairs
+from tests.support.text_pairs import ADVERSARIAL, stats, value, wiki_pairs
 
 PIECES = ["a", "an", "The", "the", "cat", "Cats", "-", "–", ".", "'", " ", "  ", "\n", "\0", "Σ", "é"]
 texts = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)

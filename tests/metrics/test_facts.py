@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.metrics.facts import Facts, Kind, facts
-from tests.metrics.pairs import completions, examples, wiki_pairs
+from tests.support.text_pairs import completions, examples, wiki_pairs
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from harness import registry as build
 from harness.protocols import LikelihoodMetric, Metric
 from harness.types import Completion, Example, FinishReason, Likelihood
-from tests.metrics.pairs import completions, examples
+from tests.support.text_pairs import completions, examples
 
 REFERENCES = ["two words", "naïve", "x" * 10]
 TOLD = [Likelihood(3.0, 3, 2), Likelihood(1.0, 2, 2), Likelihood(8.0, 5, 0)]

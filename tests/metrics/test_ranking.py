@@ -15,7 +15,7 @@ from harness.errors import ConfigError, DataError
 from harness.metrics.ranking import LEVELS, Kind, Ranking
 from harness.protocols import LikelihoodMetric, Metric
 from harness.types import Completion, FinishReason, FloatArray, Likelihood
-from tests.metrics.pairs import drawn, examples, replicated
+from tests.support.text_pairs import drawn, examples, replicated
 
 LABELS = ["yes", "no", "Not sure", "n/a"]
 AREAS = {"auroc": roc_auc_score, "auprc": average_precision_score}

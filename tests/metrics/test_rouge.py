@@ -12,9 +12,8 @@ from nltk.stem.porter import PorterStemmer
 from rouge_score.rouge_scorer import RougeScorer
 
 from harness.metrics import vocabulary as lexicon
-from harness.metrics.rouge import _WORD, Kind, Rouge
-from harness.metrics.rouge_metrics_stemmer import STEMMED_FROM, SUFFIXES, stemmer
-from tests.metrics.pairs import ADVERSARIAL, stats, value, wiki_pairs
+from harness.metrics.rouge import _WORD, STEMMED_FROM, SUFFIXES, Kind, Rouge, stemmer
+from tests.support.text_pairs import ADVERSARIAL, stats, value, wiki_pairs
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 WORDS = ["a", "the", "b", "running", "runs", "Straße", "42", ".", "\n", "\n\n", "x-y", "İ"]

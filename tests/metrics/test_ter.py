@@ -14,14 +14,13 @@ from sacrebleu.metrics.lib_ter import BeamEditDistance, trace_to_alignment, tran
 from sacrebleu.metrics.ter import TER
 
 from harness.metrics import ter_search_batched as together
-from harness.metrics.ter_search import align, edits_alone
-from harness.metrics.ter_edits import edits
-from harness.metrics.ter_search_metrics_edits_limits import safe_errors
-from harness.metrics.ter_search_batched_metrics_edits_paths import WIDTH
-from harness.metrics.token_ids import Encoded
 from harness.metrics.ngrams import clipped_matches
 from harness.metrics.ter import Ter
-from tests.metrics.pairs import ADVERSARIAL, drawn, replicated, stats, wiki_pairs
+from harness.metrics.ter_edits import edits
+from harness.metrics.ter_search import align, edits_alone, safe_errors
+from harness.metrics.ter_search_batched import WIDTH
+from harness.metrics.token_ids import Encoded
+from tests.support.text_pairs import ADVERSARIAL, drawn, replicated, stats, wiki_pairs
 
 OPTIONS: list[dict[str, Any]] = [{}, {"normalized": True}, {"no_punct": True}, {"case_sensitive": True}]
 words = st.lists(st.sampled_from("abcdef"), max_size=14)

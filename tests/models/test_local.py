@@ -13,7 +13,7 @@ from harness.hf import loading
 from harness.models import local
 from harness.protocols import Model
 from harness.types import Decoding, FinishReason, Message, Prompt, StopAt
-from tests.models.running import CHAT, PLAIN, TITLES, model_of, run, seen
+from tests.support.running import CHAT, PLAIN, TITLES, model_of, run, seen
 
 
 def generated(folder: Path, prompts: Sequence[Prompt], max_tokens: int) -> dict[str, tuple[str, int, FinishReason]]:

@@ -12,7 +12,7 @@ import pytest
 from harness.errors import ConfigError
 from harness.hf.decoding import Batch
 from harness.types import Decoding, FinishReason, Prompt
-from tests.models.running import CHAT, PLAIN, model_of, run, seen
+from tests.support.running import CHAT, PLAIN, model_of, run, seen
 
 
 def test_a_prompt_longer_than_the_context_is_an_error(tiny_model: Path) -> None:

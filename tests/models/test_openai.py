@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from harness.client.requests import Job, Outcome
+from harness.client.dialect import Dialect
 from harness.client.replies import Refused, Unusable
+from harness.client.requests import Job, Outcome
 from harness.config import OpenAIModelConfig
 from harness.config.model import EndpointKind
 from harness.errors import ConfigError, ModelError
-from harness.client.dialect import Dialect
 from harness.models.openai import OpenAIModel
 from harness.types import Completion, Decoding, FinishReason, Message, Prompt, StopAt
-from tests.api.faults import Behaviour, FaultServer
-from tests.api.hasty import asked, hasty, hasty_at
+from tests.support.clients import asked, hasty, hasty_at
+from tests.support.fault_server import Behaviour, FaultServer
 
 PLAIN = Prompt("e0", text="two words")
 

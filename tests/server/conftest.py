@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.serving import Served, served
+from tests.support.serving import Served, served
 
 if TYPE_CHECKING:
     from openai import OpenAI

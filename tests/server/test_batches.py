@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from harness.config import EchoModelConfig
-from tests.serving import ECHO, limits, serving, wait
+from tests.support.serving import ECHO, limits, serving, wait
 
 if TYPE_CHECKING:
     from openai import OpenAI

@@ -15,7 +15,7 @@ from harness.server import state
 from harness.server.engine import Ask, Engine
 from harness.server.errors import ApiError
 from harness.types import Completion, Decoding, Prompt
-from tests.serving import limits, settings
+from tests.support.serving import limits, settings
 
 
 class Counting(EchoModel):

@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from harness.server.app import application
-from tests.serving import conversations, limits, serving, settings
+from tests.support.serving import conversations, limits, serving, settings
 
 
 def test_files_are_kept_listed_read_and_deleted(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from harness.models.local import LocalModel
 from harness.types import Completion, Decoding, Message, Prompt
-from tests.serving import tiny
+from tests.support.serving import tiny
 
 if TYPE_CHECKING:
     from openai import OpenAI

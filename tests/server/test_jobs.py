@@ -16,7 +16,7 @@ from harness.finetune.local import LocalFineTuner
 from harness.models.local import LocalModel
 from harness.server.training_files import read_pairs
 from harness.types import Decoding, Message, Prompt
-from tests.serving import QUESTION, Served, conversations, ended, tiny, wait
+from tests.support.serving import QUESTION, Served, conversations, ended, tiny, wait
 
 if TYPE_CHECKING:
     from openai import OpenAI

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from harness.config import EchoModelConfig
 from harness.server.app import application
-from tests.serving import ECHO, QUESTION, settings
+from tests.support.serving import ECHO, QUESTION, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,7 +144,7 @@ def test_a_body_that_is_no_json_is_refused(web: TestClient, content: bytes, kind
 def test_a_job_with_something_that_would_be_ignored_is_refused(
     tmp_path: Path, changed: dict[str, Any], param: str
 ) -> None:
-    from tests.serving import conversations, tiny
+    from tests.support.serving import conversations, tiny
 
     app = application(settings(tmp_path, {"tiny": tiny(tmp_path)}))
     web = TestClient(app, base_url="http://localhost")

@@ -18,9 +18,8 @@ from openai import OpenAI
 
 from harness.config import FineTuneMethod, LoraConfig
 from harness.finetune.local import LocalFineTuner
-from harness.server.training_files_server_results import encoded
-from harness.server.training_files import read_pairs
-from tests.serving import conversations, ended, tiny, wait
+from harness.server.training_files import encoded, read_pairs
+from tests.support.serving import conversations, ended, tiny, wait
 
 LONG: Any = {
     "type": "supervised",

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.tasks.stopping_models_stopping import end_of, tidy
 from harness.server.streaming import settled
+from harness.tasks.stopping import end_of, tidy
 from harness.types import Decoding
 
 

@@ -12,7 +12,7 @@ from harness.config import FineTuneMethod, LocalModelConfig, LoraConfig, Trainin
 from harness.errors import StoreError
 from harness.server.app import application
 from harness.server.jobs import JOB, Event, Events, Failure, Job, JobStatus
-from tests.serving import conversations, limits, settings, tiny, wait
+from tests.support.serving import conversations, limits, settings, tiny, wait
 
 JOBS = "/v1/fine_tuning/jobs"
 

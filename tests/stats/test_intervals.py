@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from harness.metrics.base import mean_stats
 from harness.metrics.bleu import Bleu
 from harness.metrics.exact import ExactMatch, TokenF1
-from harness.metrics.base import mean_stats
 from harness.protocols import Metric
 from harness.stats.bootstrap import Resampler, leave_one_out
 from harness.stats.distributions import bca

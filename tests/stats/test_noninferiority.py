@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.metrics.exact import ExactMatch, TokenF1
 from harness.metrics.base import mean_stats
+from harness.metrics.exact import ExactMatch, TokenF1
 from harness.stats.bootstrap import Resampler
 from harness.stats.comparison import Comparison, Question
 from harness.stats.noninferiority import Outcome, decide, threshold

@@ -13,13 +13,13 @@ from sacrebleu.significance import PairedTest
 from statsmodels.stats.contingency_tables import mcnemar
 
 from harness.errors import StoreError
+from harness.metrics.base import mean_stats
 from harness.metrics.bleu import Bleu
 from harness.metrics.exact import ExactMatch, TokenF1
-from harness.metrics.base import mean_stats
 from harness.stats.bootstrap import Resampler
 from harness.stats.comparison import Question
-from harness.stats.resampling import draws, share_as_large
 from harness.stats.paired import compare, compare_all, compare_metrics
+from harness.stats.resampling import draws, share_as_large
 from harness.types import Completion, Example, FinishReason
 
 RESAMPLER = Resampler(0)

@@ -7,8 +7,8 @@ import pytest
 import scipy.stats
 
 from harness.errors import StoreError
-from harness.metrics.exact import TokenF1
 from harness.metrics.base import mean_stats
+from harness.metrics.exact import TokenF1
 from harness.stats.replicates import compare_replicates, replicate_interval
 
 F1 = TokenF1()

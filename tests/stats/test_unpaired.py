@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from harness.metrics.exact import TokenF1
 from harness.metrics.base import mean_stats
+from harness.metrics.exact import TokenF1
 from harness.stats.bootstrap import Resampler
 from harness.stats.unpaired import compare_unpaired
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.config import ReportConfig
 from harness.analysis.leaderboard import Leaderboard
+from harness.config import ReportConfig
 from harness.reports.html.summary import plain
 from harness.types import Example, FinishReason, Prediction
 

@@ -15,8 +15,8 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-from harness.config import ReportConfig
 from harness.analysis.leaderboard import Leaderboard
+from harness.config import ReportConfig
 from harness.reports.html.blocks import blocks
 from harness.reports.html.summary import plain, summary
 from harness.store.stages import write_atomic

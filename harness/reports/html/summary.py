@@ -7,13 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.analysis.leaderboard import Entry, Leaderboard
 from harness.analysis.learning_curves import MEANING
 from harness.analysis.pareto import Front, fronts
 from harness.analysis.slices import SliceCell
 from harness.config import ReportConfig
-from harness.analysis.leaderboard import Entry, Leaderboard
-from harness.reports.terminal.leaderboard import remarks
 from harness.reports.formatting import decimals, visible
+from harness.reports.terminal.leaderboard import remarks
 from harness.types import FineTuneRecord, MetricResult, Score
 
 DIGITS = 7

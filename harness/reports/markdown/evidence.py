@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.analysis.metric_agreement import Agreement
-from harness.analysis.factors import Effect
-from harness.analysis.factors_analysis_interactions import Interaction
-from harness.analysis.metric_validity import Validity
+from harness.analysis.factors import Effect, Interaction
 from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.metric_agreement import Agreement
+from harness.analysis.metric_validity import Validity
 from harness.reports.formatting import markdown, number, table
 
 

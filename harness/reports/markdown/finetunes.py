@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.analysis.learning_curves import MATERIAL, MEANING, Finding
 from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.learning_curves import MATERIAL, MEANING, Finding
 from harness.reports.columns import rounded
 from harness.reports.formatting import markdown, number, table
 from harness.types import FineTuneRecord, RunResult

@@ -9,16 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.config import ReportConfig
 from harness.analysis.leaderboard import Leaderboard
+from harness.config import ReportConfig
+from harness.reports.formatting import markdown, number
 from harness.reports.markdown.evidence import evidence_section
 from harness.reports.markdown.finetunes import finetune_section
-from harness.reports.plots import draw
 from harness.reports.markdown.samples import sample_section
 from harness.reports.markdown.slices import slice_section
-from harness.reports.markdown.standings import standings_section
-from harness.reports.formatting import markdown, number
-from harness.reports.markdown.standings_sinks_tradeoffs import tradeoff_section
+from harness.reports.markdown.standings import standings_section, tradeoff_section
+from harness.reports.plots import draw
 from harness.store.stages import write_atomic
 from harness.types import RunResult
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.samples import Pick, Picked, pick
 from harness.config import ReportConfig
-from harness.analysis.leaderboard import Leaderboard
 from harness.reports.formatting import decimals, markdown, number, shorten, table, visible
 from harness.types import FinishReason, Prediction
 

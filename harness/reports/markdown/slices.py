@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.analysis.slices import LEAST, Mark, SliceCell, SliceTable
 from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.slices import LEAST, Mark, SliceCell, SliceTable
 from harness.reports.formatting import decimals, markdown, table, with_interval
 
 SIGNS = {Mark.BETTER: " ▲", Mark.WORSE: " ▼", Mark.NONE: "", Mark.TOO_FEW: ""}

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.analysis.metric_agreement import Agreement
 from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.metric_agreement import Agreement
 from harness.reports.plots.style import figure, ink, label
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.factors import settings_of, varied
 from harness.analysis.leaderboard import Leaderboard
-from harness.store.runs import StoredRun
 from harness.reports.plots.style import GREY, cost_axis, figure, label, mark
+from harness.store.runs import StoredRun
 from harness.types import CurvePoint, FineTuneRecord
 
 if TYPE_CHECKING:

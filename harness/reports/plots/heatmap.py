@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.analysis.slices import LEAST, Mark, SliceCell, SliceRow, SliceTable
 from harness.analysis.leaderboard import Entry, Leaderboard
-from harness.reports.plots.style import figure, ink, label
+from harness.analysis.slices import LEAST, Mark, SliceCell, SliceRow, SliceTable
 from harness.reports.formatting import decimals
+from harness.reports.plots.style import figure, ink, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

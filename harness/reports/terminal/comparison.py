@@ -1,4 +1,7 @@
-"""Paired comparisons in a terminal: every claim with its interval, its adjusted p-value and what n could have shown."""
+"""Paired comparisons in a terminal: every claim with its interval, its adjusted p-value and what n could have shown.
+
+An unpaired comparison in a terminal, which says above all that it is one.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,10 @@ from rich.text import Text
 
 from harness.analysis.comparisons import Aligned, MetricComparison
 from harness.analysis.training_seeds import SystemPair
+from harness.analysis.unpaired import MetricFinding, Unpaired
+from harness.reports.formatting import number, visible
 from harness.reports.terminal.console import PIPED, console
 from harness.reports.terminal.leaderboard import remarks
-from harness.reports.formatting import number, visible
 from harness.stats.comparison import Comparison
 from harness.stats.multiplicity import benjamini_hochberg
 from harness.stats.power import Plan, detectable_difference, pairs_needed
@@ -132,3 +136,35 @@ def _notes(found: Compared) -> Iterator[str]:
     for run in found.aligned.runs:
         for remark in remarks(run.result, found.main.metric):
             yield f"{visible(run.result.name)}: {visible(remark)}"
+
+
+WEAKER = (
+    "unpaired: the runs answered different examples, so the noise of both adds up; the same number of shared examples "
+    "would show smaller differences"
+)
+
+
+def print_unpaired(found: Unpaired) -> None:
+    """Print the difference on every metric, then what a reader must know."""
+    first, second = (visible(run.result.name) for run in found.runs)
+    table = Table()
+    table.add_column("metric")
+    for column in ("examples", "difference", "p adjusted"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for each in found.findings:
+        claimed = each.p_adjusted is not None and each.p_adjusted <= 1 - each.comparison.question.confidence
+        table.add_row(*map(Text, _unpaired_cells(each)), style="bold" if claimed else "")
+    out = console()
+    out.print(Text(f"{first} minus {second}, unpaired, Benjamini-Hochberg-adjusted", style="bold"))
+    out.print(table)
+    main = found.findings[0].comparison
+    notes = [WEAKER, f"interval: {main.method}; p: {main.test}; confidence {main.question.confidence:.0%}"]
+    for line in [*notes, *map(visible, found.remarks)]:
+        out.print(Text(f"· {line}", style="dim"))
+
+
+def _unpaired_cells(each: MetricFinding) -> list[str]:
+    found = each.comparison
+    bounds = "" if found.low is None or found.high is None else f" [{found.low:+.3f}, {found.high:+.3f}]"
+    difference = "–" if found.difference is None else f"{found.difference:+.3f}{bounds}"
+    return [each.metric, found.sample.of, difference, "–" if each.p_adjusted is None else f"{each.p_adjusted:.4f}"]

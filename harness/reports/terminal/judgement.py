@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from rich.table import Table
 from rich.text import Text
 
-from harness.reports.terminal.console import console
 from harness.judge.record import Judgement
 from harness.reports.formatting import bounds, visible, with_interval
+from harness.reports.terminal.console import console
 from harness.types import Score
 
 PLACES = 3

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.analysis.verdict_analysis_retirement import retirement
-from harness.reports.terminal.console import console
 from harness.analysis.leaderboard import Leaderboard
+from harness.analysis.verdict import retirement
 from harness.reports.columns import TRUNCATED, Column, cells, compact
 from harness.reports.formatting import bounds, decimals, visible, with_interval
+from harness.reports.terminal.console import console
 from harness.types import RunResult
 
 FEW = 3

@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from harness.analysis.leaderboard import Leaderboard, as_json
 from harness.config import TrackingConfig
 from harness.credentials import redacted
 from harness.store.digest import digest
-from harness.analysis.leaderboard import Leaderboard, as_json
 from harness.store.runs import StoredRun, prediction_json, result_json
 from harness.types import RunResult
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness.analysis.factors import varied
+from harness.analysis.leaderboard import Leaderboard
 from harness.config import TrackingConfig
 from harness.errors import HarnessError, MissingExtra
-from harness.analysis.leaderboard import Leaderboard
 from harness.reports.formatting import markdown, table
 from harness.reports.wandb import history, tables
-from harness.reports.wandb.tables_sinks_wandb_ids import leaderboard_id, session_id
+from harness.reports.wandb.tables import leaderboard_id, session_id
 
 INSTALL = "pip install 'finetune-harness[wandb_report]'"
 WIDE, HALF = 24, 12

@@ -15,16 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.analysis.leaderboard import Entry, Leaderboard, as_json
 from harness.config import TrackingConfig, TrackingMode
 from harness.credentials import redacted
-from harness.store.digest import digest
 from harness.errors import HarnessError
-from harness.analysis.leaderboard import Entry, Leaderboard, as_json
 from harness.reports.plots import draw
 from harness.reports.wandb import artifacts, history, tables
-from harness.reports.wandb.tables_sinks_wandb_evidence import evidence
-from harness.reports.wandb.tables_sinks_wandb_ids import leaderboard_id, session_id
-from harness.reports.wandb.tables import Cell
+from harness.reports.wandb.tables import Cell, evidence, leaderboard_id, session_id
+from harness.store.digest import digest
 from harness.store.stages import write_atomic
 from harness.types import RunResult
 

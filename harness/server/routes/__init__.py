@@ -12,11 +12,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from harness.server.routes import batches as batch_routes, files as file_routes, fine_tuning as job_routes
 from harness.server import fields
 from harness.server.chat import CHAT
 from harness.server.completions import COMPLETIONS
 from harness.server.generation import Form, answers
+from harness.server.routes import batches as batch_routes
+from harness.server.routes import files as file_routes
+from harness.server.routes import fine_tuning as job_routes
 from harness.server.state import of
 from harness.server.streaming import stream
 

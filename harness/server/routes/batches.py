@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from harness.server import fields, records_server_lists as lists
+from harness.server import fields
+from harness.server import records as lists
 from harness.server.batches import Batch
 from harness.server.state import of
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from harness.server import records_server_lists as lists
+from harness.server import records as lists
 from harness.server.errors import ApiError, invalid
 from harness.server.files import File, check_purpose, no_file
 from harness.server.state import of

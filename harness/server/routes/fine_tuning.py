@@ -16,7 +16,9 @@ from starlette.routing import Route
 from harness.config import TrainingConfig
 from harness.errors import DataError
 from harness.finetune.schedule import auto_batch_size, auto_epochs
-from harness.server import fields, records_server_ids as ids, records_server_lists as lists
+from harness.server import fields
+from harness.server import records as ids
+from harness.server import records as lists
 from harness.server.errors import invalid
 from harness.server.fields import Fields
 from harness.server.jobs import Event, Failure, Job, JobStatus

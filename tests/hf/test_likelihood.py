@@ -1,0 +1,105 @@
+"""Likelihoods against transformers' own loss on each pair alone, where there is no padding and nothing to leak."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import ModelError
+from harness.hf import loading
+from harness.hf.forward import Forward
+from harness.hf.tokens import Batch
+from harness.models.local import LocalModel
+from harness.protocols import LikelihoodModel
+from harness.types import Decoding, FinishReason, Likelihood, Prompt, TrainingPair
+from tests.support.running import CHAT, PLAIN, model_of
+
+SENTENCES = (
+    "It is water.",
+    "A river flows to the sea.\nIt is long.",
+    "Light",
+    "naïve 東京 🎉",
+    "It is light, or sugar. " * 3,
+)
+PAIRS = [TrainingPair(prompt, SENTENCES[i % 5]) for i, prompt in enumerate([*CHAT, *PLAIN])]
+
+
+def told(model: LocalModel, pairs: Sequence[TrainingPair]) -> list[Likelihood]:
+    found = dict(model.likelihoods(pairs))
+    assert sorted(found) == list(range(len(pairs)))
+    return [found[i] for i in range(len(pairs))]
+
+
+def alone(model: Any, tokenizer: Any, pair: TrainingPair) -> Likelihood:
+    """Return what transformers itself says of one pair: its loss over the completion, its argmax at each token."""
+    import torch
+
+    prompt = loading.encode_prompt(tokenizer, pair.prompt)
+    text = pair.completion if pair.prompt.messages else f" {pair.completion}"
+    completion = [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    ids = torch.tensor([[*prompt, *completion]])
+    labels = ids.clone()
+    labels[:, : len(prompt)] = -100
+    with torch.no_grad():
+        out: Any = model(input_ids=ids, labels=labels)
+    greedy = (out.logits[0, len(prompt) - 1 : -1].argmax(-1) == ids[0, len(prompt) :]).sum()
+    return Likelihood(float(out.loss) * len(completion), len(completion), int(greedy))
+
+
+def check(model: LocalModel, folder: Path, pairs: Sequence[TrainingPair]) -> None:
+    tokenizer, reference = loading.load_tokenizer(folder), loading.load_model(folder, device="cpu")
+    for found, pair in zip(told(model, pairs), pairs, strict=True):
+        expected = alone(reference, tokenizer, pair)
+        assert found.nats == pytest.approx(expected.nats, rel=1e-5)
+        assert (found.tokens, found.greedy) == (expected.tokens, expected.greedy)
+
+
+def test_likelihoods_are_transformers_own(tiny_model: Path) -> None:
+    model = model_of(tiny_model)
+    assert isinstance(model, LikelihoodModel)
+    check(model, tiny_model, PAIRS)
+
+
+@pytest.mark.slow
+def test_likelihoods_of_real_weights_are_transformers_own(smollm2: Path) -> None:
+    model = model_of(smollm2)
+    check(model, smollm2, PAIRS[:4])
+    (said,) = model.generate([CHAT[0]], Decoding(max_tokens=100))
+    assert said.finish_reason is FinishReason.STOP
+    (found,) = told(model, [TrainingPair(CHAT[0], said.text or "")])
+    assert found.greedy == found.tokens == said.completion_tokens
+
+
+def test_a_pair_that_does_not_fit_is_named(tiny_model: Path) -> None:
+    pairs = [PAIRS[0], TrainingPair(Prompt("long", text="Rain is"), "x" * 200)]
+    with pytest.raises(ModelError, match=r"'long': prompt and completion have \d+ tokens, and the model takes 128\."):
+        told(model_of(tiny_model), pairs)
+
+
+def test_a_batch_that_does_not_fit_memory_is_halved(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    model, judge, most = model_of(tiny_model), Forward.judge, 2
+    whole = told(model, PAIRS)
+
+    def limited(self: Forward, batch: Batch) -> Any:
+        if len(batch.ids) > most:
+            raise torch.OutOfMemoryError
+        return judge(self, batch)
+
+    monkeypatch.setattr(Forward, "judge", limited)
+    for found, expected in zip(told(model, PAIRS), whole, strict=True):
+        assert found.nats == pytest.approx(expected.nats, rel=1e-5)
+    most = 0
+    with pytest.raises(ModelError, match="Out of memory with"):
+        told(model, PAIRS)
+
+
+def test_a_likelihood_that_is_no_number_names_its_example(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = Forward.judge
+    monkeypatch.setattr(Forward, "judge", lambda self, batch: judge(self, batch) * float("nan"))
+    with pytest.raises(ModelError, match=r"'Rain': .* is nan\. Set model\.dtype=float32"):
+        told(model_of(tiny_model), PAIRS[:1])

@@ -1,0 +1,122 @@
+"""Batches: sent once, waited for after a restart, merged as far as they came, and sent again only where need be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from harness.client import batch as limits
+from harness.config import EchoModelConfig, OpenAIModelConfig
+from harness.errors import ConfigError, ModelError
+from harness.models.echo import EchoModel
+from harness.models.openai import OpenAIModel
+from harness.stages import generate
+from harness.stages.batch_generate import BatchedModel, in_batches
+from harness.store.stages import Store
+from harness.types import Completion, Decoding, FinishReason
+from tests.support.batch_service import BatchService
+from tests.support.clients import asked
+
+MODEL = OpenAIModel(OpenAIModelConfig("openai", "m", "gpt-x", "http://test/v1", None))
+
+
+def complete(service: BatchService, store: Path, n: int = 10) -> tuple[Completion, ...]:
+    model = BatchedModel(MODEL, Store(store), 0.001, service.client())
+    return generate.complete(model, asked(n), Decoding(), Store(store))[0]
+
+
+def right(rows: tuple[Completion, ...]) -> bool:
+    return all((row.text, row.error) == (f"You said: thing {i}", None) for i, row in enumerate(rows))
+
+
+def test_all_prompts_go_in_one_batch(tmp_path: Path) -> None:
+    service = BatchService(looks=3)
+    rows = complete(service, tmp_path)
+    assert len(rows) == 10
+    assert right(rows)
+    assert len(service.batches) == 1
+    assert (rows[0].prompt_tokens, rows[0].completion_tokens, rows[0].served) == (2, 4, "gpt-x-2026-01-01 fp_1")
+
+
+def test_its_completions_are_the_models_own(tmp_path: Path) -> None:
+    complete(BatchService(), tmp_path)
+    assert generate.missing(MODEL, asked(10), Decoding(), Store(tmp_path)) == 0
+
+
+@pytest.mark.parametrize("ending", ["expired", "completed"])
+def test_only_what_failed_or_expired_is_sent_again(tmp_path: Path, ending: str) -> None:
+    service = BatchService(endings=[ending], failing={"thing 1"})
+    assert right(complete(service, tmp_path))
+    assert sorted(service.ran) == sorted(f"thing {i}" for i in range(10))
+    assert len(service.batches) == 2
+
+
+def test_what_is_refused_for_good_is_an_error_and_not_sent_again(tmp_path: Path) -> None:
+    service = BatchService(hopeless={"thing 3"})
+    rows = complete(service, tmp_path)
+    assert [row.error for row in rows if row.error] == ["400 content_policy: no"]
+    assert (rows[3].text, rows[3].finish_reason) == (None, FinishReason.ERROR)
+    assert len(service.batches) == 1
+
+
+def test_what_always_fails_is_an_error_after_three_batches(tmp_path: Path) -> None:
+    service = BatchService(endings=["expired"] * 3)
+    rows = complete(service, tmp_path, 8)
+    assert len(service.batches) == 3
+    assert [row.error is None for row in rows] == [True] * 7 + [False]  # 4, then 2, then 1 are answered in time
+    assert "batch_expired" in str(rows[7].error)
+
+
+def test_a_restart_waits_for_the_batch_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = BatchService(looks=2)
+
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("time.sleep", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            complete(service, tmp_path)
+    assert right(complete(service, tmp_path, n=12))  # two more prompts than before go in a batch of their own
+    assert len(service.batches) == 2
+    assert max(Counter(service.ran).values()) == 1
+
+
+def test_a_batch_whose_submission_was_not_answered_is_found(tmp_path: Path) -> None:
+    service = BatchService(lose=1)
+    with pytest.raises(ModelError, match="the same command goes on"):
+        complete(service, tmp_path)
+    assert right(complete(service, tmp_path))
+    assert len(service.batches) == 1
+
+
+def test_a_kill_in_the_middle_of_merging_loses_nothing(tmp_path: Path) -> None:
+    service = BatchService()
+    stream = BatchedModel(MODEL, Store(tmp_path), 0.001, service.client()).generate(asked(10), Decoding())
+    assert next(stream).error is None
+    stream.close()  # type: ignore[attr-defined]
+    assert right(complete(service, tmp_path))
+    assert len(service.batches) == 1
+
+
+@pytest.mark.parametrize(("ending", "message"), [("failed", "too many tokens are waiting"), ("cancelled", "sends the")])
+def test_a_refused_or_cancelled_batch_ends_the_run(tmp_path: Path, ending: str, message: str) -> None:
+    service = BatchService(endings=[ending])
+    with pytest.raises(ModelError, match=message):
+        complete(service, tmp_path)
+    assert right(complete(service, tmp_path))
+    assert max(Counter(service.ran).values()) == 1
+
+
+def test_many_requests_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MOST_REQUESTS", 4)
+    service = BatchService()
+    assert right(complete(service, tmp_path))
+    assert len(service.batches) == 3
+
+
+def test_a_backend_without_batches_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"expected model=openai, got the 'echo' backend"):
+        in_batches(EchoModel(EchoModelConfig("echo", "echo")), Store(tmp_path), 1.0)

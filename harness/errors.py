@@ -17,6 +17,7 @@ A message says what was expected, what was got, and how to mend it. A failed com
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from collections.abc import Iterable
 
 
@@ -49,6 +50,12 @@ class MissingExtra(ModelError):
 
     def __init__(self, package: str, install: str) -> None:
         super().__init__(f"{package} is not installed. Install it with: {install}")
+
+
+def require(module: str, extra: str) -> None:
+    """Raise a MissingExtra unless the module, which an extra of this package installs, can be imported."""
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtra(module, f"pip install 'finetune-harness[{extra}]'")
 
 
 class StoreError(HarnessError):

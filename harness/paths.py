@@ -1,4 +1,4 @@
-"""Paths to files that installed packages carry, written `package:NAME/inside/path` in the config.
+"""Paths that several commands agree on, and `package:NAME/inside/path` for files that installed packages carry.
 
 Model weights and data that travel as packages are found without importing those packages, so their code never
 runs and their declared dependencies are not needed.
@@ -12,6 +12,8 @@ from pathlib import Path
 from harness.errors import MissingExtra
 
 PREFIX = "package:"
+BASELINES = "benchmarks"
+"""Where accepted baselines are kept, a folder for each task."""
 
 
 def resolve(path: str) -> Path:

@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import pricing
-from harness import registry as build
+from harness import pricing, registry
 from harness.analysis import leaderboard
 from harness.analysis.leaderboard import Sink
 from harness.analysis.verdict import Aim, with_incumbent
@@ -59,7 +58,7 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
         return stored
     answers = _answer(prepared, store, config)
     scored = score.score(prepared.metrics, prepared.examples, answers.completions, config.stats, config.seed, store)
-    say(f"score: {scored.stage.done} metrics computed, {scored.stage.reused} reused, {scored.stage.seconds:.1f} s")
+    say(f"score: {scored.stage.n_computed} metrics, {scored.stage.n_cached} reused, {scored.stage.seconds:.1f} s")
     result = RunResult(
         schema_version=SCHEMA_VERSION,
         run_id=prepared.run_id,
@@ -69,7 +68,7 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
         task=config.task.name,
         primary_metric=config.task.primary_metric,
         config=redacted(asdict(config)),
-        model=answers.model.reference,
+        model=answers.model.identity,
         parameters=answers.model.parameters,
         dataset=prepared.dataset,
         usage=_usage(answers.completions, answers.price, config.generation.batch),
@@ -88,7 +87,7 @@ def show(runs: Sequence[StoredRun], report: ReportConfig, tracking: TrackingConf
     """Make the leaderboards of these runs and write them to the terminal, the report and W&B."""
     store, shown = runs[0].folder.parent.parent, []
     runs = with_incumbent(runs, store / "runs", report.incumbent)
-    for i, board in enumerate(leaderboard.by_task(runs, build.stored_metric, aim=Aim.of(report))):
+    for i, board in enumerate(leaderboard.by_task(runs, registry.stored_metric, aim=Aim.of(report))):
         here = numbered(report, i)
         sinks: tuple[Sink, ...] = (MarkdownSink(here), PageSink(here), WandbSink(tracking, store))
         wrote = [str(entry.run.folder / "results.json") for entry in board.entries]
@@ -106,22 +105,22 @@ def _answer(prepared: Prepared, store: Store, config: HarnessConfig) -> _Answers
     model, record, stages = prepared.model, None, [_data_stage(prepared)]
     if prepared.tuning:
         tuned, record, stage = tuning.tune(prepared.tuning, store)
-        model = build.model(tuned)
+        model = registry.model(tuned)
         stages.append(stage)
-        say(f"finetune: {'reused' if stage.reused else 'done'}, {record.n_train} examples, {record.seconds:.1f} s")
+        say(f"finetune: {'reused' if stage.n_cached else 'done'}, {record.n_train} examples, {record.seconds:.1f} s")
     prices, generation = pricing.of(config.pricing), config.generation
-    price = prices.of(model.reference)
+    price = prices.of(model.identity)
     budget = Budget(price, generation.max_cost, generation.batch)
     asked = in_batches(model, store, generation.poll_seconds) if generation.batch else model
     completions, generated = generate.complete(asked, prepared.prompts, prepared.decoding, store, budget)
     stages.append(generated)
-    say(f"generate: {generated.done} completions made, {generated.reused} reused, {generated.seconds:.1f} s")
+    say(f"generate: {generated.n_computed} completions made, {generated.n_cached} reused, {generated.seconds:.1f} s")
     if teller := likelihood.teller(model, prepared.metrics):
         wanted = likelihood.pairs(prepared.metrics, prepared.examples, prepared.prompts)
         completions, told = likelihood.measure(teller, wanted, completions, store)
         stages.append(told)
-        say(f"likelihood: {told.done} completions measured, {told.reused} reused, {told.seconds:.1f} s")
-    return _Answers(model, record, completions, tuple(stages), price or prices.machine(model.reference))
+        say(f"likelihood: {told.n_computed} completions measured, {told.n_cached} reused, {told.seconds:.1f} s")
+    return _Answers(model, record, completions, tuple(stages), price or prices.machine(model.identity))
 
 
 def _finished(folder: Path) -> StoredRun | None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from harness.errors import ConfigError, ModelError
-from harness.types import Completion, ModelReference
+from harness.types import Completion, ModelIdentity
 
 MILLION = 1_000_000
 
@@ -88,7 +88,7 @@ class Prices:
     """The first that names a model at a host is its price."""
     local: LocalPrice | None = None
 
-    def of(self, model: ModelReference) -> Price | None:
+    def of(self, model: ModelIdentity) -> Price | None:
         """Return the price of a model behind a service, None where it is not known."""
         if model.backend != "openai":
             return None
@@ -96,7 +96,7 @@ class Prices:
         named = (p for p in self.services if p.host == host and any(fnmatchcase(model.base, m) for m in p.models))
         return next(named, None)
 
-    def machine(self, model: ModelReference) -> LocalPrice | None:
+    def machine(self, model: ModelIdentity) -> LocalPrice | None:
         """Return what this machine costs, for a model that runs on it."""
         return self.local if model.backend == "local" else None
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from harness.types import (
     Completion,
     Corpus,
-    Decoding,
     Example,
     FineTuneRecord,
     FloatArray,
     Likelihood,
-    ModelReference,
+    ModelIdentity,
     Prompt,
+    SamplingParams,
     TrainingPair,
 )
 
@@ -40,7 +40,7 @@ class Model(Protocol):
     """Something that completes prompts."""
 
     @property
-    def reference(self) -> ModelReference:
+    def identity(self) -> ModelIdentity:
         """Identify the model without loading it into memory."""
         ...
 
@@ -49,7 +49,7 @@ class Model(Protocol):
         """Count the weights, or None where that is unknown."""
         ...
 
-    def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[Completion]:
+    def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:
         """Yield one completion a prompt, in any order, as they finish; a failure is a completion with an error."""
         ...
 
@@ -80,7 +80,7 @@ class FineTuner(Protocol):
     """Something that trains a base model; all that it is configured with is already in it."""
 
     @property
-    def base(self) -> ModelReference:
+    def base(self) -> ModelIdentity:
         """Identify the model that training starts from."""
         ...
 

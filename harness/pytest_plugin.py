@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.cli.parser import ROOT
+from harness.paths import BASELINES
 
 if TYPE_CHECKING:
     from harness.gate.testing import Gate
@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the gate."""
     group = parser.getgroup("harness", "regression gate of finetune-harness")
     group.addoption(
-        "--harness-baseline", metavar="DIR", help=f"where accepted baselines are (default: {ROOT} in the rootdir)"
+        "--harness-baseline", metavar="DIR", help=f"where accepted baselines are (default: {BASELINES} in the rootdir)"
     )
     group.addoption(
         "--harness-update-baseline", action="store_true", help="accept what the tests run as baselines; gate nothing"

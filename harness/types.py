@@ -2,7 +2,7 @@
 
 Reading this file is reading the flow: a `Corpus` of `Example`s becomes `Prompt`s, a model turns each into a
 `Completion`, a metric turns those into a `MetricResult`, and a `RunResult` holds all that one run found.
-They load and save as JSON through `harness.store.runs`.
+They load and save as JSON through `harness.store.runs`; a second name of a field is the one that schema version 1 has.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AliasChoices, Field
 
 FloatArray = NDArray[np.float64]
 """Sufficient statistics of a metric, shape (n examples, k)."""
@@ -111,7 +112,7 @@ class TrainingPair:
 
 
 @dataclass(frozen=True, slots=True)
-class Decoding:
+class SamplingParams:
     """Every option that decides which text comes out of a model for a given prompt."""
 
     max_tokens: int = 64
@@ -123,7 +124,7 @@ class Decoding:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelReference:
+class ModelIdentity:
     """Everything about a model that decides what text comes out; equal references give equal completions."""
 
     backend: str
@@ -140,11 +141,11 @@ class ModelReference:
 class Likelihood:
     """How likely a model finds a given completion of a prompt, each token judged from the true ones before it.
 
-    `nats` is the negative log-probability of the whole completion, its end included; `tokens` counts its tokens, the
+    `nll` is the negative log-probability of the whole completion, its end included; `tokens` counts its tokens, the
     end-of-text token among them, and `greedy` those that the model finds likelier than any other.
     """
 
-    nats: float
+    nll: Annotated[float, Field(validation_alias=AliasChoices("nll", "nats"))]
     tokens: int
     greedy: int
 
@@ -227,8 +228,8 @@ class StageRecord:
     key: str
     inputs: Mapping[str, str]
     seconds: float
-    done: int
-    reused: int
+    n_computed: Annotated[int, Field(validation_alias=AliasChoices("n_computed", "done"))]
+    n_cached: Annotated[int, Field(validation_alias=AliasChoices("n_cached", "reused"))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +289,7 @@ class RunResult:
     task: str
     primary_metric: str
     config: Mapping[str, Any]
-    model: ModelReference
+    model: ModelIdentity
     parameters: int | None
     dataset: DatasetRecord
     usage: Usage

@@ -60,7 +60,7 @@ def test_runs_share_completions_and_scores(tmp_path: Path, capsys: pytest.Captur
     pipeline.run(config(tmp_path, n=8), "command")
     more = pipeline.run(config(tmp_path, n=12), "command")
     assert "generate: 4 completions made, 8 reused" in capsys.readouterr().err
-    assert more.result.stages[1].reused == 8
+    assert more.result.stages[1].n_cached == 8
 
 
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +71,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Interrupted, "dies_after", 100)
     run = pipeline.run(settings, "command")
     assert Interrupted.asked == 12
-    assert (run.result.stages[1].done, run.result.stages[1].reused) == (7, 5)
+    assert (run.result.stages[1].n_computed, run.result.stages[1].n_cached) == (7, 5)
 
 
 def test_failed_completions_are_bounded_and_tried_again(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_failed_completions_are_bounded_and_tried_again(tmp_path: Path) -> None:
     failed = [p for p in run.predictions() if p.completion.error]
     assert all(p.completion.text is None and set(p.scores.values()) == {None} for p in failed)
     again = pipeline.run(settings, "command")
-    assert again.result.stages[1].done == errors
+    assert again.result.stages[1].n_computed == errors
 
 
 @pytest.mark.parametrize("change", ["model", "decoding", "prompt", "metrics", "examples"])
@@ -114,7 +114,7 @@ def test_damage_to_a_record_is_mended_by_running_again(tmp_path: Path, capsys: p
     again = pipeline.run(config(tmp_path), "command")
     assert "expected a JSON object" in capsys.readouterr().err
     assert replace(again.result, stages=()).metrics == run.result.metrics
-    assert again.result.stages[1].reused == 12
+    assert again.result.stages[1].n_cached == 12
 
 
 def test_a_plan_says_what_is_left_and_makes_nothing(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_fine_tune_is_made_once_and_shown_beside_its_untouched_base(tmp_path: 
     again = tuned(tmp_path, tiny_model, n=10)
     again.metrics.names = ["rougeL"]
     shared = pipeline.run(again, "command").result
-    assert (shared.stages[1].name, shared.stages[1].reused) == ("finetune", 1)
+    assert (shared.stages[1].name, shared.stages[1].n_cached) == ("finetune", 1)
 
 
 def test_the_validation_loss_is_not_measured_on_scored_examples(tmp_path: Path, tiny_model: Path) -> None:

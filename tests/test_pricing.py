@@ -13,7 +13,7 @@ from harness.errors import ConfigError, ModelError
 from harness.pricing import Budget, Price
 from harness.stages import generate
 from harness.store.stages import Store
-from harness.types import Completion, Decoding, FinishReason, ModelReference
+from harness.types import Completion, FinishReason, ModelIdentity, SamplingParams
 from tests.support.clients import asked, hasty
 from tests.support.fakes import config
 from tests.support.fault_server import Behaviour, FaultServer
@@ -21,8 +21,8 @@ from tests.support.fault_server import Behaviour, FaultServer
 PRICE = Price("host", ("m",), 2.0, 8.0, datetime.date(2026, 11, 1), "a bill", cached_input=0.5, batch=0.5)
 
 
-def reference(base: str, host: str = "api.openai.com") -> ModelReference:
-    return ModelReference("openai", base, f"https://{host}/v1/chat/completions")
+def reference(base: str, host: str = "api.openai.com") -> ModelIdentity:
+    return ModelIdentity("openai", base, f"https://{host}/v1/chat/completions")
 
 
 def completion(prompt: int | None, made: int | None, cached: int | None = None) -> Completion:
@@ -43,10 +43,10 @@ def test_the_shipped_prices_are_dated_and_sourced() -> None:
         (reference("gpt-4.1-mini", "somewhere.else"), False),
         (reference("ft:gpt-4.1-mini-2025-04-14:org::1"), False),  # a fine-tune costs more than its base model
         (reference("gpt-4.1-mini-of-tomorrow"), False),
-        (ModelReference("local", "gpt-4.1-mini"), False),
+        (ModelIdentity("local", "gpt-4.1-mini"), False),
     ],
 )
-def test_a_price_is_of_a_model_at_a_host(model: ModelReference, known: bool) -> None:
+def test_a_price_is_of_a_model_at_a_host(model: ModelIdentity, known: bool) -> None:
     assert (pricing.of(None).of(model) is not None) is known
 
 
@@ -68,7 +68,7 @@ def test_total(completions: list[Completion], batch: bool, usd: float | None) ->
 def test_your_own_file(tmp_path: Path) -> None:
     path = tmp_path / "prices.yaml"
     path.write_text("local: {usd_per_hour: 3.6, as_of: 2026-11-01, source: a bill}\n")
-    found = pricing.of(str(path)).machine(ModelReference("local", "m"))
+    found = pricing.of(str(path)).machine(ModelIdentity("local", "m"))
     assert found is not None
     assert found.hours(10) == pytest.approx(0.01)
     assert str(found) == "3.6 USD an hour, 2026-11-01, a bill"
@@ -106,10 +106,10 @@ def test_a_budget_ends_generation_and_keeps_what_it_paid_for(tmp_path: Path) -> 
         model, store = hasty(server, concurrency=1), Store(tmp_path)
         price = dataclasses.replace(PRICE, input=0.0, cached_input=None, output=1_000_000)  # a USD for each token
         with pytest.raises(ModelError, match=r"20\.0000 USD are spent of generation\.max_cost 18"):
-            generate.complete(model, asked(50), Decoding(), store, Budget(price, 18.0))
-        assert generate.missing(model, asked(50), Decoding(), store) == 45  # four tokens each
-        rows, stage = generate.complete(model, asked(50), Decoding(), store, Budget(price, 1000.0))
-    assert (len(rows), stage.reused) == (50, 5)
+            generate.complete(model, asked(50), SamplingParams(), store, Budget(price, 18.0))
+        assert generate.missing(model, asked(50), SamplingParams(), store) == 45  # four tokens each
+        rows, stage = generate.complete(model, asked(50), SamplingParams(), store, Budget(price, 1000.0))
+    assert (len(rows), stage.n_cached) == (50, 5)
 
 
 def test_a_budget_needs_a_price_and_tokens() -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import registry as build
+from harness import registry
 from harness.errors import StoreError
 from harness.protocols import Metric
 from harness.store.runs import StoredRun, find_runs
@@ -49,7 +49,7 @@ class Population:
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics of the statistics, in their order."""
-        return tuple(build.metric(name, {}) for name in self.stats)
+        return tuple(registry.metric(name, {}) for name in self.stats)
 
     def metric(self, name: str) -> Metric:
         """Return one metric."""

@@ -35,7 +35,7 @@ def loss(population: Population, n: int, rng: np.random.Generator) -> Happened:
 
 def loss_after_pilot(population: Population, n: int, rng: np.random.Generator) -> Happened:
     """Plan from a pilot of n examples, and say whether the planned examples show the loss."""
-    needed = pairs_needed(lossy(population, n, rng).deviation or 0.0, LOSS, PLAN) or 0
+    needed = pairs_needed(lossy(population, n, rng).sd_of_difference or 0.0, LOSS, PLAN) or 0
     yield Case(FROM_PILOT, METRIC, n), _caught(lossy(population, -(-needed // STEP) * STEP, rng))
 
 

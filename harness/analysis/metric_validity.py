@@ -67,8 +67,8 @@ def _validity(aligned: Aligned, metric: Metric, compared: MetricComparison) -> V
     ranked = sorted((p.comparison for p in compared.pairs), key=lambda c: abs(c.difference or 0.0))
     middle = ranked[len(ranked) // 2]
     n_needed = None
-    if middle.difference and middle.deviation:
-        n_needed = pairs_needed(middle.deviation, middle.difference, Plan(confidence))
+    if middle.difference and middle.sd_of_difference:
+        n_needed = pairs_needed(middle.sd_of_difference, middle.difference, Plan(confidence))
     known = [score for score in scores if score == score]
     return Validity(
         metric=metric.name,

@@ -59,25 +59,25 @@ class Lead:
         return float("nan") if found is None else self.sign * found
 
     @property
-    def most(self) -> float:
+    def upper_bound(self) -> float:
         """The upper end of the interval of `ahead`; infinite where it is unknown."""
         bound = self.comparison.high if self.sign > 0 else self.comparison.low
         return float("inf") if bound is None else self.sign * bound
 
-    def most_of(self, choices: int) -> float:
-        """Return `most` widened for a run that was chosen on the same examples among so many."""
+    def upper_bound_among(self, choices: int) -> float:
+        """Return `upper_bound` widened for a run that was chosen on the same examples among so many."""
         level = 1 - (1 - self.comparison.question.confidence) / 2
-        return self.ahead + (self.most - self.ahead) * float(ndtri(1 - (1 - level) / choices) / ndtri(level))
+        return self.ahead + (self.upper_bound - self.ahead) * float(ndtri(1 - (1 - level) / choices) / ndtri(level))
 
     @property
-    def is_told_apart(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether the two runs differ after adjustment."""
         return self.p_adjusted is not None and self.p_adjusted <= 1 - self.comparison.question.confidence
 
     @property
     def is_better(self) -> bool:
         """Whether the run is shown to be the better one."""
-        return self.is_told_apart and self.ahead > 0
+        return self.is_significant and self.ahead > 0
 
     def turned(self) -> Lead:
         """Return the same lead seen from the other run."""
@@ -151,10 +151,10 @@ def _worst(result: MetricResult | None) -> float | None:
 
 
 def _moved(found: Comparison, difference: float) -> Comparison:
-    if found.difference is None or found.error is None:
+    if found.difference is None or found.standard_error is None:
         return replace(found, difference=difference, low=None, high=None, p=None)
     shift = difference - found.difference
-    z = abs(difference) / found.error if found.error else float("inf") if difference else 0.0
+    z = abs(difference) / found.standard_error if found.standard_error else float("inf") if difference else 0.0
     return replace(
         found,
         difference=difference,
@@ -202,7 +202,7 @@ def _choose(standing: Standing, useful: float) -> Decision:
     tied = [lead for lead in leads if not lead.is_better]
     ties = tuple(lead.against for lead in tied)
     rivals = [lead.turned() for lead in leads]
-    most = max(rival.most_of(len(rivals)) for rival in rivals)
+    most = max(rival.upper_bound_among(len(rivals)) for rival in rivals)
     if not tied:
         return Decision(SHIP, leads[0], most=most)
     if useful > 0 and most < useful:
@@ -216,14 +216,14 @@ def _replace(standing: Standing, incumbent: int, useful: float) -> Decision:
     leads = standing.leads((run, incumbent) for run in standing.order if run != incumbent)
     better = [lead for lead in leads if lead.is_better]
     if better:
-        told_apart = {lead.against for lead in standing.leads_of(better[0].run) if lead.is_told_apart}
+        told_apart = {lead.against for lead in standing.leads_of(better[0].run) if lead.is_significant}
         ties = tuple(lead.run for lead in better[1:] if lead.run not in told_apart)
-        return Decision(SHIP, better[0], ties, most=max(lead.most for lead in leads))
-    most = max(lead.most for lead in leads)
+        return Decision(SHIP, better[0], ties, most=max(lead.upper_bound for lead in leads))
+    most = max(lead.upper_bound for lead in leads)
     if most < useful:
         return Decision(KEEP, leads[0], most=most)
     shown = [_to_show(lead, len(leads)) for lead in leads]
-    excluded = [_to_exclude(lead, useful) for lead in leads if lead.most >= useful]
+    excluded = [_to_exclude(lead, useful) for lead in leads if lead.upper_bound >= useful]
     return Decision(NOT_ENOUGH, leads[0], (), _least([_least(shown), _most(excluded)]), most)
 
 
@@ -240,7 +240,7 @@ def _to_exclude(lead: Lead, useful: float, choices: int = 1) -> int | None:
 
 
 def _needed(lead: Lead, distance: float, confidence: float) -> int | None:
-    deviation = lead.comparison.deviation
+    deviation = lead.comparison.sd_of_difference
     return pairs_needed(deviation, distance, Plan(confidence)) if deviation and distance > 0 else None
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness import pricing
-from harness import registry as build
+from harness import pricing, registry
 from harness.client.requests import prompt_tokens
 from harness.config import HarnessConfig
 from harness.protocols import HostedFineTuner, HostedModel, Model
@@ -64,7 +63,7 @@ def plan(config: HarnessConfig) -> Plan:
     model, planned = prepared.model, prepared.tuning
     trained = planned is not None and tuning.is_done(planned, store)
     if planned and trained:
-        model = build.model(tuning.tune(planned, store)[0])
+        model = registry.model(tuning.tune(planned, store)[0])
     to_train = len(planned.train) if planned and not trained else 0
     n = len(prepared.prompts)
     decoding = prepared.decoding
@@ -108,7 +107,7 @@ def print_plans(plans: Sequence[Plan]) -> None:
 def _sent(prompts: Sequence[Prompt], config: HarnessConfig, model: Model) -> Sent:
     asked = round(sum(prompt_tokens(prompt) for prompt in prompts))
     back = config.generation.max_tokens * len(prompts)
-    price = pricing.of(config.pricing).of(model.reference)
+    price = pricing.of(config.pricing).of(model.identity)
     share = price.batch if price and config.generation.batch else 1.0
     return Sent(asked, back, None if price is None else share * price.of(asked, back))
 

@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 
-from harness import registry as build
+from harness import registry
 from harness.analysis.comparisons import Aligned
 from harness.analysis.leaderboard import stats_config
 from harness.config import compose as schema
@@ -35,10 +35,10 @@ def main(options: argparse.Namespace) -> int:
         raise ConfigError(f"judge: expected two runs, got {len(runs)} ({ids}). List them: python -m harness report")
     aligned = Aligned(runs, stats_config(runs[0].result))
     pairs = asking.pairs(aligned, options.n)
-    model = build.model(config.model)
+    model = registry.model(config.model)
     judged, stage = asking.ask(model, pairs, config, store)
-    print(f"judge: {stage.done} answers made, {stage.reused} reused, {stage.seconds:.1f} s", file=sys.stderr)
-    found = Verdicts(aligned, pairs, judged).judgement(_metrics(runs), model.reference, config)
+    print(f"judge: {stage.n_computed} answers made, {stage.n_cached} reused, {stage.seconds:.1f} s", file=sys.stderr)
+    found = Verdicts(aligned, pairs, judged).judgement(_metrics(runs), model.identity, config)
     path = save(found, store)
     if options.json:
         print(json.dumps({**judgement_json(found), "wrote": [str(path)]}, indent=2))
@@ -52,4 +52,4 @@ def _metrics(runs: list[StoredRun]) -> list[Metric]:
     """Return the metrics that both runs were scored with alike."""
     theirs = {(m.name, m.signature) for m in runs[1].result.metrics}
     both = [m.name for m in runs[0].result.metrics if (m.name, m.signature) in theirs]
-    return [build.stored_metric(runs[0], name) for name in both]
+    return [registry.stored_metric(runs[0], name) for name in both]

@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from harness.paths import BASELINES
+
 _SERVE_EXAMPLES = """examples:
   python -m harness serve                                  SmolLM2 at http://127.0.0.1:8000/v1
   python -m harness serve --model smollm2 --model my/model --port 9000
@@ -66,9 +68,6 @@ def add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     command.add_argument("--models-in-memory", type=int, default=1, metavar="N", help="(default: %(default)s)")
     add_store(command)
 
-
-ROOT = "benchmarks"
-"""Where baselines are kept, a folder a task."""
 
 _GATE_EXAMPLES = """A check passes when its interval is above -margin, fails when it is below, and is underpowered
 otherwise. Failed completions count as the worst ones, and surely more failed or truncated ones than before fail
@@ -148,7 +147,10 @@ def add_baseline(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _add_place(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--baseline", default=ROOT, metavar="DIR", help="the folder of baselines, or one of them (default: %(default)s)"
+        "--baseline",
+        default=BASELINES,
+        metavar="DIR",
+        help="folder of baselines, or one of them (default: %(default)s)",
     )
     command.add_argument("--name", default="", help="which baseline, where a task has several")
 

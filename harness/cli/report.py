@@ -7,7 +7,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
-from harness import registry as build
+from harness import registry
 from harness.analysis import leaderboard
 from harness.analysis.comparisons import Aligned
 from harness.analysis.training_seeds import compare_systems
@@ -46,7 +46,7 @@ def _report(runs: Sequence[StoredRun], options: argparse.Namespace) -> int:
         incumbent=options.incumbent,
         useful_difference=options.useful_difference,
     )
-    boards = leaderboard.by_task(runs, build.stored_metric, options.metric, Aim.of(config))
+    boards = leaderboard.by_task(runs, registry.stored_metric, options.metric, Aim.of(config))
     paths: list[str] = []
     for i, board in enumerate(boards):
         here = numbered(config, i)
@@ -70,11 +70,11 @@ def _compare(runs: Sequence[StoredRun], options: argparse.Namespace) -> int:
     best_first = leaderboard.ordered(runs, primary)
     aligned = Aligned(best_first, leaderboard.stats_config(best_first[0].result))
     names = [options.metric] if options.metric else _shared_metrics(best_first)
-    main = build.stored_metric(best_first[0], primary)
+    main = registry.stored_metric(best_first[0], primary)
     found = Compared(
         aligned,
         main=aligned.compare(main),
-        metrics=aligned.compare_metrics([build.stored_metric(best_first[0], name) for name in names]),
+        metrics=aligned.compare_metrics([registry.stored_metric(best_first[0], name) for name in names]),
         parts=aligned.compare_parts(main),
         systems=compare_systems(aligned, main),
     )
@@ -88,7 +88,7 @@ def _compare(runs: Sequence[StoredRun], options: argparse.Namespace) -> int:
 def _compare_unpaired(runs: Sequence[StoredRun], options: argparse.Namespace) -> int:
     """Compare two runs on different examples, which shows less than pairs would."""
     names = [options.metric] if options.metric else _shared_metrics(runs) or [runs[0].result.primary_metric]
-    found = compare_runs(runs, names, build.stored_metric, leaderboard.stats_config(runs[0].result))
+    found = compare_runs(runs, names, registry.stored_metric, leaderboard.stats_config(runs[0].result))
     if options.json:
         ids = [run.result.run_id for run in found.runs]
         pairs = [

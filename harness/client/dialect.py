@@ -16,7 +16,7 @@ from harness.config import OpenAIModelConfig
 from harness.config.model import EndpointKind
 from harness.errors import ConfigError
 from harness.tasks.stopping import end_of, tidy
-from harness.types import Completion, Decoding, FinishReason, Prompt
+from harness.types import Completion, FinishReason, Prompt, SamplingParams
 
 MOST_STOPS = 4
 """Services take no more stop sequences; the rest is cut here like all of them."""
@@ -37,7 +37,7 @@ best effort by OpenAI's own word."""
 class Dialect:
     """What is sent for a prompt and what a reply says, for chat and for plain completions alike."""
 
-    def __init__(self, config: OpenAIModelConfig, decoding: Decoding) -> None:
+    def __init__(self, config: OpenAIModelConfig, decoding: SamplingParams) -> None:
         self._chat = config.endpoint is EndpointKind.chat
         self._decoding = decoding
         settings = {

@@ -18,7 +18,7 @@ from harness.finetune.train import Training, Watch
 from harness.hf import loading, weights
 from harness.hf import pruning as layers
 from harness.store.digest import digest
-from harness.types import FineTuneRecord, ModelReference, TrainingPair
+from harness.types import FineTuneRecord, ModelIdentity, TrainingPair
 
 
 class LocalFineTuner:
@@ -41,10 +41,10 @@ class LocalFineTuner:
         """Told each point of the learning curve as it is found."""
 
     @cached_property
-    def base(self) -> ModelReference:
+    def base(self) -> ModelIdentity:
         """Identify the model that training starts from, and the number format that it is trained in."""
         digests = weights.identify(self._located.folder)
-        return ModelReference(
+        return ModelIdentity(
             backend="local",
             base=self._model.path,
             revision=self._located.revision,

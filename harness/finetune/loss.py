@@ -72,7 +72,7 @@ class Scorer:
         """Return how the model does on all of `examples`, which are not empty."""
         rows: list[list[float]] = []
         for part in parts(examples):
-            rows += self._forward.judge(collate(part, self.device)).tolist()
+            rows += self._forward.token_losses(collate(part, self.device)).tolist()
         losses, correct, tokens = np.array(rows).T
         return Validation(
             loss=float(losses.sum() / tokens.sum()),

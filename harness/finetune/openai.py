@@ -27,7 +27,7 @@ from harness.pricing import MILLION, Price
 from harness.progress import say
 from harness.store.digest import digest
 from harness.store.stages import write_atomic
-from harness.types import FineTuneRecord, ModelReference, TrainingPair
+from harness.types import FineTuneRecord, ModelIdentity, TrainingPair
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -53,9 +53,9 @@ class OpenAIFineTuner:
         self._config, self._model, self._given, self._sleep = config, model, client, sleep
 
     @property
-    def base(self) -> ModelReference:
+    def base(self) -> ModelIdentity:
         """Identify the model that training starts from, and the service that trains it."""
-        return ModelReference(backend="openai", base=self._model.id, revision=self._model.base_url.rstrip("/"))
+        return ModelIdentity(backend="openai", base=self._model.id, revision=self._model.base_url.rstrip("/"))
 
     def fit(self, train: Sequence[TrainingPair], validation: Sequence[TrainingPair], folder: Path) -> FineTuneRecord:
         """Have the model trained, leave its name in `folder`, and say how it went.

@@ -31,7 +31,7 @@ class Budget:
 
 
 @dataclass(slots=True)
-class Purse:
+class BudgetTracker:
     """What has been spent of a budget; ConfigError where it limits the cost and no price is known."""
 
     budget: Budget

@@ -6,8 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness import pipeline
-from harness import registry as build
+from harness import pipeline, registry
 from harness.analysis import leaderboard
 from harness.config import HarnessConfig, TrackingConfig, TrackingMode
 from harness.config import compose as schema
@@ -65,7 +64,7 @@ def run(config: HarnessConfig, overrides: Sequence[str]) -> StoredRun:
 
 def gate_run(run: StoredRun, baseline: Baseline, asked: Asked) -> Gated:
     """Gate a stored run; StoreError when it is not of the baseline's task, data and metric signatures."""
-    metrics = [build.stored_metric(run, name) for name in asked.names(baseline)]
+    metrics = [registry.stored_metric(run, name) for name in asked.names(baseline)]
     rules = asked.rules(baseline, metrics)
     scored = {name: found.signature if (found := run.result.metric(name)) else "not scored" for name in rules.margins}
     examples = [p.example for p in run.predictions()]

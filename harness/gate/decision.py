@@ -116,13 +116,13 @@ def _needed(paired: Paired, check: Check, found: Comparison, planned: int | None
     metric, confidence = check.metric, found.question.confidence
     if metric is None or found.difference is None:
         return None
-    if metric.is_proportion and found.difference == 0 and not found.error:
+    if metric.is_proportion and found.difference == 0 and not found.standard_error:
         return edges.examples_without_change(check.margin, confidence)
-    if planned is None or planned > found.sample.n or not found.error:
+    if planned is None or planned > found.sample.n or not found.standard_error:
         return planned
     ours, theirs = (metric.per_example(rows[check.rows]) for rows in paired.stats(metric.name))
     distance = abs(found.difference - found.question.threshold)
-    return edges.examples_where_few_differ(ours - theirs, distance / found.error, confidence)
+    return edges.examples_where_few_differ(ours - theirs, distance / found.standard_error, confidence)
 
 
 def scores(paired: Paired, check: Check) -> tuple[float | None, float | None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import registry as build
+from harness import registry
 from harness.analysis import leaderboard
 from harness.errors import StoreError
 from harness.gate.baseline import MACHINE, Baseline
@@ -78,7 +78,7 @@ def changes(baseline: Baseline, run: StoredRun) -> Changes:
             scores[name] = ScoreChange(name, *values)
         except StoreError as error:
             scores[name] = ScoreChange(name, *values, note=str(error))
-    metrics = [build.stored_metric(run, name) for name, score in scores.items() if not score.note]
+    metrics = [registry.stored_metric(run, name) for name, score in scores.items() if not score.note]
     if not metrics:
         return Changes(settings, tuple(scores.values()), None, ())
     paired = Paired(baseline, answers_of(run, metrics))

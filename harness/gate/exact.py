@@ -36,7 +36,7 @@ class Alike:
         of_all = share * self.value
         return of_all + (1 - share) * self.low, of_all + (1 - share) * self.high
 
-    def tail(self, threshold: float) -> float:
+    def p_value(self, threshold: float) -> float:
         """Return the one-sided p-value of "the true mean is at most `threshold`"."""
         if threshold < self.value:
             return float(((threshold - self.low) / (self.value - self.low)) ** self.n)
@@ -59,7 +59,7 @@ def unchanged(n: int, question: Question, higher_is_better: bool, what: str) -> 
         high=0.0,
         p_above=above,
         p_below=1 - above,
-        error=0.0,
+        standard_error=0.0,
     )
 
 
@@ -68,7 +68,7 @@ def alike(found: Comparison, bounds: tuple[float, float]) -> Comparison:
     reach = bounds[1] - bounds[0]
     difference = min(max(found.difference or 0.0, -reach), reach)
     method = f"exact, {found.sample.of} that all differ equally"
-    decided = replace(found, method=method, test=method, error=0.0)
+    decided = replace(found, method=method, test=method, standard_error=0.0)
     return decided.bounded(Alike(difference, found.sample.n, -reach, reach))
 
 

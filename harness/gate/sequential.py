@@ -21,13 +21,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import pricing
-from harness import registry as build
+from harness import pricing, registry
 from harness.analysis import leaderboard
 from harness.config import HarnessConfig, StatsConfig
 from harness.errors import ConfigError
 from harness.gate.baseline import Baseline
-from harness.gate.budget import Budget, Purse
+from harness.gate.budget import Budget, BudgetTracker
 from harness.gate.decision import Finding, Gated, finding, gate
 from harness.gate.pairing import Answers, Paired, require_same
 from harness.gate.rules import Check, Rules, list_checks
@@ -101,7 +100,7 @@ class Watch:
             test=METHOD,
             low=low if n else None,
             high=high if n else None,
-            error=float(np.std(self._differences, ddof=1) / n**0.5) if n > 1 else None,
+            standard_error=float(np.std(self._differences, ddof=1) / n**0.5) if n > 1 else None,
         )
 
 
@@ -143,8 +142,8 @@ def gate_in_chunks(
     order = np.random.default_rng(config.seed).permutation(n)[:planned]
     asking = _Asking(config.name, prepared, _tuned(prepared, store), store)
     looks = _Looks(baseline, prepared.metrics, rules, stats, planned)
-    prices, reference = pricing.of(config.pricing), asking.model.reference
-    purse = Purse(budget, prices.of(reference) or prices.machine(reference))
+    prices, reference = pricing.of(config.pricing), asking.model.identity
+    purse = BudgetTracker(budget, prices.of(reference) or prices.machine(reference))
     for rows in _chunks(order, budget.chunk):
         answers, made = asking.ask(rows)
         purse.pay(made)
@@ -234,15 +233,15 @@ class _Looks:
 
     def _finding(self, paired: Paired, watch: Watch) -> Finding:
         found, outcome, needed = watch.comparison(), watch.outcome, None
-        if outcome is Outcome.UNDERPOWERED and found.difference is not None and found.deviation:
+        if outcome is Outcome.UNDERPOWERED and found.difference is not None and found.sd_of_difference:
             distance = found.difference - found.question.threshold
-            needed = pairs_needed(found.deviation, distance, Plan(self._confidence))
+            needed = pairs_needed(found.sd_of_difference, distance, Plan(self._confidence))
         return finding(paired, watch.check.among(paired.accepted), found, Decision(outcome, needed))
 
 
 def _tuned(prepared: Prepared, store: Store) -> Model:
     """Return the model that answers: after its fine-tune where there is one."""
-    return build.model(tuning.tune(prepared.tuning, store)[0]) if prepared.tuning else prepared.model
+    return registry.model(tuning.tune(prepared.tuning, store)[0]) if prepared.tuning else prepared.model
 
 
 def _chunks(order: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from harness.cli.parser import ROOT
 from harness.errors import ConfigError, HarnessError, unknown
 from harness.gate import candidate
 from harness.gate.baseline import accept, find, load, place
@@ -18,6 +17,7 @@ from harness.gate.candidate import Asked
 from harness.gate.decision import Gated
 from harness.gate.report import one_line, step_summary, text
 from harness.gate.rules import OnUnderpowered
+from harness.paths import BASELINES
 from harness.reports.formatting import markdown
 from harness.stats.noninferiority import Outcome
 from harness.store.runs import StoredRun, find_run
@@ -96,7 +96,7 @@ class Gate:
 
     def _root(self) -> Path:
         config, given = self._item.config, self._option("baseline")
-        return config.invocation_params.dir / given if given else config.rootpath / ROOT
+        return config.invocation_params.dir / given if given else config.rootpath / BASELINES
 
     def _option(self, name: str) -> Any:
         return self._item.config.getoption(f"harness_{name}")

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.types import Decoding
+from harness.types import SamplingParams
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,7 +92,7 @@ class Batch:
             self._positions = self._positions[rows, -1:] + 1
 
 
-def choose(logits: Tensor, decoding: Decoding, uniform: Sequence[float]) -> Tensor:
+def choose(logits: Tensor, decoding: SamplingParams, uniform: Sequence[float]) -> Tensor:
     """Return the next token of each row, shape (rows,): the likeliest at temperature 0, else one that is drawn.
 
     A row's number in [0, 1) picks from its tokens in falling order of probability, by the inverse of their

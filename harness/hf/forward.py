@@ -37,7 +37,7 @@ class Forward:
             hook.remove()
         return logits.float()
 
-    def judge(self, batch: Batch) -> Tensor:
+    def token_losses(self, batch: Batch) -> Tensor:
         """Return of each example's completion its loss in nats, its tokens that are the likeliest, and its tokens.
 
         Float64 of shape (examples, 3); each token is predicted from the true ones before it.

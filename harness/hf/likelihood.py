@@ -47,7 +47,7 @@ def _judged(forward: Forward, part: Sequence[Tokens]) -> list[list[float]]:
     import torch
 
     try:
-        rows: list[list[float]] = forward.judge(collate(part, forward.device)).tolist()
+        rows: list[list[float]] = forward.token_losses(collate(part, forward.device)).tolist()
         return rows
     except torch.OutOfMemoryError as error:
         if len(part) == 1:

@@ -21,7 +21,7 @@ from harness.stages import generate
 from harness.store.digest import digest
 from harness.store.stages import Store
 from harness.tasks.prompts import SLOT
-from harness.types import Completion, Decoding, Example, Message, Prompt, StageRecord
+from harness.types import Completion, Example, Message, Prompt, SamplingParams, StageRecord
 
 
 class Choice(StrEnum):
@@ -141,9 +141,9 @@ _WHOLE = re.compile(
 )
 
 
-def decoding(config: JudgeConfig) -> Decoding:
+def decoding(config: JudgeConfig) -> SamplingParams:
     """Return how the judge answers: greedily, so that the same question has the same answer."""
-    return Decoding(max_tokens=config.max_tokens)
+    return SamplingParams(max_tokens=config.max_tokens)
 
 
 def ask(model: Model, asked: Sequence[Pair], config: JudgeConfig, store: Store) -> tuple[list[Judged], StageRecord]:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from harness.judge.pairwise import Judged
 from harness.store.stages import Store, write_atomic
-from harness.types import ModelReference, Score
+from harness.types import ModelIdentity, Score
 
 SCHEMA_VERSION = 1
 COIN = 0.5
@@ -76,9 +76,9 @@ class Judgement:
     signature: str
     """Equal signatures mean the same judge, question and rule."""
     runs: tuple[str, str]
-    models: tuple[ModelReference, ModelReference]
+    models: tuple[ModelIdentity, ModelIdentity]
     task: str
-    judge: ModelReference
+    judge: ModelIdentity
     template: str
     max_tokens: int
     left_out: str
@@ -143,7 +143,7 @@ def judgement_schema() -> dict[str, Any]:
     return _adapter().json_schema()
 
 
-def _same_base(model: ModelReference, judge: ModelReference) -> bool:
+def _same_base(model: ModelIdentity, judge: ModelIdentity) -> bool:
     return (model.backend, model.base, model.weights) == (judge.backend, judge.base, judge.weights)
 
 

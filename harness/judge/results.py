@@ -23,7 +23,7 @@ from harness.stats.comparison import Comparison, Question
 from harness.stats.paired import compare
 from harness.stats.proportions import effective_size, wilson
 from harness.store.digest import digest
-from harness.types import FloatArray, ModelReference, Score
+from harness.types import FloatArray, ModelIdentity, Score
 
 EQUAL = 1e-12
 """Scores of one example that differ by less are equal but for rounding."""
@@ -40,7 +40,7 @@ class Verdicts:
     pairs: Sequence[Pair]
     judged: Sequence[Judged]
 
-    def judgement(self, metrics: Sequence[Metric], judge: ModelReference, config: JudgeConfig) -> Judgement:
+    def judgement(self, metrics: Sequence[Metric], judge: ModelIdentity, config: JudgeConfig) -> Judgement:
         """Return all that the verdicts show; `metrics` are those that both runs were scored with."""
         first, second = (run.result for run in self.aligned.runs)
         rule = asking.decoding(config)

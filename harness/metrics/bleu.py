@@ -16,7 +16,7 @@ import numpy as np
 from harness.errors import ConfigError, unknown
 from harness.metrics.inputs import Texts, pairs
 from harness.metrics.ngrams import clipped_matches
-from harness.metrics.vocabulary import Lexicon
+from harness.metrics.vocabulary import Vocabulary
 from harness.types import Completion, Example, FloatArray
 
 ORDER = 4
@@ -107,13 +107,13 @@ def _joined(line: str) -> str:
 
 
 @cache
-def _lexicon(tokenize: str) -> Lexicon:
+def _lexicon(tokenize: str) -> Vocabulary:
     if tokenize not in WORDWISE:
-        return Lexicon(lambda word: [word])
+        return Vocabulary(lambda word: [word])
     tokenizer = _tokenizer(tokenize)
     if tokenize == "13a":
-        return Lexicon(lambda word: _apart(word) or tokenizer(word).split())
-    return Lexicon(lambda word: tokenizer(word).split())
+        return Vocabulary(lambda word: _apart(word) or tokenizer(word).split())
+    return Vocabulary(lambda word: tokenizer(word).split())
 
 
 def _apart(word: str) -> list[str]:

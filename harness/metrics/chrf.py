@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from harness.metrics.inputs import Texts, pairs
 from harness.metrics.ngrams import clipped_matches
 from harness.metrics.token_ids import Encoded, code_points
-from harness.metrics.vocabulary import KEPT, Lexicon
+from harness.metrics.vocabulary import KEPT, Vocabulary
 from harness.types import Completion, Example, FloatArray
 
 ORDER = 6
@@ -102,8 +102,8 @@ def _whitespace() -> NDArray[np.bool_]:
 
 
 @cache
-def _words() -> Lexicon:
-    return Lexicon(_split_word)
+def _words() -> Vocabulary:
+    return Vocabulary(_split_word)
 
 
 def _split_word(word: str) -> list[str]:

@@ -20,7 +20,7 @@ from harness.metrics.base import RatioMetric, mean_stats
 from harness.metrics.inputs import pairs
 from harness.metrics.ngrams import clipped_matches
 from harness.metrics.token_ids import common_prefixes
-from harness.metrics.vocabulary import Lexicon, words
+from harness.metrics.vocabulary import Vocabulary, words
 from harness.types import Completion, Example, FloatArray
 
 _ARTICLES = frozenset({"a", "an", "the"})
@@ -93,8 +93,8 @@ class TokenF1(RatioMetric):
 
 
 @cache
-def _squad() -> Lexicon:
-    return Lexicon(_normalized)
+def _squad() -> Vocabulary:
+    return Vocabulary(_normalized)
 
 
 def _normalized(word: str) -> list[str]:

@@ -18,7 +18,7 @@ import numpy as np
 from harness.metrics.base import RatioMetric
 from harness.metrics.inputs import Texts, pairs
 from harness.metrics.token_ids import IntArray
-from harness.metrics.vocabulary import KEPT, Lexicon, words
+from harness.metrics.vocabulary import KEPT, Vocabulary, words
 from harness.types import Completion, Example, FloatArray
 
 Kind = Literal["f1", "precision", "recall"]
@@ -117,13 +117,13 @@ def _of_word(word: str) -> frozenset[str]:
 
 
 @cache
-def _lexicon() -> Lexicon:
-    return Lexicon(_of_word)
+def _lexicon() -> Vocabulary:
+    return Vocabulary(_of_word)
 
 
 @cache
-def _of_dates() -> Lexicon:
-    return Lexicon(lambda word: ["date"] if _OF_DATE.search(word) else [])
+def _of_dates() -> Vocabulary:
+    return Vocabulary(lambda word: ["date"] if _OF_DATE.search(word) else [])
 
 
 @lru_cache(maxsize=2)

@@ -49,7 +49,7 @@ class TokenLikelihood(_OfReference):
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return each reference's nats, or right tokens, and its tokens, shape (n, 2)."""
         found = [row[0] for row in likelihoods(completions, examples, self.wanted)]
-        counted = [each.greedy if self.name == "token_accuracy" else each.nats for each in found]
+        counted = [each.greedy if self.name == "token_accuracy" else each.nll for each in found]
         return np.array([counted, [each.tokens for each in found]], np.float64).T
 
     def aggregate(self, sums: FloatArray) -> FloatArray:
@@ -88,4 +88,4 @@ class BitsPerByte(_OfReference):
         """Return each reference's bits and bytes, shape (n, 2)."""
         found = likelihoods(completions, examples, self.wanted)
         size = [len(example.reference.encode("utf-8", "surrogatepass")) for example in examples]
-        return np.array([[row[0].nats / math.log(2) for row in found], size], np.float64).T
+        return np.array([[row[0].nll / math.log(2) for row in found], size], np.float64).T

@@ -73,7 +73,7 @@ class Ranking:
         cells = np.zeros((len(examples), len(self._curves), 2, LEVELS))
         for row, found in enumerate(likelihoods(completions, examples, self.wanted)):
             true = true_label(self._labels, examples[row])
-            levels = _levels(np.array([-each.nats for each in found]))
+            levels = _levels(np.array([-each.nll for each in found]))
             for curve, label in enumerate(self._curves):
                 cells[row, curve, int(label == true), levels[label]] = 1
         return cells.reshape(len(examples), len(self._curves) * 2 * LEVELS)

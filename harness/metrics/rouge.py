@@ -25,7 +25,7 @@ from harness.metrics.base import RatioMetric, mean_stats
 from harness.metrics.inputs import Texts, pairs
 from harness.metrics.ngrams import clipped_matches
 from harness.metrics.token_ids import IntArray
-from harness.metrics.vocabulary import MAX_WORDS, Lexicon
+from harness.metrics.vocabulary import MAX_WORDS, Vocabulary
 from harness.types import Completion, Example, FloatArray
 
 STEMMED_FROM = 4
@@ -112,11 +112,11 @@ def _f_measure(matches: IntArray, ours: IntArray, theirs: IntArray) -> FloatArra
 
 
 @cache
-def _lexicon(stem: bool) -> Lexicon:
+def _lexicon(stem: bool) -> Vocabulary:
     if not stem:
-        return Lexicon(lambda word: _WORD.findall(word.lower()))
+        return Vocabulary(lambda word: _WORD.findall(word.lower()))
     stemmed = lru_cache(maxsize=MAX_WORDS)(stemmer())
-    return Lexicon(lambda word: map(stemmed, _WORD.findall(word.lower())))
+    return Vocabulary(lambda word: map(stemmed, _WORD.findall(word.lower())))
 
 
 @lru_cache(maxsize=2)

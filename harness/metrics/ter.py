@@ -13,7 +13,7 @@ import numpy as np
 from harness.metrics.inputs import Texts, pairs
 from harness.metrics.ngrams import clipped_matches
 from harness.metrics.ter_edits import edits
-from harness.metrics.vocabulary import Lexicon
+from harness.metrics.vocabulary import Vocabulary
 from harness.types import Completion, Example, FloatArray
 
 
@@ -71,5 +71,5 @@ class Ter:
 
 
 @cache
-def _lexicon(case_sensitive: bool) -> Lexicon:
-    return Lexicon(lambda word: [word if case_sensitive else word.lower()])
+def _lexicon(case_sensitive: bool) -> Vocabulary:
+    return Vocabulary(lambda word: [word if case_sensitive else word.lower()])

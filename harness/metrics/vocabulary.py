@@ -100,7 +100,7 @@ def words() -> Words:
     return Words()
 
 
-class Lexicon(_Encoder):
+class Vocabulary(_Encoder):
     """The numbers of the tokens that `analyse` makes of each word; equal tokens have equal numbers, from 1."""
 
     def __init__(self, analyse: Callable[[str], Iterable[str]]) -> None:

@@ -12,7 +12,7 @@ from harness.config import EchoModelConfig
 from harness.errors import ConfigError
 from harness.store.digest import digest
 from harness.tasks.stopping import end_of, tidy
-from harness.types import Completion, Decoding, FinishReason, ModelReference, Prompt
+from harness.types import Completion, FinishReason, ModelIdentity, Prompt, SamplingParams
 
 
 class EchoModel:
@@ -24,9 +24,9 @@ class EchoModel:
         if not 0 <= config.error_rate <= 1:
             raise ConfigError(f"model.error_rate: expected a share from 0 to 1, got {config.error_rate}.")
         self._config = config
-        self.reference = ModelReference(backend="echo", base="echo", revision=f"1, error_rate {config.error_rate}")
+        self.identity = ModelIdentity(backend="echo", base="echo", revision=f"1, error_rate {config.error_rate}")
 
-    def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[Completion]:
+    def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:
         """Yield a completion a prompt, in order; the same prompts fail each time."""
         for prompt in prompts:
             time.sleep(self._config.seconds)
@@ -38,7 +38,7 @@ class EchoModel:
             else:
                 yield self._answer(prompt.example_id, asked.split(), decoding)
 
-    def _answer(self, example_id: str, asked: list[str], decoding: Decoding) -> Completion:
+    def _answer(self, example_id: str, asked: list[str], decoding: SamplingParams) -> Completion:
         words = f"{' '.join(asked)} is what was asked. Nothing more is known.".split()
         said = words[: decoding.max_tokens]
         text = " ".join(said)

@@ -24,7 +24,7 @@ from harness.hf import pruning as layers
 from harness.hf.decoding import Batch, choose
 from harness.store.digest import digest
 from harness.tasks.stopping import end_of, has_rule, tidy
-from harness.types import Completion, Decoding, FinishReason, Likelihood, ModelReference, Prompt, TrainingPair
+from harness.types import Completion, FinishReason, Likelihood, ModelIdentity, Prompt, SamplingParams, TrainingPair
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -53,10 +53,10 @@ class LocalModel:
         self._config = config
 
     @cached_property
-    def reference(self) -> ModelReference:
+    def identity(self) -> ModelIdentity:
         """Identify the model by the digests of its files, which are not loaded."""
         digests = weights.identify(self._located.folder, self._adapter)
-        return ModelReference(
+        return ModelIdentity(
             backend="local",
             base=self._config.path,
             revision=self._located.revision,
@@ -72,7 +72,7 @@ class LocalModel:
         """Count the base model's weights; an adapter is merged into them."""
         return weights.count_parameters(self._located.folder)
 
-    def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[Completion]:
+    def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:
         """Yield completions as they finish, the longest prompts first; a batch that does not fit memory is halved.
 
         Text is cut where `decoding` ends it and has no outer white space. Tokens count the end-of-text token and
@@ -81,7 +81,7 @@ class LocalModel:
         return self.generate_watched(prompts, decoding, {})
 
     def generate_watched(
-        self, prompts: Sequence[Prompt], decoding: Decoding, watchers: Mapping[str, Callable[[str], None]]
+        self, prompts: Sequence[Prompt], decoding: SamplingParams, watchers: Mapping[str, Callable[[str], None]]
     ) -> Iterator[Completion]:
         """As `generate`; `watchers`, by example id, are told the text so far, neither cut nor tidied, at each token."""
         import torch
@@ -136,7 +136,7 @@ class LocalModel:
         own: Any = self._model.generation_config.eos_token_id
         return {*(own if isinstance(own, list) else [own]), self._tokenizer.eos_token_id} - {None}
 
-    def _rows(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[_Row]:
+    def _rows(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> list[_Row]:
         rows = []
         for prompt in prompts:
             tokens = loading.encode_prompt(self._tokenizer, prompt)
@@ -145,7 +145,7 @@ class LocalModel:
         return rows
 
     def _decode(
-        self, rows: list[_Row], decoding: Decoding, watchers: Mapping[str, Callable[[str], None]]
+        self, rows: list[_Row], decoding: SamplingParams, watchers: Mapping[str, Callable[[str], None]]
     ) -> Iterator[Completion]:
         """Decode one batch; `rows` loses each row before its completion is yielded, and holds what is left."""
         start = time.perf_counter()
@@ -164,7 +164,7 @@ class LocalModel:
                 batch.advance(chosen, keep)
 
     def _finished(
-        self, row: _Row, decoding: Decoding, seconds: float, watch: Callable[[str], None] | None
+        self, row: _Row, decoding: SamplingParams, seconds: float, watch: Callable[[str], None] | None
     ) -> Completion | None:
         ended, full = row.new[-1] in self._ends, len(row.new) == row.limit
         if not (ended or full or watch or has_rule(decoding)):

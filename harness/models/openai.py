@@ -18,7 +18,7 @@ from harness.config import OpenAIModelConfig
 from harness.config.model import EndpointKind
 from harness.errors import ModelError
 from harness.store.digest import canonical
-from harness.types import Completion, Decoding, ModelReference, Prompt
+from harness.types import Completion, ModelIdentity, Prompt, SamplingParams
 
 PATHS = {EndpointKind.chat: "/chat/completions", EndpointKind.completions: "/completions"}
 
@@ -35,13 +35,13 @@ class OpenAIModel:
         self.config = config
 
     @cached_property
-    def reference(self) -> ModelReference:
+    def identity(self) -> ModelIdentity:
         """Identify the model by where it is, what it is called there and what else is sent."""
         extra = f" {canonical(self.config.extra)}" if self.config.extra else ""
         where = f"{self.config.base_url.rstrip('/')}{PATHS[self.config.endpoint]}"
-        return ModelReference(backend="openai", base=self.config.id, revision=f"{where}{extra}")
+        return ModelIdentity(backend="openai", base=self.config.id, revision=f"{where}{extra}")
 
-    def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[Completion]:
+    def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:
         """Yield one completion a prompt as they come; ModelError where the service refuses every request."""
         if not prompts:
             return
@@ -66,6 +66,6 @@ class OpenAIModel:
             dates += [date] if date else []
         return min(dates, default=None)
 
-    def _policy(self, decoding: Decoding) -> Policy:
+    def _policy(self, decoding: SamplingParams) -> Policy:
         config = self.config
         return Policy(config.concurrency, config.timeout, config.retries, self.pause, seed=decoding.seed)

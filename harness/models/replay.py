@@ -16,7 +16,7 @@ from typing import Any, Literal
 from harness import paths as resources
 from harness.config import ReplayModelConfig
 from harness.errors import DataError
-from harness.types import Completion, Decoding, FinishReason, ModelReference, Prompt
+from harness.types import Completion, FinishReason, ModelIdentity, Prompt, SamplingParams
 
 KEYS = ("id", "prompt", "completion", "finish_reason", "error")
 FINISH_REASONS = [reason.value for reason in FinishReason if reason is not FinishReason.ERROR]
@@ -39,11 +39,11 @@ class ReplayModel:
         self._path = resources.resolve(config.path)
 
     @cached_property
-    def reference(self) -> ModelReference:
+    def identity(self) -> ModelIdentity:
         """Identify the file by its content."""
-        return ModelReference(backend="replay", base=self._path.name, weights=hashlib.sha256(self._content).hexdigest())
+        return ModelIdentity(backend="replay", base=self._path.name, weights=hashlib.sha256(self._content).hexdigest())
 
-    def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[Completion]:  # noqa: ARG002
+    def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:  # noqa: ARG002
         """Yield the file's completion for each prompt, in order; one that it lacks is an error."""
         by_id, by_prompt = self._index("id"), self._index("prompt")
         for prompt in prompts:

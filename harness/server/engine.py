@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
-from harness import registry as build
+from harness import registry
 from harness.config import LocalModelConfig
 from harness.errors import ModelError
 from harness.protocols import Model
@@ -25,7 +25,7 @@ from harness.server.errors import busy
 from harness.server.models import Catalog
 from harness.server.settings import Limits
 from harness.store.digest import digest
-from harness.types import Completion, Decoding, Prompt
+from harness.types import Completion, Prompt, SamplingParams
 
 GATHER_SECONDS = 0.005
 """How long the first request waits for others."""
@@ -40,7 +40,7 @@ class WatchedModel(Model, Protocol):
     """A model that tells the text so far while it generates."""
 
     def generate_watched(
-        self, prompts: Sequence[Prompt], decoding: Decoding, watchers: Mapping[str, Watch]
+        self, prompts: Sequence[Prompt], decoding: SamplingParams, watchers: Mapping[str, Watch]
     ) -> Iterator[Completion]:
         """As `generate`, and tell each watcher the text of its example after every token."""
         ...
@@ -60,7 +60,7 @@ class Ask:
 
     model: str
     prompt: Prompt
-    decoding: Decoding
+    decoding: SamplingParams
     seeded: bool = True
     watch: Watch | None = None
     future: Future[Answer] = field(default_factory=Future)
@@ -160,8 +160,8 @@ class Engine:
         if name not in self._models:
             while len(self._models) >= self._limits.models_in_memory:
                 self._models.popitem(last=False)
-            model = build.model(config)
-            self._models[name] = model, f"fp_{digest(model.reference)}"
+            model = registry.model(config)
+            self._models[name] = model, f"fp_{digest(model.identity)}"
         self._models.move_to_end(name)
         return self._models[name]
 

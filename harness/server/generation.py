@@ -19,7 +19,7 @@ from harness.server.engine import Answer, Ask, Watch
 from harness.server.errors import ApiError, ending, invalid
 from harness.server.fields import Fields, kind
 from harness.server.settings import Limits
-from harness.types import Completion, Decoding, FinishReason, Prompt
+from harness.types import Completion, FinishReason, Prompt, SamplingParams
 
 T = TypeVar("T")
 STOPS = 4
@@ -41,7 +41,7 @@ class Wanted:
 
     model: str
     prompts: tuple[Prompt, ...]
-    decoding: Decoding
+    decoding: SamplingParams
     seeded: bool
     stream: bool = False
     include_usage: bool = False
@@ -98,7 +98,7 @@ def finish(fields: Fields, prompts: tuple[Prompt, ...], max_tokens: int) -> Want
         fields.take(label)
     fields.neutral(NEUTRAL)
     fields.done()
-    decoding = Decoding(
+    decoding = SamplingParams(
         max_tokens=max_tokens,
         temperature=1.0 if temperature is None else temperature,
         top_p=1.0 if top_p is None else top_p,

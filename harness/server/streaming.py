@@ -18,7 +18,7 @@ from starlette.responses import StreamingResponse
 from harness.server.engine import Answer, Ask, Engine
 from harness.server.errors import explain
 from harness.server.generation import Form, Wanted, checked, reason, unless_gone, usage
-from harness.types import Decoding
+from harness.types import SamplingParams
 
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 
@@ -68,7 +68,7 @@ async def _events(
         yield _event(explain(error).json())
 
 
-def settled(text: str, decoding: Decoding) -> str:
+def settled(text: str, decoding: SamplingParams) -> str:
     """Return the beginning of an unfinished text that its end cannot change any more."""
     text = text.rstrip(UNFINISHED)
     held = max((_overlap(text, stop) for stop in decoding.stop), default=0)

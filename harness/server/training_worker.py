@@ -14,7 +14,7 @@ import threading
 import traceback
 from pathlib import Path
 
-from harness import registry as build
+from harness import registry
 from harness.errors import DataError, HarnessError
 from harness.finetune.local import LocalFineTuner
 from harness.finetune.schedule import plan
@@ -73,7 +73,7 @@ def _train(folder: Path, job: Job) -> Outcome:
             told.add(point.step)
             events.add(_sentence(point, steps), data=_metrics(point, steps))
 
-    tuner = build.finetuner(job.training, job.base)
+    tuner = registry.finetuner(job.training, job.base)
     if not isinstance(tuner, LocalFineTuner):
         raise HarnessError(f"{job.base_name}: expected a model that is trained here, got backend {job.base.backend}.")
     tuner.watch = watch

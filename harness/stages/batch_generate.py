@@ -25,7 +25,7 @@ from harness.protocols import Model
 from harness.stages.generate import prompt_key
 from harness.store.digest import digest
 from harness.store.stages import Log, Store
-from harness.types import Completion, Decoding, ModelReference, Prompt
+from harness.types import Completion, ModelIdentity, Prompt, SamplingParams
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -49,7 +49,7 @@ def in_batches(model: Model, store: Store, poll_seconds: float) -> Model:
     """Return the model with its prompts sent in batches; ConfigError where its backend has no Batch API."""
     if not isinstance(model, OpenAIModel):
         raise ConfigError(
-            f"generation.batch: expected model=openai, got the {model.reference.backend!r} backend. Leave it out."
+            f"generation.batch: expected model=openai, got the {model.identity.backend!r} backend. Leave it out."
         )
     return BatchedModel(model, store, poll_seconds)
 
@@ -64,11 +64,11 @@ class BatchedModel:
         self._given = client
 
     @property
-    def reference(self) -> ModelReference:
+    def identity(self) -> ModelIdentity:
         """Identify the model; how its completions were asked for does not change them."""
-        return self._model.reference
+        return self._model.identity
 
-    def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[Completion]:
+    def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:
         """Yield each batch's completions when it ends; ModelError where the service refuses a batch."""
         if not prompts:
             return
@@ -76,7 +76,7 @@ class BatchedModel:
 
         config = self._model.config
         endpoint = Endpoint.of(config.base_url, config.api_key_env)
-        inputs = {"model": self.reference, "decoding": decoding}
+        inputs = {"model": self.identity, "decoding": decoding}
         path = self._store.completions(inputs).path.with_name("batches.jsonl")
         service = BatchService(self._given or endpoint.client(retries=5), PATHS[config.endpoint])
         run = _Run(service, endpoint, Dialect(config, decoding), Log(path, dataclasses.asdict, _sent))

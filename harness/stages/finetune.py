@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from harness import registry as build
+from harness import registry
 from harness.config import HarnessConfig, ModelConfig, SupervisedConfig
 from harness.protocols import FineTuner
 from harness.store.digest import digest
@@ -42,7 +42,7 @@ class Tuning:
 def plan(config: HarnessConfig, corpus: Corpus, shots: Sequence[Example]) -> Tuning | None:
     """Return the fine-tune that the config asks for, or None where the model is reused as it is."""
     settings = config.finetune
-    tuner = build.finetuner(settings, config.model)
+    tuner = registry.finetuner(settings, config.model)
     if tuner is None or not isinstance(settings, SupervisedConfig):
         return None
     examples = subset(corpus.train, settings.n_train, config.seed)

@@ -16,7 +16,7 @@ from harness.progress import track
 from harness.protocols import Model
 from harness.store.digest import digest
 from harness.store.stages import Log, Store
-from harness.types import Completion, Decoding, FinishReason, Prompt, StageRecord
+from harness.types import Completion, FinishReason, Prompt, SamplingParams, StageRecord
 
 
 def prompt_key(prompt: Prompt) -> str:
@@ -24,19 +24,19 @@ def prompt_key(prompt: Prompt) -> str:
     return digest([prompt.text, prompt.messages])
 
 
-def missing(model: Model, prompts: Sequence[Prompt], decoding: Decoding, store: Store) -> int:
+def missing(model: Model, prompts: Sequence[Prompt], decoding: SamplingParams, store: Store) -> int:
     """Return how many of the prompts have no stored completion."""
     return len(unanswered(model, prompts, decoding, store))
 
 
-def unanswered(model: Model, prompts: Sequence[Prompt], decoding: Decoding, store: Store) -> list[Prompt]:
+def unanswered(model: Model, prompts: Sequence[Prompt], decoding: SamplingParams, store: Store) -> list[Prompt]:
     """Return the prompts that have no stored completion."""
     known = store.completions(_inputs(model, decoding)).read()
     return [p for p in prompts if prompt_key(p) not in known]
 
 
 def complete(
-    model: Model, prompts: Sequence[Prompt], decoding: Decoding, store: Store, budget: Budget | None = None
+    model: Model, prompts: Sequence[Prompt], decoding: SamplingParams, store: Store, budget: Budget | None = None
 ) -> tuple[tuple[Completion, ...], StageRecord]:
     """Return one completion a prompt, in their order, and what the stage took; ModelError once `budget` is spent."""
     start = time.perf_counter()
@@ -56,20 +56,20 @@ def complete(
     record = StageRecord(
         name="generate",
         key=digest(inputs),
-        inputs={"model": digest(model.reference), "decoding": digest(decoding)},
+        inputs={"model": digest(model.identity), "decoding": digest(decoding)},
         seconds=time.perf_counter() - start,
-        done=made,
-        reused=len(prompts) - made,
+        n_computed=made,
+        n_cached=len(prompts) - made,
     )
     return rows, record
 
 
-def _inputs(model: Model, decoding: Decoding) -> dict[str, object]:
-    return {"model": model.reference, "decoding": decoding}
+def _inputs(model: Model, decoding: SamplingParams) -> dict[str, object]:
+    return {"model": model.identity, "decoding": decoding}
 
 
 def _generate(
-    model: Model, prompts: Sequence[Prompt], decoding: Decoding, log: Log[Completion], budget: Budget
+    model: Model, prompts: Sequence[Prompt], decoding: SamplingParams, log: Log[Completion], budget: Budget
 ) -> dict[str, Completion]:
     """Ask for each distinct prompt once; a prompt that the model never answers is an error, not a gap."""
     distinct = {prompt_key(p): p for p in prompts}

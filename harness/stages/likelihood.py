@@ -26,7 +26,7 @@ def teller(model: Model, metrics: Sequence[Metric]) -> LikelihoodModel | None:
         return None
     if not isinstance(model, LikelihoodModel):
         raise ConfigError(
-            f"metrics.names: {', '.join(names)} cannot be scored, because the {model.reference.backend!r} backend "
+            f"metrics.names: {', '.join(names)} cannot be scored, because the {model.identity.backend!r} backend "
             "gives no log-probabilities. Leave them out, or take a model that does, such as model=local."
         )
     return model
@@ -48,7 +48,7 @@ def measure(
 ) -> tuple[tuple[Completion, ...], StageRecord]:
     """Return the aligned completions with the likelihoods that are wanted of them, and what the stage took."""
     start = time.perf_counter()
-    inputs = {"model": model.reference}
+    inputs = {"model": model.identity}
     log = store.likelihoods(inputs)
     keys = [{text: _key(pair) for text, pair in row.items()} for row in wanted]
     asked = {_key(pair): pair for row in wanted for pair in row.values()}
@@ -72,10 +72,10 @@ def measure(
     record = StageRecord(
         name="likelihood",
         key=digest(inputs),
-        inputs={"model": digest(model.reference)},
+        inputs={"model": digest(model.identity)},
         seconds=time.perf_counter() - start,
-        done=len(fresh),
-        reused=len(asked) - len(fresh),
+        n_computed=len(fresh),
+        n_cached=len(asked) - len(fresh),
     )
     return rows, record
 

@@ -6,12 +6,11 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness import registry as build
+from harness import registry
 from harness.config import FineTuneConfig, FineTuneMethod, HarnessConfig, TaskConfig, TrackingMode
 from harness.credentials import has_wandb_login
-from harness.errors import ConfigError, unknown
+from harness.errors import ConfigError, require, unknown
 from harness.protocols import Metric, Model
-from harness.reports.wandb.report import check_installed
 from harness.stages import finetune as tuning
 from harness.stages import likelihood
 from harness.stages.finetune import Tuning
@@ -19,7 +18,7 @@ from harness.store.digest import digest
 from harness.tasks.audit import audit, fingerprint
 from harness.tasks.prompts import render
 from harness.tasks.split import subset
-from harness.types import Corpus, DatasetRecord, Decoding, Example, Prompt
+from harness.types import Corpus, DatasetRecord, Example, Prompt, SamplingParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Prepared:
     """As it is before a fine-tune."""
     tuning: Tuning | None
     metrics: tuple[Metric, ...]
-    decoding: Decoding
+    decoding: SamplingParams
     seconds: float
 
 
@@ -61,9 +60,9 @@ def prepare(config: HarnessConfig) -> Prepared:
     examples = subset(corpus.validation, config.task.n_validation, config.seed)
     shots = subset(corpus.train, config.prompt.shots, config.seed) if config.prompt.shots else ()
     prompts = tuple(render(example, config.task, config.prompt, shots) for example in examples)
-    model = build.model(config.model)
+    model = registry.model(config.model)
     metrics = tuple(
-        build.metric(name, config.metrics.options.get(name, {}), config.task.labels, model.reference.tokenizer)
+        registry.metric(name, config.metrics.options.get(name, {}), config.task.labels, model.identity.tokenizer)
         for name in config.metrics.names
     )
     likelihood.teller(model, metrics)  # refuses a metric that this model cannot be scored with
@@ -79,7 +78,7 @@ def prepare(config: HarnessConfig) -> Prepared:
         n_train_pool=len(corpus.train),
         notices=(*corpus.notices, *found, *(planned.notices if planned else ())),
     )
-    decoding = Decoding(
+    decoding = SamplingParams(
         max_tokens=config.generation.max_tokens,
         temperature=config.generation.temperature,
         top_p=config.generation.top_p,
@@ -87,7 +86,7 @@ def prepare(config: HarnessConfig) -> Prepared:
         stop_at=config.task.stop_at,
         seed=config.seed,
     )
-    of_model = planned.inputs if planned else model.reference
+    of_model = planned.inputs if planned else model.identity
     decided = [dataset.fingerprint, prompts, of_model, decoding, [m.signature for m in metrics], config.stats]
     return Prepared(
         run_id=f"{_slug(config.name)}-{digest([*decided, config.task.primary_metric])[:8]}",
@@ -110,7 +109,7 @@ _CORPORA: dict[str, Corpus] = {}
 def _corpus(task: TaskConfig) -> Corpus:
     key = digest([task, [_stamp(getattr(task, name, None)) for name in ("path", "train_path")]])
     if key not in _CORPORA:
-        _CORPORA[key] = build.dataset(task).load()
+        _CORPORA[key] = registry.dataset(task).load()
     return _CORPORA[key]
 
 
@@ -131,7 +130,7 @@ def _check(config: HarnessConfig) -> None:
     if config.tracking.mode is TrackingMode.online and not has_wandb_login():
         raise ConfigError("tracking=wandb_online needs a login: run `wandb login`, or take tracking=wandb_offline")
     if config.tracking.report:
-        check_installed()
+        require("wandb_workspaces", "wandb_report")
 
 
 def _slug(name: str) -> str:

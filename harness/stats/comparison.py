@@ -60,23 +60,23 @@ class Comparison:
     """One-sided: small when the difference is surely above the question's threshold; agrees with `low`."""
     p_below: float | None = None
     """One-sided: small when the difference is surely below the question's threshold; agrees with `high`."""
-    error: float | None = None
+    standard_error: float | None = None
     """The standard error of the difference, by jackknife."""
 
     def bounded(self, confidence: Confidence) -> Comparison:
         """Return the same comparison with the bounds and one-sided p-values of a confidence distribution."""
         low, high = confidence.interval(self.question.confidence)
-        above = confidence.tail(self.question.threshold)
+        above = confidence.p_value(self.question.threshold)
         return replace(self, low=low, high=high, p_above=above, p_below=1 - above)
 
     @property
-    def deviation(self) -> float | None:
+    def sd_of_difference(self) -> float | None:
         """The standard deviation of one example's difference, which the power planner works from."""
-        return None if self.error is None else self.error * math.sqrt(self.sample.n)
+        return None if self.standard_error is None else self.standard_error * math.sqrt(self.sample.n)
 
     @property
     def effect(self) -> float | None:
         """The difference in standard deviations of one unit's difference: for a mean over examples, Cohen's d_z."""
-        if self.difference is None or not self.error or not self.sample.paired:
+        if self.difference is None or not self.standard_error or not self.sample.paired:
             return None
-        return self.difference / (self.error * math.sqrt(self.sample.units))
+        return self.difference / (self.standard_error * math.sqrt(self.sample.units))

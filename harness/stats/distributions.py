@@ -1,6 +1,6 @@
 """Confidence distributions: one object answers "which interval?" at any level and "how sure that it is above this?".
 
-Because `tail` inverts `interval`, a decision taken by p-value never contradicts the interval printed beside it.
+Because `p_value` inverts `interval`, a decision taken by p-value never contradicts the interval printed beside it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Confidence(Protocol):
         """Return the two-sided bounds at `confidence`, such as 0.95."""
         ...
 
-    def tail(self, threshold: float) -> float:
+    def p_value(self, threshold: float) -> float:
         """Return the one-sided p-value of "the true value is at most `threshold`"."""
         ...
 
@@ -34,17 +34,17 @@ class Student:
     """An estimate with a standard error and its degrees of freedom."""
 
     estimate: float
-    error: float
+    standard_error: float
     degrees: float
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Return the t interval."""
-        reach = float(stdtrit(self.degrees, (1 + confidence) / 2)) * self.error
+        reach = float(stdtrit(self.degrees, (1 + confidence) / 2)) * self.standard_error
         return self.estimate - reach, self.estimate + reach
 
-    def tail(self, threshold: float) -> float:
+    def p_value(self, threshold: float) -> float:
         """Return the one-sided p-value of the t test."""
-        return float(stdtr(self.degrees, (threshold - self.estimate) / self.error))
+        return float(stdtr(self.degrees, (threshold - self.estimate) / self.standard_error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Bootstrap:
         low, high = np.interp([low * last, high * last], np.arange(last + 1), self.scores)
         return float(low), float(high)
 
-    def tail(self, threshold: float) -> float:
+    def p_value(self, threshold: float) -> float:
         """Return the level at which the interval's lower bound is `threshold`; never 0 or 1."""
         w = float(ndtri(_share_below(self.scores, threshold))) - self.bias
         z = w / max(1 + self.acceleration * w, LEAST) - self.bias
@@ -88,12 +88,12 @@ def percentile(scores: FloatArray, degrees: float = np.inf) -> Bootstrap:
     return Bootstrap(np.sort(scores), degrees=degrees)
 
 
-def bca(scores: FloatArray, estimate: float, leave_out: FloatArray, degrees: float = np.inf) -> Bootstrap:
+def bca(scores: FloatArray, estimate: float, jackknife_scores: FloatArray, degrees: float = np.inf) -> Bootstrap:
     """Return the bias-corrected and accelerated bootstrap of resampled `scores`, shape (B,).
 
-    `estimate` is the score of all rows, and `leave_out`, shape (n,), the scores that leave out one row each.
+    `estimate` is the score of all rows, and `jackknife_scores`, shape (n,), the scores that leave out one row each.
     """
-    influence = leave_out.mean() - leave_out
+    influence = jackknife_scores.mean() - jackknife_scores
     spread = float((influence**2).sum())
     acceleration = float((influence**3).sum()) / (6 * spread**1.5) if spread else 0.0
     return Bootstrap(np.sort(scores), float(ndtri(_share_below(scores, estimate))), acceleration, degrees)

@@ -75,11 +75,11 @@ def _proportion(values: FloatArray, clusters: ArrayLike | None, confidence: floa
 
 def _bootstrap(metric: Metric, units: FloatArray, sums: FloatArray, confidence: float, of: str) -> Interval:
     estimate, scores = float(metric.aggregate(units.sum(axis=0))), metric.aggregate(sums)
-    leave_out = metric.aggregate(leave_one_out(units))
-    if not (np.isfinite(scores).all() and np.isfinite(leave_out).all()):
+    jackknife_scores = metric.aggregate(leave_one_out(units))
+    if not (np.isfinite(scores).all() and np.isfinite(jackknife_scores).all()):
         return Interval(None, None, f"none: undefined for some resamples of {of}")
-    if np.ptp(leave_out) <= FLAT * abs(estimate):
+    if np.ptp(jackknife_scores) <= FLAT * abs(estimate):
         return Interval(None, None, f"none: {of} that all score the same")
-    degrees = degrees_of_freedom(leave_out, skewness_corrected=True)
-    low, high = bca(scores, estimate, leave_out, degrees).interval(confidence)
+    degrees = degrees_of_freedom(jackknife_scores, skewness_corrected=True)
+    low, high = bca(scores, estimate, jackknife_scores, degrees).interval(confidence)
     return Interval(low, high, f"bca, {len(scores)} resamples of {of}")

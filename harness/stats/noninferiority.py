@@ -66,7 +66,7 @@ def _decision(comparison: Comparison, p_worse: float | None, adjusted: float, po
 
 
 def _examples_needed(comparison: Comparison, power: float) -> int | None:
-    if comparison.difference is None or not comparison.deviation:
+    if comparison.difference is None or not comparison.sd_of_difference:
         return None
     distance = comparison.difference - comparison.question.threshold
-    return pairs_needed(comparison.deviation, distance, Plan(comparison.question.confidence, power))
+    return pairs_needed(comparison.sd_of_difference, distance, Plan(comparison.question.confidence, power))

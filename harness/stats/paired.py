@@ -111,5 +111,5 @@ def _binary(differences: FloatArray, question: Question) -> Comparison:
         method=f"tango, {n} examples",
         test="mcnemar mid-p",
         p=mcnemar(higher, lower)[1],
-        error=float(counted.std(ddof=1)) / n**0.5,
+        standard_error=float(counted.std(ddof=1)) / n**0.5,
     ).bounded(Tango(higher, lower, n))

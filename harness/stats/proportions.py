@@ -100,6 +100,6 @@ class Tango:
         high = brentq(lambda d: self.score(d) + z, estimate, EDGE) if estimate < EDGE else 1.0
         return float(low), float(high)
 
-    def tail(self, threshold: float) -> float:
+    def p_value(self, threshold: float) -> float:
         """Return the one-sided p-value of "the true difference is at most `threshold`"."""
         return float(ndtr(-self.score(threshold)))

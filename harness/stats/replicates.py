@@ -44,8 +44,8 @@ def compare_replicates(
         student.estimate,
         method=f"t, {sample.of}",
         test="t",
-        p=2 * min(student.tail(0.0), 1 - student.tail(0.0)),
-        error=student.error,
+        p=2 * min(student.p_value(0.0), 1 - student.p_value(0.0)),
+        standard_error=student.standard_error,
     ).bounded(student)
 
 
@@ -70,8 +70,8 @@ def _student(
     if sample.units < 2:
         return None, sample
     scores = [metric.aggregate(each.sum(axis=0)) for each in units]
-    leave_out = [metric.aggregate(leave_one_out(each)).mean(axis=1) for each in units]
-    parts = [(float(jackknife_error(leave_out[0] - sum(leave_out[1:]))) ** 2, sample.units - 1)]
+    jackknife_scores = [metric.aggregate(leave_one_out(each)).mean(axis=1) for each in units]
+    parts = [(float(jackknife_error(jackknife_scores[0] - sum(jackknife_scores[1:]))) ** 2, sample.units - 1)]
     parts += [(float(each.var(ddof=1)) / len(each), len(each) - 1) for each in scores if len(each) > 1]
     variance = sum(part for part, _ in parts)
     means = [float(each.mean()) for each in scores]

@@ -36,7 +36,7 @@ class Draws:
     """Shape (M, k)."""
     scores: FloatArray
     """Shape (S, M)."""
-    leave_out: FloatArray
+    jackknife_scores: FloatArray
     """Shape (U, M)."""
     coin_sums: FloatArray
     """Shape (P, M, k)."""
@@ -50,12 +50,15 @@ class Draws:
         i, j = pair
         totals = self.metric.aggregate(self.sums)
         difference = float(totals[i] - totals[j])
-        scores, leave_out = self.scores[:, i] - self.scores[:, j], self.leave_out[:, i] - self.leave_out[:, j]
-        if not (np.isfinite(scores).all() and np.isfinite(leave_out).all()):
+        scores, jackknife_scores = (
+            self.scores[:, i] - self.scores[:, j],
+            self.jackknife_scores[:, i] - self.jackknife_scores[:, j],
+        )
+        if not (np.isfinite(scores).all() and np.isfinite(jackknife_scores).all()):
             reason = f"none: undefined for some resamples of {sample.of}"
             return Comparison(sample, question, difference if np.isfinite(difference) else None, reason, reason)
         p, test = self._permutation_p(pair, difference), f"permutation, {len(self.coin_sums)} swaps"
-        if np.ptp(leave_out) <= FLAT * np.abs(totals[[i, j]]).max():
+        if np.ptp(jackknife_scores) <= FLAT * np.abs(totals[[i, j]]).max():
             return Comparison(sample, question, difference, f"none: {sample.of} that all differ equally", test, p=p)
         return Comparison(
             sample,
@@ -64,15 +67,15 @@ class Draws:
             method=f"percentile, {len(scores)} resamples of {sample.of}",
             test=test,
             p=p,
-            p_bootstrap=share_as_large(scores - difference, difference),
-            error=float(jackknife_error(leave_out)),
-        ).bounded(percentile(scores, degrees_of_freedom(leave_out)))
+            p_bootstrap=permutation_p_value(scores - difference, difference),
+            standard_error=float(jackknife_error(jackknife_scores)),
+        ).bounded(percentile(scores, degrees_of_freedom(jackknife_scores)))
 
     def _permutation_p(self, pair: tuple[int, int], difference: float) -> float:
         i, j = pair
         moved = self.coin_sums[:, i] - self.coin_sums[:, j]
         swapped = self.metric.aggregate(self.sums[j] + moved) - self.metric.aggregate(self.sums[i] - moved)
-        return share_as_large(swapped, difference)
+        return permutation_p_value(swapped, difference)
 
 
 def draws(metrics: Sequence[Systems], resampler: Resampler, clusters: ArrayLike | None = None) -> Iterator[Draws]:
@@ -105,12 +108,12 @@ def _drawn(metrics: Sequence[Systems], resampler: Resampler, clusters: ArrayLike
             sample,
             sums=own.sum(axis=0),
             scores=metric.aggregate(resampled),
-            leave_out=metric.aggregate(leave_one_out(own)),
+            jackknife_scores=metric.aggregate(leave_one_out(own)),
             coin_sums=coins,
         )
 
 
-def share_as_large(chance: FloatArray, difference: float) -> float:
+def permutation_p_value(chance: FloatArray, difference: float) -> float:
     """Return the p-value of `difference` among differences by `chance`, counting itself as one of them.
 
     Counting itself keeps the test's level: Phipson and Smyth (2010), Permutation p-values should never be zero.

@@ -13,7 +13,7 @@ from harness.stats.bootstrap import Resampler, jackknife_error, leave_one_out
 from harness.stats.comparison import Comparison, Question, Sample
 from harness.stats.distributions import percentile
 from harness.stats.intervals import FLAT
-from harness.stats.resampling import share_as_large
+from harness.stats.resampling import permutation_p_value
 from harness.types import FloatArray
 
 
@@ -39,7 +39,7 @@ def compare_unpaired(
     if not (np.isfinite(resampled).all() and error > FLAT * max(map(abs, totals))):
         reason = f"none: {of}, undefined for some resamples or all the same"
         return Comparison(sample, question, difference, reason, reason)
-    p = share_as_large(resampled - difference, difference)
+    p = permutation_p_value(resampled - difference, difference)
     return Comparison(
         sample,
         question,
@@ -48,5 +48,5 @@ def compare_unpaired(
         test="unpaired centred bootstrap",
         p=p,
         p_bootstrap=p,
-        error=error,
+        standard_error=error,
     ).bounded(percentile(resampled, degrees=n - 1))

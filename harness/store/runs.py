@@ -24,7 +24,8 @@ from harness.errors import ConfigError, StoreError, unknown
 from harness.store.stages import write_atomic
 from harness.types import FloatArray, Prediction, RunResult
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of what is written. Version 1, whose names `harness.types` knows, is read as well."""
 
 T = TypeVar("T")
 
@@ -92,8 +93,8 @@ def load_run(folder: Path) -> StoredRun:
         version = json.loads(text).get("schema_version")
     except (ValueError, AttributeError) as error:
         raise StoreError(f"{path}: expected a JSON object ({error}). Run it again.") from error
-    if version != SCHEMA_VERSION:
-        raise StoreError(f"{path}: expected schema_version {SCHEMA_VERSION}, got {version}. Run it again.")
+    if version not in range(1, SCHEMA_VERSION + 1):
+        raise StoreError(f"{path}: expected schema_version 1 to {SCHEMA_VERSION}, got {version}. Run it again.")
     return StoredRun(folder, _parse(_result_adapter(), text, str(path)))
 
 

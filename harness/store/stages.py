@@ -19,10 +19,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from filelock import FileLock
+from pydantic import TypeAdapter
 
 from harness.errors import StoreError
 from harness.store.digest import canonical, digest
@@ -97,7 +99,7 @@ class Store:
 
     def likelihoods(self, inputs: Mapping[str, Any]) -> Log[Likelihood]:
         """Open the log of how likely one model finds given completions."""
-        return Log(self._log("likelihoods", inputs), dataclasses.asdict, lambda row: Likelihood(**row))
+        return Log(self._log("likelihoods", inputs), dataclasses.asdict, _likelihood_adapter().validate_python)
 
     def _log(self, stage: str, inputs: Mapping[str, Any]) -> Path:
         folder = self.folder(stage, inputs)
@@ -172,6 +174,11 @@ def _row(completion: Completion) -> dict[str, Any]:
         "wall_seconds": completion.wall_seconds,
         **told,
     }
+
+
+@cache
+def _likelihood_adapter() -> TypeAdapter[Likelihood]:
+    return TypeAdapter(Likelihood)
 
 
 def _completion(row: dict[str, Any]) -> Completion:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 
-from harness.types import Decoding, StopAt
+from harness.types import SamplingParams, StopAt
 
 _END = re.compile(r"""[.!?…][.!?…"'”’)\]]*(?=\s\W*(\w+)(\W)?)""")
 """A possible end: terminators and closing marks, white space, then the next word and the character after it."""
@@ -62,12 +62,12 @@ _FIRST_LINE = re.compile(r"\s*\S[^\n]*(?=\n)")
 """The first line that has text: models often open with an empty one."""
 
 
-def has_rule(decoding: Decoding) -> bool:
+def has_rule(decoding: SamplingParams) -> bool:
     """Return whether text can end a completion at all."""
     return bool(decoding.stop) or decoding.stop_at is not StopAt.none
 
 
-def end_of(text: str, decoding: Decoding) -> int | None:
+def end_of(text: str, decoding: SamplingParams) -> int | None:
     """Return the index where a completion that begins with `text` ends, or None while it may go on.
 
     The earliest rule wins, and what it ends with is cut off: the stop sequence, the line break, the next sentence.

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness import pipeline
-from harness import registry as build
+from harness import pipeline, registry
 from harness.analysis.comparisons import Aligned
 from harness.analysis.leaderboard import by_task
 from harness.analysis.training_seeds import compare_systems, systems
@@ -35,7 +34,7 @@ def rouge(runs: Sequence[StoredRun]) -> list[list[float]]:
 
 
 def test_the_difference_is_that_of_the_paired_scores(runs: list[StoredRun]) -> None:
-    found = Aligned(runs, CONFIG).compare(build.metric("rougeL", {})).pairs[0].comparison
+    found = Aligned(runs, CONFIG).compare(registry.metric("rougeL", {})).pairs[0].comparison
     first, second = rouge(runs)
     assert found.difference == pytest.approx(np.mean(first) - np.mean(second), abs=1e-12)
     assert found.p == pytest.approx(stats.wilcoxon(first, second).pvalue, abs=0.01)
@@ -47,7 +46,7 @@ def test_examples_are_matched_by_id_whatever_their_order(runs: list[StoredRun], 
     predictions, stored = second.predictions()[::-1], second.stats()
     turned = {name: values[::-1] for name, values in stored.metrics.items()}
     backwards = save_run(tmp_path / "backwards", second.result, predictions, turned)
-    metric = build.metric("rougeL", {})
+    metric = registry.metric("rougeL", {})
     assert Aligned([runs[0], backwards], CONFIG).compare(metric) == Aligned(runs, CONFIG).compare(metric)
 
 
@@ -78,11 +77,11 @@ def test_other_signatures_are_refused(runs: list[StoredRun], tmp_path: Path) -> 
     settings.metrics.options = {"rougeL": {"stem": False}}
     unstemmed = pipeline.run(settings, "command")
     with pytest.raises(StoreError, match="rougeL is not comparable"):
-        Aligned([runs[0], unstemmed], CONFIG).compare(build.metric("rougeL", {}))
+        Aligned([runs[0], unstemmed], CONFIG).compare(registry.metric("rougeL", {}))
 
 
 def test_the_verdict_ships_a_clear_winner(runs: list[StoredRun]) -> None:
-    board = by_task(runs[::-1], build.stored_metric)[0]
+    board = by_task(runs[::-1], registry.stored_metric)[0]
     assert [entry.run.result.name for entry in board.entries] == ["good", "bad"]
     assert [entry.group for entry in board.entries] == ["a", "b"]
     assert board.verdict.decision == "ship"
@@ -93,7 +92,7 @@ def test_the_verdict_of_a_tie_says_what_it_would_take(tmp_path: Path) -> None:
     first, second = config(tmp_path, "first", n=4), config(tmp_path, "second", n=4)
     second.task.instruction = "Tell {prompt}"
     runs = [pipeline.run(settings, "command") for settings in (first, second)]
-    board = by_task(runs, build.stored_metric)[0]
+    board = by_task(runs, registry.stored_metric)[0]
     assert board.verdict.decision == "not enough data"
     assert {entry.group for entry in board.entries} == {"a"}
     assert "examples would decide it if the differences stay what they are (4 now)" in board.verdict.text
@@ -101,12 +100,12 @@ def test_the_verdict_of_a_tie_says_what_it_would_take(tmp_path: Path) -> None:
 
 def test_runs_on_other_examples_have_a_leaderboard_of_their_own(runs: list[StoredRun], tmp_path: Path) -> None:
     fewer = pipeline.run(config(tmp_path, "fewer", n=9), "command")
-    assert [len(board.entries) for board in by_task([*runs, fewer], build.stored_metric)] == [2, 1]
+    assert [len(board.entries) for board in by_task([*runs, fewer], registry.stored_metric)] == [2, 1]
 
 
 def test_slices_are_compared_within_themselves(runs: list[StoredRun]) -> None:
     aligned = Aligned(runs, CONFIG)
-    found = aligned.compare_parts(build.metric("rougeL", {}))
+    found = aligned.compare_parts(registry.metric("rougeL", {}))
     assert sorted(found) == [("topic", "maths"), ("topic", "people"), ("topic", "places")]
     assert sum(each.sample.n for each in found.values()) == 12
     rows = [p for p in runs[0].predictions() if p.example.slices["topic"] == "maths"]
@@ -122,7 +121,7 @@ def test_runs_that_differ_in_a_seed_alone_are_one_system(runs: list[StoredRun]) 
         again.append(replace(run, result=replace(run.result, name=name, config=config)))
     everything = [runs[0], again[0], runs[1], again[1]]
     assert [system.runs for system in systems(everything)] == [(0, 1), (2, 3)]
-    metric = build.metric("rougeL", {})
+    metric = registry.metric("rougeL", {})
     [pair] = compare_systems(Aligned(everything, CONFIG), metric)
     single = Aligned(runs, CONFIG).compare(metric).pairs[0].comparison
     assert pair.comparison.difference == pytest.approx(single.difference)

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import pipeline
-from harness import registry as build
+from harness import pipeline, registry
 from harness.analysis.comparisons import Aligned
 from harness.analysis.factors import Grid, effects, varied
 from harness.analysis.metric_validity import validity
@@ -50,7 +49,7 @@ def test_an_effect_is_the_mean_difference_of_runs_that_differ_in_it_alone(grid: 
     named = [
         replace(run, result=replace(run.result, config={**run.result.config, "model": {"name": "one"}})) for run in grid
     ]
-    found = {effect.factor: effect for effect in effects(Grid(Aligned(named, CONFIG), build.metric("rougeL", {})))}
+    found = {effect.factor: effect for effect in effects(Grid(Aligned(named, CONFIG), registry.metric("rougeL", {})))}
     assert set(found) == {"task.instruction", "generation.max_tokens"}
     short, told_short, long, told_long = (mean(run) for run in grid)
     limit = found["generation.max_tokens"]
@@ -63,7 +62,7 @@ def test_an_effect_is_the_mean_difference_of_runs_that_differ_in_it_alone(grid: 
 
 def test_a_metric_at_the_floor_is_called_so(grid: list[StoredRun]) -> None:
     aligned = Aligned(grid, CONFIG)
-    metrics = [build.metric(name, {}) for name in ("exact_match", "rougeL")]
+    metrics = [registry.metric(name, {}) for name in ("exact_match", "rougeL")]
     found = {v.metric: v for v in validity(aligned, metrics, aligned.compare_metrics(metrics))}
     assert found["exact_match"].saturation == "floor"
     assert (found["exact_match"].separated, found["exact_match"].pairs) == (0, 6)
@@ -77,7 +76,7 @@ def test_pictures_are_drawn_for_scores_and_curves(grid: list[StoredRun], tmp_pat
     curve = tuple(CurvePoint(s, 10 * s, 1e-3, 2.0 / s, 2.1 / s, 0.1, 0.4 + s / 10, 0.0) for s in (1, 2))
     record = FineTuneRecord("lora", 20, 1.0, 100, 1000, 2, curve)
     tuned = [replace(run, result=replace(run.result, finetune=record)) for run in grid[:2]]
-    board = by_task([*tuned, *grid[2:]], build.stored_metric)[0]
+    board = by_task([*tuned, *grid[2:]], registry.stored_metric)[0]
     drawn = draw(board, tmp_path / "pictures")
     assert {"scores.svg", "curves.svg"} <= {path.name for _, path in drawn}
     assert (tmp_path / "pictures" / "curves.png").read_bytes().startswith(b"\x89PNG")

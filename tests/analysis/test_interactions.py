@@ -92,9 +92,9 @@ def test_a_group_chosen_by_name_is_one_factor(tmp_path: Path) -> None:
 
 
 def test_the_report_shows_interactions_with_intervals(tmp_path: Path) -> None:
-    from harness import registry as build
+    from harness import registry
 
-    board = by_task(store(tmp_path, GRID), build.stored_metric)[0]
+    board = by_task(store(tmp_path, GRID), registry.stored_metric)[0]
     text = "\n".join(evidence_section(board))
     assert "How much more the first change brings together with the second one" in text
     assert "| finetune.rate 0.2 → 2.0 | finetune.n&#95;train 20 → 200 | +0.0" in text

@@ -92,12 +92,12 @@ def test_correlations_over_examples_are_averaged_within_runs(aligned: Aligned) -
 
 
 def test_the_report_names_what_is_redundant_and_what_is_blunt(tmp_path: Path) -> None:
-    from harness import registry as build
+    from harness import registry
 
     curve = (CurvePoint(1, 10, 1e-3, sequence_accuracy=0.01), CurvePoint(2, 20, 1e-3, sequence_accuracy=0.5))
     record = FineTuneRecord("lora", 20, 1.0, 100, 1000, 1, curve)
     runs = [Made(each.name, each.scores, finetune=record) for each in made(3)]
-    board = by_task(store(tmp_path, runs), build.stored_metric)[0]
+    board = by_task(store(tmp_path, runs), registry.stored_metric)[0]
     text = "\n".join(evidence_section(board))
     assert "**rougeL, rougeLsum and ter** say the same here: keep rougeL." in text
     assert "With 3 runs the second says little." in text
@@ -106,10 +106,10 @@ def test_the_report_names_what_is_redundant_and_what_is_blunt(tmp_path: Path) ->
 
 
 def test_the_picture_has_runs_above_the_diagonal_and_examples_below(tmp_path: Path) -> None:
-    from harness import registry as build
+    from harness import registry
     from harness.reports.plots import agreement as picture
 
-    board = by_task(store(tmp_path, made(3)), build.stored_metric)[0]
+    board = by_task(store(tmp_path, made(3)), registry.stored_metric)[0]
     found = board.agreement
     assert found is not None
     assert picture.wanted(board)

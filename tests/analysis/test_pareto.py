@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import registry as build
+from harness import registry
 from harness.analysis.leaderboard import Leaderboard, by_task
 from harness.analysis.pareto import COSTS, Standing, fronts, on_front, seconds_each
 from harness.store.runs import StoredRun
@@ -30,7 +30,7 @@ def board(folder: Path, runs: Mapping[str, tuple[float, int | None, float | None
         for i, (name, (mean, parameters, _)) in enumerate(runs.items())
     ]
     stored = [priced(run, cost, 6.0) for run, (_, _, cost) in zip(store(folder, made), runs.values(), strict=True)]
-    return by_task(stored, build.stored_metric)[0]
+    return by_task(stored, registry.stored_metric)[0]
 
 
 def standings(found: Leaderboard, cost: str) -> dict[str, tuple[Standing, str]]:
@@ -74,7 +74,7 @@ def test_a_cost_that_all_share_has_no_front(tmp_path: Path) -> None:
 
 def test_lower_may_be_better(tmp_path: Path) -> None:
     made = [Made("bad", {"ter": 80 + NOISE}, parameters=2), Made("good", {"ter": 40 + NOISE}, parameters=1)]
-    found = by_task(store(tmp_path, made), build.stored_metric)[0]
+    found = by_task(store(tmp_path, made), registry.stored_metric)[0]
     assert standings(found, "parameters") == {"good": (Standing.FRONT, ""), "bad": (Standing.BEATEN, "good")}
 
 

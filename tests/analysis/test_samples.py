@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import registry as build
+from harness import registry
 from harness.analysis.leaderboard import Leaderboard, by_task
 from harness.analysis.samples import Picked, pick
 from harness.config import ReportConfig
@@ -24,7 +24,7 @@ def board(tmp_path: Path) -> Leaderboard:
     canned = "one and the same long answer to every single question that anybody asks"
     good = [example.reference for example in asked]
     poor = [{"completion": "cut off", "finish_reason": "length"}, None, *[canned] * (N - 2)]
-    return by_task([replayed(tmp_path, "good", good), replayed(tmp_path, "poor", poor)], build.stored_metric)[0]
+    return by_task([replayed(tmp_path, "good", good), replayed(tmp_path, "poor", poor)], registry.stored_metric)[0]
 
 
 def config(samples: int = 4, titles: Sequence[str] = (), references: bool = True) -> ReportConfig:
@@ -83,7 +83,7 @@ def test_memorised_texts_are_shown_only_where_references_may_be(tmp_path: Path) 
     ]
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     said = [example.reference for example in examples(tmp_path, N)]
-    board = by_task([replayed(tmp_path, "parrot", said)], build.stored_metric)[0]
+    board = by_task([replayed(tmp_path, "parrot", said)], registry.stored_metric)[0]
     assert len(ids(pick(board, config()), "Memorised or known")) == 2
     silent = pick(board, config(references=False))
     assert "Memorised or known" not in [part.title for part in silent.parts]

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 import statsmodels.stats.multitest
 
-from harness import registry as build
+from harness import registry
 from harness.analysis.leaderboard import Leaderboard, by_task
 from harness.analysis.slices import Mark
 from harness.analysis.verdict import Aim
@@ -27,7 +27,7 @@ EQUAL = np.clip(LEVEL + RNG.normal(-0.002, 0.05, 86), 0, 1)
 @pytest.fixture
 def board(tmp_path: Path) -> Leaderboard:
     made = [Made(n, {"token_f1": v}, TOPICS) for n, v in (("best", LEVEL), ("equal", EQUAL), ("weak", GIFTED))]
-    return by_task(store(tmp_path, made), build.stored_metric)[0]
+    return by_task(store(tmp_path, made), registry.stored_metric)[0]
 
 
 def test_only_what_survives_adjustment_is_marked(board: Leaderboard) -> None:
@@ -58,13 +58,13 @@ def test_p_values_are_those_of_the_paired_test_adjusted_over_all_slices(board: L
 
 def test_the_incumbent_is_what_others_are_compared_with(tmp_path: Path) -> None:
     made = [Made(n, {"token_f1": v}, TOPICS) for n, v in (("best", LEVEL), ("weak", GIFTED))]
-    board = by_task(store(tmp_path, made), build.stored_metric, aim=Aim("weak"))[0]
+    board = by_task(store(tmp_path, made), registry.stored_metric, aim=Aim("weak"))[0]
     assert board.slices[0].reference == 1
     assert [row.cells[0].mark for row in board.slices[0].rows] == [Mark.NONE, Mark.BETTER, Mark.TOO_FEW]
 
 
 def test_a_single_run_has_scores_and_no_marks(tmp_path: Path) -> None:
-    [board] = by_task(store(tmp_path, [Made("one", {"token_f1": LEVEL}, TOPICS)]), build.stored_metric)
+    [board] = by_task(store(tmp_path, [Made("one", {"token_f1": LEVEL}, TOPICS)]), registry.stored_metric)
     assert board.slices[0].reference is None
     assert board.slices[0].rows[0].cells[0].score is not None
     assert "▼" not in "\n".join(slice_section(board))

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from harness import pipeline
-from harness import registry as build
+from harness import pipeline, registry
 from harness.__main__ import main
 from harness.analysis.unpaired import Unpaired, compare_runs
 from harness.config import StatsConfig
@@ -42,7 +41,7 @@ def renamed(run: StoredRun, folder: Path, shared: int) -> StoredRun:
 
 
 def found(runs: Sequence[StoredRun], settings: StatsConfig = CONFIG) -> Unpaired:
-    return compare_runs(runs, ["rougeL", "bleu"], build.stored_metric, settings)
+    return compare_runs(runs, ["rougeL", "bleu"], registry.stored_metric, settings)
 
 
 def test_the_difference_is_that_of_two_samples(runs: list[StoredRun]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import registry as build
+from harness import registry
 from harness.analysis.leaderboard import Leaderboard, by_task
 from harness.analysis.verdict import Aim, with_incumbent
 from harness.errors import ConfigError, StoreError
@@ -31,7 +31,7 @@ def f1(name: str, values: np.ndarray, parameters: int | None = None, worst: floa
 
 
 def board(found: list[StoredRun], incumbent: str = "", useful: float = 0.0) -> Leaderboard:
-    return by_task(found, build.stored_metric, aim=Aim(incumbent, useful))[0]
+    return by_task(found, registry.stored_metric, aim=Aim(incumbent, useful))[0]
 
 
 def test_the_better_challenger_replaces_the_incumbent(tmp_path: Path) -> None:

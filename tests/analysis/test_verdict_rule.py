@@ -28,7 +28,7 @@ def pair(difference: float, p: float, reach: float = 0.05) -> Comparison:
         low=difference - reach,
         high=difference + reach,
         p=p,
-        error=0.025,
+        standard_error=0.025,
     )
 
 

@@ -91,7 +91,7 @@ def test_the_loss_is_the_one_asked_for_and_the_plan_is_that_of_a_t_test() -> Non
     assert means[SAMPLED] - mixed == pytest.approx(power.LOSS)
     needed = power.planned(population)
     rng = np.random.default_rng(0)
-    deviation = np.mean([power.lossy(population, 500, rng).deviation or 0.0 for _ in range(10)])
+    deviation = np.mean([power.lossy(population, 500, rng).sd_of_difference or 0.0 for _ in range(10)])
     expected = TTestPower().solve_power(power.LOSS / deviation, power=0.9, alpha=0.05)
     assert needed == pytest.approx(expected, rel=0.1)
 

@@ -16,7 +16,7 @@ import pytest
 from harness.models.openai import OpenAIModel
 from harness.stages import generate
 from harness.store.stages import Log
-from harness.types import Completion, Decoding, FinishReason
+from harness.types import Completion, FinishReason, SamplingParams
 from tests.support.clients import asked, hasty
 from tests.support.fault_server import KINDS, Behaviour, FaultServer
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def completed(model: OpenAIModel, n: int) -> list[Completion]:
-    return list(model.generate(asked(n), Decoding()))
+    return list(model.generate(asked(n), SamplingParams()))
 
 
 def test_two_thousand_requests_through_faults_of_every_kind() -> None:
@@ -59,7 +59,7 @@ def test_it_keeps_to_tokens_per_minute_that_the_service_tells() -> None:
     headers = {f"x-ratelimit-{name}-tokens": value for name, value in told.items()}
     with FaultServer(Behaviour(headers=headers)) as server:
         start = time.monotonic()
-        stream = hasty(server).generate(asked(40), Decoding(max_tokens=100))
+        stream = hasty(server).generate(asked(40), SamplingParams(max_tokens=100))
         rows = [next(stream) for _ in range(12)]
         seconds = time.monotonic() - start
         stream.close()  # type: ignore[attr-defined]

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import pipeline
-from harness import registry as build
+from harness import pipeline, registry
 from harness.analysis import leaderboard
 from harness.cli.dry_run import plan, print_plans
 from harness.config import GenerationConfig, HarnessConfig, LocalModelConfig, OpenAIModelConfig
@@ -39,7 +38,7 @@ def test_a_served_model_says_what_it_says_here(served: Served, tiny_model: Path,
     assert [c.prompt_tokens for c in answers[0]] == [c.prompt_tokens for c in answers[1]]
     assert runs[0].result.usage.errors == 0
     assert runs[0].result.usage.cost_usd is None
-    (board,) = leaderboard.by_task(runs, build.stored_metric)
+    (board,) = leaderboard.by_task(runs, registry.stored_metric)
     assert board.verdict.decision == "not enough data"
 
 

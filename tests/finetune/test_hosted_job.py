@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness import registry as build
+from harness import registry
 from harness.config import FineTuneMethod, LocalModelConfig, LoraConfig, OpenAIFineTuneConfig, OpenAIModelConfig
 from harness.config.model import EndpointKind
 from harness.errors import ConfigError, FineTuneError
@@ -244,15 +244,15 @@ def test_ten_examples_are_the_least(tuner: Tuner, pairs: list[TrainingPair], tmp
 def test_methods_and_models_must_fit() -> None:
     hosted, local = OpenAIModelConfig("openai", "mini", id=MODEL), LocalModelConfig("local", "tiny", path="x")
     paid, lora = OpenAIFineTuneConfig(method=FineTuneMethod.openai), LoraConfig(method=FineTuneMethod.lora)
-    assert isinstance(build.finetuner(paid, hosted), OpenAIFineTuner)
+    assert isinstance(registry.finetuner(paid, hosted), OpenAIFineTuner)
     with pytest.raises(
         ConfigError, match=r"finetune=lora does not train models of the openai backend.*finetune=openai"
     ):
-        build.finetuner(lora, hosted)
+        registry.finetuner(lora, hosted)
     with pytest.raises(ConfigError, match=r"finetune=openai does not train .* local backend.*model=openai"):
-        build.finetuner(paid, local)
+        registry.finetuner(paid, local)
     with pytest.raises(ConfigError, match=r"model\.endpoint: expected chat"):
-        build.finetuner(paid, OpenAIModelConfig("openai", "mini", id=MODEL, endpoint=EndpointKind.completions))
+        registry.finetuner(paid, OpenAIModelConfig("openai", "mini", id=MODEL, endpoint=EndpointKind.completions))
 
 
 def test_a_key_that_the_service_repeats_is_not_shown(tuner: Tuner, pairs: list[TrainingPair], tmp_path: Path) -> None:

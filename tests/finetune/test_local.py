@@ -15,7 +15,7 @@ from harness.finetune.local import LocalFineTuner
 from harness.hf.tokens import Tokens
 from harness.models.local import LocalModel
 from harness.progress import Bar
-from harness.types import Decoding, TrainingPair
+from harness.types import SamplingParams, TrainingPair
 
 Tuner = Callable[..., LocalFineTuner]
 WEIGHTS = {"lora": "adapter_model.safetensors", "full": "model.safetensors"}
@@ -82,8 +82,10 @@ def test_the_product_loads_and_answers_what_it_was_taught(
     taught.fit(pairs, [], tmp_path)
     config = taught.tuned(tmp_path)
     model = LocalModel(config)
-    assert model.reference != LocalModel(taught._model).reference
-    answers = {c.example_id: c.text for c in model.generate([pair.prompt for pair in pairs], Decoding(max_tokens=24))}
+    assert model.identity != LocalModel(taught._model).identity
+    answers = {
+        c.example_id: c.text for c in model.generate([pair.prompt for pair in pairs], SamplingParams(max_tokens=24))
+    }
     right = [answers[pair.prompt.example_id] == pair.completion.strip() for pair in pairs]
     assert sum(right) >= 15
 

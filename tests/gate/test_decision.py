@@ -16,7 +16,7 @@ from harness.errors import ConfigError, ModelError, StoreError
 from harness.gate import candidate
 from harness.gate import exact as edges
 from harness.gate.baseline import Baseline, accept, load
-from harness.gate.budget import Budget, Purse
+from harness.gate.budget import Budget, BudgetTracker
 from harness.gate.candidate import Asked
 from harness.gate.decision import Finding, Gated
 from harness.gate.report import fallen, one_line, step_summary, summary, text, worst_slices
@@ -189,8 +189,8 @@ def test_values_that_are_all_alike_have_clopper_and_pearsons_interval() -> None:
     for value in (-0.5, 0.0, 0.3):
         confidence = edges.Alike(value, 30, -1.0, 1.0)
         bounds = confidence.interval(0.95)
-        assert confidence.tail(bounds[0]) == pytest.approx(0.025)
-        assert 1 - confidence.tail(bounds[1]) == pytest.approx(0.025)
+        assert confidence.p_value(bounds[0]) == pytest.approx(0.025)
+        assert 1 - confidence.p_value(bounds[1]) == pytest.approx(0.025)
 
 
 def test_slices_are_a_family_and_a_loss_in_one_is_found(baseline: Baseline, tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_a_spent_budget_is_underpowered(baseline: Baseline, tmp_path: Path) -> N
 def test_costs_are_counted_for_what_is_made() -> None:
     said = [Completion("", "a", FinishReason.STOP, prompt_tokens=100, completion_tokens=50) for _ in range(5)]
     price = Price("host", ("model",), input=1.0, output=2.0, as_of=date(2026, 11, 1), source="made up")
-    purse = Purse(Budget(cost=0.001), price)
+    purse = BudgetTracker(Budget(cost=0.001), price)
     purse.pay([])
     assert purse.spent() == ""
     purse.pay(said)
@@ -313,11 +313,11 @@ def test_costs_are_counted_for_what_is_made() -> None:
     assert purse.spent() == "the budget of 0.001 USD is spent"
     with pytest.raises(ModelError, match="does not count its tokens"):
         purse.pay([replace(said[0], completion_tokens=None)])
-    hour = Purse(Budget(cost=0.5), LocalPrice(1.0, date(2026, 11, 1), "made up"))
+    hour = BudgetTracker(Budget(cost=0.5), LocalPrice(1.0, date(2026, 11, 1), "made up"))
     hour.pay([replace(said[0], wall_seconds=1800.0)])
     assert hour.spent() == "the budget of 0.5 USD is spent"
     with pytest.raises(ConfigError, match="needs a model whose price is known"):
-        Purse(Budget(cost=1.0))
+        BudgetTracker(Budget(cost=1.0))
     with pytest.raises(ConfigError, match="expected a number of examples above 0"):
         Budget(examples=0)
 

@@ -14,7 +14,7 @@ from harness.hf.forward import Forward
 from harness.hf.tokens import Batch
 from harness.models.local import LocalModel
 from harness.protocols import LikelihoodModel
-from harness.types import Decoding, FinishReason, Likelihood, Prompt, TrainingPair
+from harness.types import FinishReason, Likelihood, Prompt, SamplingParams, TrainingPair
 from tests.support.running import CHAT, PLAIN, model_of
 
 SENTENCES = (
@@ -53,7 +53,7 @@ def check(model: LocalModel, folder: Path, pairs: Sequence[TrainingPair]) -> Non
     tokenizer, reference = loading.load_tokenizer(folder), loading.load_model(folder, device="cpu")
     for found, pair in zip(told(model, pairs), pairs, strict=True):
         expected = alone(reference, tokenizer, pair)
-        assert found.nats == pytest.approx(expected.nats, rel=1e-5)
+        assert found.nll == pytest.approx(expected.nll, rel=1e-5)
         assert (found.tokens, found.greedy) == (expected.tokens, expected.greedy)
 
 
@@ -67,7 +67,7 @@ def test_likelihoods_are_transformers_own(tiny_model: Path) -> None:
 def test_likelihoods_of_real_weights_are_transformers_own(smollm2: Path) -> None:
     model = model_of(smollm2)
     check(model, smollm2, PAIRS[:4])
-    (said,) = model.generate([CHAT[0]], Decoding(max_tokens=100))
+    (said,) = model.generate([CHAT[0]], SamplingParams(max_tokens=100))
     assert said.finish_reason is FinishReason.STOP
     (found,) = told(model, [TrainingPair(CHAT[0], said.text or "")])
     assert found.greedy == found.tokens == said.completion_tokens
@@ -82,7 +82,7 @@ def test_a_pair_that_does_not_fit_is_named(tiny_model: Path) -> None:
 def test_a_batch_that_does_not_fit_memory_is_halved(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    model, judge, most = model_of(tiny_model), Forward.judge, 2
+    model, judge, most = model_of(tiny_model), Forward.token_losses, 2
     whole = told(model, PAIRS)
 
     def limited(self: Forward, batch: Batch) -> Any:
@@ -90,16 +90,16 @@ def test_a_batch_that_does_not_fit_memory_is_halved(tiny_model: Path, monkeypatc
             raise torch.OutOfMemoryError
         return judge(self, batch)
 
-    monkeypatch.setattr(Forward, "judge", limited)
+    monkeypatch.setattr(Forward, "token_losses", limited)
     for found, expected in zip(told(model, PAIRS), whole, strict=True):
-        assert found.nats == pytest.approx(expected.nats, rel=1e-5)
+        assert found.nll == pytest.approx(expected.nll, rel=1e-5)
     most = 0
     with pytest.raises(ModelError, match="Out of memory with"):
         told(model, PAIRS)
 
 
 def test_a_likelihood_that_is_no_number_names_its_example(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    judge = Forward.judge
-    monkeypatch.setattr(Forward, "judge", lambda self, batch: judge(self, batch) * float("nan"))
+    judge = Forward.token_losses
+    monkeypatch.setattr(Forward, "token_losses", lambda self, batch: judge(self, batch) * float("nan"))
     with pytest.raises(ModelError, match=r"'Rain': .* is nan\. Set model\.dtype=float32"):
         told(model_of(tiny_model), PAIRS[:1])

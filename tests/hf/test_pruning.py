@@ -39,8 +39,8 @@ def test_it_is_made_once_and_is_a_model_of_its_own(tiny_model: Path) -> None:
     assert (first / "model.safetensors").stat().st_mtime_ns == made
     assert layers.locate(config(tiny_model, None)) == weights.locate(str(tiny_model))
     whole, smaller = LocalModel(config(tiny_model, None)), LocalModel(config(tiny_model, [0]))
-    assert whole.reference.weights != smaller.reference.weights
-    assert whole.reference.tokenizer == smaller.reference.tokenizer
+    assert whole.identity.weights != smaller.identity.weights
+    assert whole.identity.tokenizer == smaller.identity.tokenizer
     assert smaller.parameters is not None
     assert whole.parameters is not None
     assert smaller.parameters < whole.parameters

@@ -17,7 +17,7 @@ from harness.judge.pairwise import Choice, Judged, Outcome
 from harness.judge.record import Judgement
 from harness.judge.results import Verdicts
 from harness.store.runs import StoredRun
-from harness.types import ModelReference
+from harness.types import ModelIdentity
 from tests.support.fakes import config
 
 
@@ -34,7 +34,7 @@ def found(runs: Sequence[StoredRun], outcome: Outcome, choice: Choice | None, cl
     pairs = asking.pairs(aligned)
     places = (choice, Choice.B if choice else None)
     judged = [Judged(pair.example.id, outcome, True, places, ("…", "…")) for pair in pairs]
-    return Verdicts(aligned, pairs, judged).judgement([], ModelReference("fake", "fake"), schema.judge(["model=echo"]))
+    return Verdicts(aligned, pairs, judged).judgement([], ModelIdentity("fake", "fake"), schema.judge(["model=echo"]))
 
 
 def test_clustered_examples_are_compared_as_clusters(runs: list[StoredRun]) -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from harness import registry as build
+from harness import registry
 from harness.protocols import LikelihoodMetric, Metric
 from harness.types import Completion, Example, FinishReason, Likelihood
 from tests.support.text_pairs import completions, examples
@@ -32,7 +32,7 @@ def told(references: list[str], likelihoods: list[Likelihood]) -> list[Completio
 
 @pytest.mark.parametrize(("name", "expected", "own"), list(zip(NAMES, EXPECTED, OWN, strict=True)))
 def test_sums_over_all_examples(name: str, expected: float, own: list[float]) -> None:
-    metric = build.metric(name, {}, tokenizer="abc")
+    metric = registry.metric(name, {}, tokenizer="abc")
     assert isinstance(metric, Metric)
     assert isinstance(metric, LikelihoodMetric)
     assert metric.name == name == metric.signature.split("|")[0]
@@ -48,19 +48,19 @@ def test_sums_over_all_examples(name: str, expected: float, own: list[float]) ->
 
 
 def test_directions_and_kinds() -> None:
-    metrics = [build.metric(name, {}) for name in NAMES]
+    metrics = [registry.metric(name, {}) for name in NAMES]
     assert [m.higher_is_better for m in metrics] == [False, False, True, True, False]
     assert [m.is_proportion for m in metrics] == [False, False, False, True, False]
 
 
 def test_numbers_by_the_token_name_the_tokenizer() -> None:
-    named = [build.metric(name, {}, tokenizer="abc").signature for name in NAMES]
+    named = [registry.metric(name, {}, tokenizer="abc").signature for name in NAMES]
     assert ["abc" in signature for signature in named] == [True, True, True, False, False]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_completion_without_the_likelihood_is_refused(name: str) -> None:
-    metric = build.metric(name, {})
+    metric = registry.metric(name, {})
     with pytest.raises(ValueError, match="'0' has no likelihood of 'a'"):
         metric.stats(completions(["a"]), examples(["a"]))
     with pytest.raises(ValueError, match="has no text"):

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from harness import registry as build
+from harness import registry
 from harness.errors import ConfigError, DataError
 from harness.metrics.ranking import LEVELS, Kind, Ranking
 from harness.protocols import LikelihoodMetric, Metric
@@ -111,7 +111,7 @@ def test_perfect_useless_and_undefined(kind: Kind) -> None:
 def test_contract() -> None:
     scores, true = draw(20, 4, 2.0)
     completions, rows = told(scores, LABELS), examples([LABELS[i] for i in true])
-    metric = build.metric("auroc", {}, LABELS)
+    metric = registry.metric("auroc", {}, LABELS)
     assert isinstance(metric, Metric)
     assert isinstance(metric, LikelihoodMetric)
     stats = metric.stats(completions, rows)
@@ -122,4 +122,4 @@ def test_contract() -> None:
     with pytest.raises(DataError, match="Unknown label 'maybe'"):
         metric.stats(completions[:1], examples(["maybe"]))
     with pytest.raises(ConfigError, match="labels"):
-        build.metric("auroc", {})
+        registry.metric("auroc", {})

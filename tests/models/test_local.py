@@ -12,7 +12,7 @@ import pytest
 from harness.hf import loading
 from harness.models import local
 from harness.protocols import Model
-from harness.types import Decoding, FinishReason, Message, Prompt, StopAt
+from harness.types import FinishReason, Message, Prompt, SamplingParams, StopAt
 from tests.support.running import CHAT, PLAIN, TITLES, model_of, run, seen
 
 
@@ -35,7 +35,7 @@ def generated(folder: Path, prompts: Sequence[Prompt], max_tokens: int) -> dict[
 @pytest.mark.parametrize("batch_size", [1, 3, 32])
 @pytest.mark.parametrize("prompts", [CHAT, PLAIN], ids=["chat", "plain"])
 def test_greedy_rows_equal_generate(ending_model: Path, prompts: list[Prompt], batch_size: int) -> None:
-    found = seen(run(model_of(ending_model, batch_size=batch_size), prompts, Decoding(max_tokens=24)))
+    found = seen(run(model_of(ending_model, batch_size=batch_size), prompts, SamplingParams(max_tokens=24)))
     assert found == generated(ending_model, prompts, 24)
     assert {reason for _, _, reason in found.values()} == {FinishReason.STOP, FinishReason.LENGTH}
     assert len({tokens for _, tokens, _ in found.values()}) > 2
@@ -45,9 +45,9 @@ def test_greedy_rows_equal_generate(ending_model: Path, prompts: list[Prompt], b
 def test_greedy_rows_of_a_real_model_equal_generate(smollm2: Path) -> None:
     titles = ("Photosynthesis", "Paris", "Isaac Newton", "DNA", "World War II", "Jazz", "The Adventures of Tintin", "Q")
     prompts = [Prompt(t, messages=(Message("user", f"In one sentence, what is {t}?"),)) for t in titles]
-    found = run(model_of(smollm2), prompts, Decoding(max_tokens=32))
+    found = run(model_of(smollm2), prompts, SamplingParams(max_tokens=32))
     assert seen(found) == generated(smollm2, prompts, 32)
-    sentences = run(model_of(smollm2), prompts, Decoding(max_tokens=32, stop_at=StopAt.sentence))
+    sentences = run(model_of(smollm2), prompts, SamplingParams(max_tokens=32, stop_at=StopAt.sentence))
     for title, completion in sentences.items():
         whole, short = found[title].text, completion.text
         assert whole is not None
@@ -58,20 +58,20 @@ def test_greedy_rows_of_a_real_model_equal_generate(smollm2: Path) -> None:
 def test_the_contract(tiny_model: Path) -> None:
     model = model_of(tiny_model)
     assert isinstance(model, Model)
-    reference, parameters = model.reference, model.parameters
+    reference, parameters = model.identity, model.parameters
     assert "_model" not in vars(model), "the reference must not load the weights"
     assert (reference.backend, reference.base, reference.dtype) == ("local", str(tiny_model), "float32")
     assert parameters == loading.load_model(tiny_model).num_parameters()
 
 
-SAMPLING = Decoding(max_tokens=12, temperature=1.0, top_p=0.9, seed=3)
+SAMPLING = SamplingParams(max_tokens=12, temperature=1.0, top_p=0.9, seed=3)
 
 
 def test_samples_depend_on_seed_and_prompt_and_nothing_else(tiny_model: Path) -> None:
     whole = run(model_of(tiny_model), CHAT, SAMPLING)
     assert seen(run(model_of(tiny_model, batch_size=2), CHAT[::-1], SAMPLING)) == seen(whole)
     assert seen(run(model_of(tiny_model), CHAT[3:4], SAMPLING)) == seen({TITLES[3]: whole[TITLES[3]]})
-    other = run(model_of(tiny_model), CHAT, Decoding(max_tokens=12, temperature=1.0, top_p=0.9, seed=4))
+    other = run(model_of(tiny_model), CHAT, SamplingParams(max_tokens=12, temperature=1.0, top_p=0.9, seed=4))
     assert seen(other) != seen(whole)
 
 
@@ -86,20 +86,25 @@ def say(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("said", "decoding", "text", "reason"),
     [
-        (" A river<end>", Decoding(), "A river", FinishReason.STOP),
-        ("<end>", Decoding(), "", FinishReason.STOP),
-        ("A river is a", Decoding(max_tokens=1), "A", FinishReason.LENGTH),
-        ("A ri###ver", Decoding(stop=("##",)), "A ri", FinishReason.STOP),
-        ("A river of light", Decoding(stop=("iver of l",)), "A r", FinishReason.STOP),
-        ("A river\nIt", Decoding(stop_at=StopAt.line), "A river", FinishReason.STOP),
-        ("\n\nA river\nIt", Decoding(stop_at=StopAt.line), "A river", FinishReason.STOP),
-        ("A river flows. It", Decoding(stop_at=StopAt.sentence), "A river flows.", FinishReason.STOP),
-        ("A river flows.<end>", Decoding(stop_at=StopAt.sentence), "A river flows.", FinishReason.STOP),
-        ("A naïve 日本<end>", Decoding(), "A naïve 日本", FinishReason.STOP),
+        (" A river<end>", SamplingParams(), "A river", FinishReason.STOP),
+        ("<end>", SamplingParams(), "", FinishReason.STOP),
+        ("A river is a", SamplingParams(max_tokens=1), "A", FinishReason.LENGTH),
+        ("A ri###ver", SamplingParams(stop=("##",)), "A ri", FinishReason.STOP),
+        ("A river of light", SamplingParams(stop=("iver of l",)), "A r", FinishReason.STOP),
+        ("A river\nIt", SamplingParams(stop_at=StopAt.line), "A river", FinishReason.STOP),
+        ("\n\nA river\nIt", SamplingParams(stop_at=StopAt.line), "A river", FinishReason.STOP),
+        ("A river flows. It", SamplingParams(stop_at=StopAt.sentence), "A river flows.", FinishReason.STOP),
+        ("A river flows.<end>", SamplingParams(stop_at=StopAt.sentence), "A river flows.", FinishReason.STOP),
+        ("A naïve 日本<end>", SamplingParams(), "A naïve 日本", FinishReason.STOP),
     ],
 )
 def test_stops(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, said: str, decoding: Decoding, text: str, reason: FinishReason
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    said: str,
+    decoding: SamplingParams,
+    text: str,
+    reason: FinishReason,
 ) -> None:
     say(monkeypatch, tiny_model, said)
     [completion] = model_of(tiny_model).generate(PLAIN[:1], decoding)
@@ -126,4 +131,4 @@ def test_other_architectures_equal_generate(tiny_model: Path, tmp_path: Path, ar
         bos_token_id=0,
     )
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)  # type: ignore[no-untyped-call]
-    assert seen(run(model_of(folder, batch_size=4), CHAT, Decoding(max_tokens=24))) == generated(folder, CHAT, 24)
+    assert seen(run(model_of(folder, batch_size=4), CHAT, SamplingParams(max_tokens=24))) == generated(folder, CHAT, 24)

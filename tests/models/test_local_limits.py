@@ -11,13 +11,13 @@ import pytest
 
 from harness.errors import ConfigError
 from harness.hf.decoding import Batch
-from harness.types import Decoding, FinishReason, Prompt
+from harness.types import FinishReason, Prompt, SamplingParams
 from tests.support.running import CHAT, PLAIN, model_of, run, seen
 
 
 def test_a_prompt_longer_than_the_context_is_an_error(tiny_model: Path) -> None:
     prompts = [Prompt("long", text="x" * 128), Prompt("full", text="x" * 127), Prompt("empty"), PLAIN[0]]
-    found = run(model_of(tiny_model), prompts, Decoding(max_tokens=4))
+    found = run(model_of(tiny_model), prompts, SamplingParams(max_tokens=4))
     assert found["long"].error == "the prompt has 128 tokens, the model takes 1 to 127"
     assert found["empty"].error == "the prompt has 0 tokens, the model takes 1 to 127"
     assert found["long"].finish_reason is FinishReason.ERROR
@@ -48,9 +48,9 @@ def fail_above(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
 
 
 def test_a_batch_that_does_not_fit_is_halved(ending_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = seen(run(model_of(ending_model), CHAT, Decoding(max_tokens=24)))
+    expected = seen(run(model_of(ending_model), CHAT, SamplingParams(max_tokens=24)))
     begun = fail_above(monkeypatch, rows=2)
-    assert seen(run(model_of(ending_model), CHAT, Decoding(max_tokens=24))) == expected
+    assert seen(run(model_of(ending_model), CHAT, SamplingParams(max_tokens=24))) == expected
     assert begun == [7, 4, 2, 2, 2, 1]
 
 
@@ -59,7 +59,7 @@ def test_memory_that_runs_out_on_the_way_repeats_only_what_is_not_finished(
 ) -> None:
     import torch
 
-    expected = seen(run(model_of(ending_model), CHAT, Decoding(max_tokens=24)))
+    expected = seen(run(model_of(ending_model), CHAT, SamplingParams(max_tokens=24)))
     failed: list[int] = []
     advance = Batch.advance
 
@@ -70,13 +70,13 @@ def test_memory_that_runs_out_on_the_way_repeats_only_what_is_not_finished(
         advance(self, tokens, keep)
 
     monkeypatch.setattr(Batch, "advance", once)
-    assert seen(run(model_of(ending_model), CHAT, Decoding(max_tokens=24))) == expected
+    assert seen(run(model_of(ending_model), CHAT, SamplingParams(max_tokens=24))) == expected
     assert failed
 
 
 def test_a_prompt_that_never_fits_is_an_error(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fail_above(monkeypatch, rows=0)
-    found = run(model_of(tiny_model), CHAT[:3], Decoding(max_tokens=4))
+    found = run(model_of(tiny_model), CHAT[:3], SamplingParams(max_tokens=4))
     assert {c.error for c in found.values()} == {
         "out of memory with this prompt alone: use a smaller dtype or max_tokens"
     }
@@ -86,10 +86,10 @@ def test_chat_needs_a_template(tiny_model: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_model, tmp_path / "model")
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(ConfigError, match=r"no chat template. Set prompt\.style=plain"):
-        run(model_of(folder), CHAT, Decoding())
+        run(model_of(folder), CHAT, SamplingParams())
     (folder / "chat_template.jinja").write_text("{{ raise_exception('no system messages') }}")
     with pytest.raises(ConfigError, match=r"refuses these messages: no system messages"):
-        run(model_of(folder), CHAT, Decoding())
+        run(model_of(folder), CHAT, SamplingParams())
 
 
 def test_a_batch_size_of_nothing_is_refused(tiny_model: Path) -> None:

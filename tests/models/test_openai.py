@@ -14,7 +14,7 @@ from harness.config import OpenAIModelConfig
 from harness.config.model import EndpointKind
 from harness.errors import ConfigError, ModelError
 from harness.models.openai import OpenAIModel
-from harness.types import Completion, Decoding, FinishReason, Message, Prompt, StopAt
+from harness.types import Completion, FinishReason, Message, Prompt, SamplingParams, StopAt
 from tests.support.clients import asked, hasty, hasty_at
 from tests.support.fault_server import Behaviour, FaultServer
 
@@ -30,14 +30,14 @@ def reply(text: object = "Yes.", reason: str | None = "stop", **more: object) ->
     return {"choices": [{"message": message, "finish_reason": reason}], "model": "gpt-x-1"}
 
 
-def completion(answer: dict[str, Any], decoding: Decoding | None = None) -> Completion:
-    dialect = Dialect(config(), decoding or Decoding())
+def completion(answer: dict[str, Any], decoding: SamplingParams | None = None) -> Completion:
+    dialect = Dialect(config(), decoding or SamplingParams())
     dialect.check(answer)
     return dialect.completion(Outcome(Job("e0", {}, 1), answer, None, 0.5))
 
 
 def test_every_decoding_option_is_sent() -> None:
-    decoding = Decoding(32, 0.7, 0.9, ("a", "b", "c", "d", "e"), StopAt.line, 3)
+    decoding = SamplingParams(32, 0.7, 0.9, ("a", "b", "c", "d", "e"), StopAt.line, 3)
     prompt = Prompt("e0", messages=(Message("system", "Be short."), Message("user", "Hä?")))
     dialect = Dialect(config(extra={"reasoning_effort": "low", "top_p": None}), decoding)
     assert json.loads(dialect.body(dialect.job(prompt))) == {
@@ -52,14 +52,14 @@ def test_every_decoding_option_is_sent() -> None:
 
 
 def test_a_plain_prompt_is_completed_or_is_one_message() -> None:
-    sent = Dialect(config(endpoint=EndpointKind.completions), Decoding())
+    sent = Dialect(config(endpoint=EndpointKind.completions), SamplingParams())
     assert sent.fields(sent.job(PLAIN))["prompt"] == "two words"
-    chat = Dialect(config(), Decoding())
+    chat = Dialect(config(), SamplingParams())
     assert chat.fields(chat.job(PLAIN))["messages"] == [{"role": "user", "content": "two words"}]
 
 
 def test_a_conversation_is_no_plain_prompt() -> None:
-    dialect = Dialect(config(endpoint=EndpointKind.completions), Decoding())
+    dialect = Dialect(config(endpoint=EndpointKind.completions), SamplingParams())
     with pytest.raises(ConfigError, match="add prompt=plain"):
         dialect.job(asked(1)[0])
 
@@ -92,7 +92,7 @@ def test_a_reply_becomes_a_completion(answer: dict[str, Any], text: str, reason:
 )
 def test_it_is_cut_by_the_rule_of_all_backends(stop: tuple[str, ...], stop_at: StopAt, text: str) -> None:
     said = "\nAnn was born. Berta too\nCilli"
-    found = completion(reply(said, "length"), Decoding(stop=stop, stop_at=stop_at))
+    found = completion(reply(said, "length"), SamplingParams(stop=stop, stop_at=stop_at))
     assert (found.text, found.finish_reason) == (text, FinishReason.STOP)
 
 
@@ -112,7 +112,7 @@ def test_it_is_cut_by_the_rule_of_all_backends(stop: tuple[str, ...], stop_at: S
 )
 def test_a_reply_without_text_is_none(answer: dict[str, Any], expected: type[Exception]) -> None:
     with pytest.raises(expected):
-        Dialect(config(), Decoding()).check(answer)
+        Dialect(config(), SamplingParams()).check(answer)
 
 
 def test_usage_is_kept() -> None:
@@ -130,15 +130,15 @@ def test_what_decides_the_text_is_in_the_reference() -> None:
         config(extra={"reasoning_effort": "low"}),
         OpenAIModelConfig("openai", "m", "gpt-y"),
     ]
-    assert len({OpenAIModel(each).reference for each in variants}) == len(variants)
-    assert OpenAIModel(config()).reference == OpenAIModel(config(base_url="https://api.openai.com/v1/")).reference
-    assert OpenAIModel(config()).reference == OpenAIModel(config(timeout=1.0, concurrency=2)).reference
+    assert len({OpenAIModel(each).identity for each in variants}) == len(variants)
+    assert OpenAIModel(config()).identity == OpenAIModel(config(base_url="https://api.openai.com/v1/")).identity
+    assert OpenAIModel(config()).identity == OpenAIModel(config(timeout=1.0, concurrency=2)).identity
 
 
 @pytest.mark.parametrize(("refused", "sent"), [("max_tokens", "max_completion_tokens"), ("seed", None), ("stop", None)])
 def test_a_setting_that_a_service_does_not_take(refused: str, sent: str | None) -> None:
     with FaultServer(Behaviour(refuse={refused: "unsupported_parameter"})) as server:
-        rows = list(hasty(server).generate(asked(20), Decoding(stop=("3",))))
+        rows = list(hasty(server).generate(asked(20), SamplingParams(stop=("3",))))
     assert [row.error for row in rows] == [None] * 20
     assert max(server.seen.billed.values()) == 1
     assert all(refused not in body for body in server.seen.bodies)
@@ -150,28 +150,28 @@ def test_a_setting_that_decides_the_text_is_not_left_out() -> None:
         FaultServer(Behaviour(refuse={"temperature": "unsupported_value"})) as server,
         pytest.raises(ModelError, match=r"refuses every request: 400 unsupported_value"),
     ):
-        list(hasty(server).generate(asked(20), Decoding()))
+        list(hasty(server).generate(asked(20), SamplingParams()))
 
 
 def test_the_key_is_sent_and_a_missing_one_is_said_before_anything_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_KEY", "sk-secret123456")
     with FaultServer(Behaviour()) as server:
-        list(hasty(server, api_key_env="SOME_KEY").generate(asked(1), Decoding()))
+        list(hasty(server, api_key_env="SOME_KEY").generate(asked(1), SamplingParams()))
         assert server.seen.authorizations == {"bearer sk-secret123456"}
         monkeypatch.delenv("SOME_KEY")
         with pytest.raises(ModelError, match="SOME_KEY is not set"):
-            list(hasty(server, api_key_env="SOME_KEY").generate(asked(1), Decoding()))
+            list(hasty(server, api_key_env="SOME_KEY").generate(asked(1), SamplingParams()))
 
 
 def test_a_server_that_is_not_there_is_an_error_of_each_prompt() -> None:
-    rows = list(hasty_at_nothing().generate(asked(3), Decoding()))
+    rows = list(hasty_at_nothing().generate(asked(3), SamplingParams()))
     assert all(row.error and "Connect" in row.error for row in rows)
 
 
 def test_plain_completions_through_faults() -> None:
     plain = [Prompt(f"e{i}", text=f"thing {i}") for i in range(100)]
     with FaultServer(Behaviour(faults=0.3)) as server:
-        rows = list(hasty(server, endpoint=EndpointKind.completions).generate(plain, Decoding()))
+        rows = list(hasty(server, endpoint=EndpointKind.completions).generate(plain, SamplingParams()))
     assert {row.example_id: row.text for row in rows} == {f"e{i}": f"You said: thing {i}" for i in range(100)}
 
 
@@ -179,9 +179,9 @@ def test_the_proxy_of_the_environment_is_used_but_not_for_hosts_that_need_none(m
     with FaultServer(Behaviour()) as server, FaultServer(Behaviour()) as proxy:
         monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        list(hasty(server).generate(asked(3), Decoding()))
+        list(hasty(server).generate(asked(3), SamplingParams()))
         assert (len(server.seen.asked), len(proxy.seen.asked)) == (3, 0)
-        rows = list(hasty_at("http://service.invalid/v1").generate(asked(3), Decoding()))
+        rows = list(hasty_at("http://service.invalid/v1").generate(asked(3), SamplingParams()))
         assert ([row.error for row in rows], len(proxy.seen.asked)) == ([None] * 3, 3)
 
 

@@ -11,7 +11,7 @@ from harness.config import ReplayModelConfig
 from harness.errors import DataError
 from harness.models.replay import ReplayModel
 from harness.protocols import Model
-from harness.types import Completion, Decoding, FinishReason, Prompt
+from harness.types import Completion, FinishReason, Prompt, SamplingParams
 
 PROMPT = Prompt("7", text="Define: Rain", source="Rain")
 
@@ -23,7 +23,7 @@ def replay(path: Path, content: str | bytes) -> ReplayModel:
 
 def answer(path: Path, *rows: dict[str, object]) -> Completion:
     model = replay(path, "\n".join(json.dumps(row) for row in rows))
-    [completion] = model.generate([PROMPT], Decoding(max_tokens=1))
+    [completion] = model.generate([PROMPT], SamplingParams(max_tokens=1))
     return completion
 
 
@@ -70,23 +70,23 @@ BAD = [
 @pytest.mark.parametrize(("content", "message"), BAD)
 def test_bad_files(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        list(replay(tmp_path / "c.jsonl", content).generate([PROMPT], Decoding()))
+        list(replay(tmp_path / "c.jsonl", content).generate([PROMPT], SamplingParams()))
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     model = ReplayModel(ReplayModelConfig(backend="replay", name="replay", path=str(tmp_path / "none.jsonl")))
     with pytest.raises(DataError, match=r"none\.jsonl: cannot be read .* Set model\.path"):
-        _ = model.reference
+        _ = model.identity
 
 
 def test_bom_and_crlf_are_read(tmp_path: Path) -> None:
     model = replay(tmp_path / "c.jsonl", b'\xef\xbb\xbf{"id": "7", "completion": "Water."}\r\n\r\n')
-    assert [c.text for c in model.generate([PROMPT], Decoding())] == ["Water."]
+    assert [c.text for c in model.generate([PROMPT], SamplingParams())] == ["Water."]
 
 
 def test_the_reference_is_the_content(tmp_path: Path) -> None:
     one = replay(tmp_path / "c.jsonl", '{"id": "7", "completion": "a"}')
     assert isinstance(one, Model)
-    same = replay(tmp_path / "c.jsonl", '{"id": "7", "completion": "a"}').reference
-    assert one.reference == same
-    assert replay(tmp_path / "c.jsonl", '{"id": "7", "completion": "b"}').reference != same
+    same = replay(tmp_path / "c.jsonl", '{"id": "7", "completion": "a"}').identity
+    assert one.identity == same
+    assert replay(tmp_path / "c.jsonl", '{"id": "7", "completion": "b"}').identity != same

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import registry as build
+from harness import registry
 from harness.analysis.leaderboard import Leaderboard, by_task
 from harness.reports.columns import COLUMNS, columns, compact
 from harness.reports.formatting import with_interval
@@ -27,7 +27,7 @@ def board(folder: Path, *usages: Usage, name: str = "run") -> Leaderboard:
         for run, usage in zip(store(folder, made), usages, strict=True)
     ]
     tuned = replace(runs[0], result=replace(runs[0].result, finetune=FineTuneRecord("lora", 20, 151.2, 1, 1, 1)))
-    return by_task([tuned, *runs[1:]], build.stored_metric)[0]
+    return by_task([tuned, *runs[1:]], registry.stored_metric)[0]
 
 
 def cells(found: Leaderboard, name: str) -> dict[str, str]:
@@ -64,13 +64,13 @@ def test_training_has_a_price_where_a_service_did_it(
     found = board(tmp_path, Usage(20, 0, 0, None, None, 0.0))
     record = FineTuneRecord(method, 20, 151.2, None, 1, 1, (), cost)
     run = replace(found.entries[0].run, result=replace(found.entries[0].run.result, finetune=record))
-    assert cells(by_task([run], build.stored_metric)[0], "run-0").get("training, USD") == shown
+    assert cells(by_task([run], registry.stored_metric)[0], "run-0").get("training, USD") == shown
 
 
 def test_bounds_are_shown_only_where_completions_failed(tmp_path: Path) -> None:
     failing = np.where(np.arange(20) < 4, np.nan, 0.5)
     made = [Made("whole", {"rougeL": SCORES}), Made("failing", {"rougeL": failing})]
-    found = by_task(store(tmp_path, made), build.stored_metric)[0]
+    found = by_task(store(tmp_path, made), registry.stored_metric)[0]
     title = "with errors all wrong, all right"
     assert cells(found, "failing")[title] == "0.400 to 0.600"
     assert cells(found, "whole")[title] == "–"

@@ -14,7 +14,7 @@ from harness.models.echo import EchoModel
 from harness.server import state
 from harness.server.engine import Ask, Engine
 from harness.server.errors import ApiError
-from harness.types import Completion, Decoding, Prompt
+from harness.types import Completion, Prompt, SamplingParams
 from tests.support.serving import limits, settings
 
 
@@ -24,7 +24,7 @@ class Counting(EchoModel):
     sizes: list[int] = []  # noqa: RUF012
     gate = threading.Event()
 
-    def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[Completion]:
+    def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:
         if any(prompt.text == "unreadable" for prompt in prompts):
             raise ConfigError("cannot read it")
         Counting.sizes.append(len(prompts))
@@ -44,8 +44,10 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     found.stop()
 
 
-def ask(engine: Engine, text: str, model: str = "one", decoding: Decoding | None = None, seeded: bool = True) -> Ask:
-    made = Ask(model, Prompt("", text=text), decoding or Decoding(max_tokens=3), seeded)
+def ask(
+    engine: Engine, text: str, model: str = "one", decoding: SamplingParams | None = None, seeded: bool = True
+) -> Ask:
+    made = Ask(model, Prompt("", text=text), decoding or SamplingParams(max_tokens=3), seeded)
     engine.submit([made])
     return made
 
@@ -60,7 +62,7 @@ def test_what_waits_for_one_model_goes_through_it_at_once(engine: Engine) -> Non
         pass
     same = [ask(engine, f"a {i}") for i in range(70)]
     other = [ask(engine, f"b {i}", "two") for i in range(3)]
-    longer = [ask(engine, f"c {i}", decoding=Decoding(max_tokens=2)) for i in range(2)]
+    longer = [ask(engine, f"c {i}", decoding=SamplingParams(max_tokens=2)) for i in range(2)]
     Counting.gate.set()
     assert texts([first, *same, *other, *longer])[:3] == ["first is what", "a 0 is", "a 1 is"]
     assert sorted(Counting.sizes) == sorted([1, 64, 6, 3, 2])
@@ -70,7 +72,7 @@ def test_the_same_prompt_is_not_drawn_twice_in_one_batch(engine: Engine) -> None
     first = ask(engine, "first")
     while not Counting.sizes:
         pass
-    hot = Decoding(max_tokens=3, temperature=1.0)
+    hot = SamplingParams(max_tokens=3, temperature=1.0)
     asks = [ask(engine, "same", decoding=hot, seeded=False) for _ in range(3)]
     asks += [ask(engine, f"other {i}", decoding=hot, seeded=False) for i in range(3)]
     Counting.gate.set()

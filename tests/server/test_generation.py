@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from harness.models.local import LocalModel
-from harness.types import Completion, Decoding, Message, Prompt
+from harness.types import Completion, Message, Prompt, SamplingParams
 from tests.support.serving import tiny
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def local(tiny_model: Path) -> LocalModel:
     return LocalModel(tiny(tiny_model))
 
 
-def expected(local: LocalModel, thing: str, decoding: Decoding) -> Completion:
+def expected(local: LocalModel, thing: str, decoding: SamplingParams) -> Completion:
     [found] = local.generate([Prompt("0", messages=(Message("user", f"What is {thing}?"),))], decoding)
     return found
 
@@ -36,17 +36,17 @@ def expected(local: LocalModel, thing: str, decoding: Decoding) -> Completion:
 @pytest.mark.parametrize(
     ("options", "decoding"),
     [
-        ({"temperature": 0, "max_tokens": 12}, Decoding(max_tokens=12)),
-        ({"temperature": 0, "max_completion_tokens": 5}, Decoding(max_tokens=5)),
-        ({"temperature": 0.7, "top_p": 0.8, "seed": 7, "max_tokens": 12}, Decoding(12, 0.7, 0.8, seed=7)),
-        ({"seed": -1, "max_tokens": 12}, Decoding(12, 1.0, seed=2**63 - 1)),
-        ({"temperature": 0, "max_tokens": 40, "stop": ["e", "xyz"]}, Decoding(40, stop=("e", "xyz"))),
-        ({"temperature": 0, "max_tokens": 12, "n": 1, "logprobs": False, "user": "me"}, Decoding(max_tokens=12)),
+        ({"temperature": 0, "max_tokens": 12}, SamplingParams(max_tokens=12)),
+        ({"temperature": 0, "max_completion_tokens": 5}, SamplingParams(max_tokens=5)),
+        ({"temperature": 0.7, "top_p": 0.8, "seed": 7, "max_tokens": 12}, SamplingParams(12, 0.7, 0.8, seed=7)),
+        ({"seed": -1, "max_tokens": 12}, SamplingParams(12, 1.0, seed=2**63 - 1)),
+        ({"temperature": 0, "max_tokens": 40, "stop": ["e", "xyz"]}, SamplingParams(40, stop=("e", "xyz"))),
+        ({"temperature": 0, "max_tokens": 12, "n": 1, "logprobs": False, "user": "me"}, SamplingParams(max_tokens=12)),
     ],
     ids=["greedy", "newer name", "sampled", "negative seed", "stop", "neutral"],
 )
 def test_chat_is_the_local_models(
-    client: OpenAI, local: LocalModel, options: dict[str, Any], decoding: Decoding
+    client: OpenAI, local: LocalModel, options: dict[str, Any], decoding: SamplingParams
 ) -> None:
     wanted = expected(local, "a river", decoding)
     answer = client.chat.completions.create(model="tiny", messages=chat("a river"), **options)
@@ -81,7 +81,7 @@ def test_completions_take_several_prompts(client: OpenAI, tiny_model: Path) -> N
     prompts = [f"What is {thing}?" for thing in THINGS]
     answer = client.completions.create(model="tiny", prompt=prompts, max_tokens=8, temperature=0)
     for choice, prompt in zip(answer.choices, prompts, strict=True):
-        [found] = local.generate([Prompt("0", text=prompt)], Decoding(max_tokens=8))
+        [found] = local.generate([Prompt("0", text=prompt)], SamplingParams(max_tokens=8))
         assert choice.text == found.text
     assert [choice.index for choice in answer.choices] == [0, 1, 2, 3]
     default = client.completions.create(model="echo", prompt=" ".join(map(str, range(40))))
@@ -102,7 +102,7 @@ def test_many_at_once_are_each_answered_as_alone(client: OpenAI, local: LocalMod
         found = list(pool.map(ask, range(24)))
     for number, text in enumerate(found):
         if number % 3:
-            assert text == expected(local, f"{number}", Decoding(max_tokens=6)).text
+            assert text == expected(local, f"{number}", SamplingParams(max_tokens=6)).text
         else:
             assert text == f"What is echo {number}? is what"
 

@@ -15,7 +15,7 @@ from harness.config import FineTuneMethod, LoraConfig
 from harness.finetune.local import LocalFineTuner
 from harness.models.local import LocalModel
 from harness.server.training_files import read_pairs
-from harness.types import Decoding, Message, Prompt
+from harness.types import Message, Prompt, SamplingParams
 from tests.support.serving import QUESTION, Served, conversations, ended, tiny, wait
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def test_its_model_answers_as_the_adapter_does(served: Served, job: FineTuningJo
     config = tiny(tiny_model)
     config.adapter = str(adapter.parent)
     prompt = Prompt("0", messages=(Message("user", QUESTION[0]["content"]),))
-    [expected] = LocalModel(config).generate([prompt], Decoding(max_tokens=12))
+    [expected] = LocalModel(config).generate([prompt], SamplingParams(max_tokens=12))
     assert answer.choices[0].message.content == expected.text
     base = client.chat.completions.create(model="tiny", messages=QUESTION, max_tokens=12, temperature=0)  # type: ignore[arg-type]
     assert base.choices[0].message.content != expected.text

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.server.streaming import settled
 from harness.tasks.stopping import end_of, tidy
-from harness.types import Decoding
+from harness.types import SamplingParams
 
 
 @pytest.mark.parametrize(
@@ -25,12 +25,12 @@ from harness.types import Decoding
     ],
 )
 def test_what_may_still_be_cut_is_held_back(text: str, stop: tuple[str, ...], sure: str) -> None:
-    assert settled(text, Decoding(stop=stop)) == sure
+    assert settled(text, SamplingParams(stop=stop)) == sure
 
 
 @given(st.text("ab \n", max_size=12), st.lists(st.text("ab \n", min_size=1, max_size=3), max_size=2))
 def test_it_is_always_a_beginning_of_the_answer(text: str, stops: list[str]) -> None:
-    decoding = Decoding(stop=tuple(stops))
+    decoding = SamplingParams(stop=tuple(stops))
     whole = tidy(text, end_of(text, decoding))
     for length in range(len(text) + 1):
         begun = text[:length]

@@ -15,7 +15,7 @@ from harness.models.openai import OpenAIModel
 from harness.stages import generate
 from harness.stages.batch_generate import BatchedModel, in_batches
 from harness.store.stages import Store
-from harness.types import Completion, Decoding, FinishReason
+from harness.types import Completion, FinishReason, SamplingParams
 from tests.support.batch_service import BatchService
 from tests.support.clients import asked
 
@@ -24,7 +24,7 @@ MODEL = OpenAIModel(OpenAIModelConfig("openai", "m", "gpt-x", "http://test/v1", 
 
 def complete(service: BatchService, store: Path, n: int = 10) -> tuple[Completion, ...]:
     model = BatchedModel(MODEL, Store(store), 0.001, service.client())
-    return generate.complete(model, asked(n), Decoding(), Store(store))[0]
+    return generate.complete(model, asked(n), SamplingParams(), Store(store))[0]
 
 
 def right(rows: tuple[Completion, ...]) -> bool:
@@ -42,7 +42,7 @@ def test_all_prompts_go_in_one_batch(tmp_path: Path) -> None:
 
 def test_its_completions_are_the_models_own(tmp_path: Path) -> None:
     complete(BatchService(), tmp_path)
-    assert generate.missing(MODEL, asked(10), Decoding(), Store(tmp_path)) == 0
+    assert generate.missing(MODEL, asked(10), SamplingParams(), Store(tmp_path)) == 0
 
 
 @pytest.mark.parametrize("ending", ["expired", "completed"])
@@ -94,7 +94,7 @@ def test_a_batch_whose_submission_was_not_answered_is_found(tmp_path: Path) -> N
 
 def test_a_kill_in_the_middle_of_merging_loses_nothing(tmp_path: Path) -> None:
     service = BatchService()
-    stream = BatchedModel(MODEL, Store(tmp_path), 0.001, service.client()).generate(asked(10), Decoding())
+    stream = BatchedModel(MODEL, Store(tmp_path), 0.001, service.client()).generate(asked(10), SamplingParams())
     assert next(stream).error is None
     stream.close()  # type: ignore[attr-defined]
     assert right(complete(service, tmp_path))

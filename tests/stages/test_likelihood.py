@@ -42,7 +42,7 @@ def test_a_stage_of_its_own_that_is_done_once(tmp_path: Path, capsys: pytest.Cap
     settings.metrics.names = ["rougeL", "validation_loss"]
     third = pipeline.run(settings, "command")
     assert Telling.asked == 12
-    stages = {s.name: (s.done, s.reused) for s in third.result.stages}
+    stages = {s.name: (s.n_computed, s.n_cached) for s in third.result.stages}
     assert (stages["likelihood"], stages["score"]) == ((0, 12), (0, 2))
     assert third.result.metric("validation_loss") == second.result.metric("validation_loss")
 
@@ -53,7 +53,7 @@ def test_scores_are_of_all_references_and_have_intervals(tmp_path: Path) -> None
     assert [text for text, _ in told] == [p.example.reference for p in run.predictions()]
     loss = run.result.metric("validation_loss")
     assert loss is not None
-    assert loss.score.value == pytest.approx(sum(t.nats for _, t in told) / sum(t.tokens for _, t in told))
+    assert loss.score.value == pytest.approx(sum(t.nll for _, t in told) / sum(t.tokens for _, t in told))
     assert loss.score.low is not None
     assert loss.score.high is not None
     assert loss.score.low < (loss.score.value or 0.0) < loss.score.high
@@ -75,7 +75,7 @@ def test_text_metrics_are_not_scored_again_for_likelihoods(tmp_path: Path) -> No
     settings.metrics.names = ["rougeL"]
     pipeline.run(settings, "command")
     run = pipeline.run(telling(tmp_path), "command")
-    assert (run.result.stages[-1].done, run.result.stages[-1].reused) == (len(NAMES), 1)
+    assert (run.result.stages[-1].n_computed, run.result.stages[-1].n_cached) == (len(NAMES), 1)
 
 
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Telling, "dies_after", 100)
     run = pipeline.run(telling(tmp_path), "command")
     assert Telling.asked == 12
-    assert (run.result.stages[2].done, run.result.stages[2].reused) == (7, 5)
+    assert (run.result.stages[2].n_computed, run.result.stages[2].n_cached) == (7, 5)
 
 
 def test_a_model_without_log_probabilities_is_refused_before_any_work(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_failed_completion_keeps_its_likelihood_in_the_bounds(tmp_path: Path) 
     assert found is not None
     assert 0 < found.score.errors < 12
     told = [next(iter(p.completion.likelihoods.values())) for p in run.predictions()]
-    over_all = sum(t.nats for t in told) / sum(t.tokens for t in told)
+    over_all = sum(t.nll for t in told) / sum(t.tokens for t in told)
     assert found.score.worst == found.score.best == pytest.approx(over_all)
 
 
@@ -130,7 +130,7 @@ def test_classification_ranks_by_its_labels(tmp_path: Path) -> None:
     assert Telling.asked == 40
     predictions = run.predictions()
     assert set(predictions[0].completion.likelihoods) == {"bad", "fine"}
-    score_of = [p.completion.likelihoods["bad"].nats - p.completion.likelihoods["fine"].nats for p in predictions]
+    score_of = [p.completion.likelihoods["bad"].nll - p.completion.likelihoods["fine"].nll for p in predictions]
     fine = [p.example.reference == "fine" for p in predictions]
     order = np.subtract.outer(np.array(score_of)[fine], np.array(score_of)[~np.array(fine)])
     metric = run.result.metric("auroc")

@@ -62,8 +62,8 @@ def test_bca_is_exactly_scipys_on_the_same_resamples() -> None:
 @pytest.mark.parametrize("level", [0.8, 0.95])
 def test_a_tail_is_the_level_of_the_interval_that_ends_there(confidence: Confidence, level: float) -> None:
     low, high = confidence.interval(level)
-    assert confidence.tail(low) == pytest.approx((1 - level) / 2, abs=2e-3)
-    assert confidence.tail(high) == pytest.approx((1 + level) / 2, abs=2e-3)
+    assert confidence.p_value(low) == pytest.approx((1 - level) / 2, abs=2e-3)
+    assert confidence.p_value(high) == pytest.approx((1 + level) / 2, abs=2e-3)
 
 
 def test_few_rows_widen_the_bootstrap_to_about_the_t_interval() -> None:
@@ -75,7 +75,7 @@ def test_few_rows_widen_the_bootstrap_to_about_the_t_interval() -> None:
 
 
 def test_a_tail_is_never_certain() -> None:
-    assert 0 < own("percentile").tail(-100.0) < own("percentile").tail(100.0) < 1
+    assert 0 < own("percentile").p_value(-100.0) < own("percentile").p_value(100.0) < 1
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -87,4 +87,4 @@ def test_bounds_stay_in_order_on_two_to_four_skewed_rows(seed: int) -> None:
     low, high = own.interval(0.99)
     slack = 1e-12 * values.max()
     assert values.min() - slack <= low < high <= values.max() + slack
-    assert own.tail(values.min()) <= own.tail(values.mean()) <= own.tail(values.max())
+    assert own.p_value(values.min()) <= own.p_value(values.mean()) <= own.p_value(values.max())

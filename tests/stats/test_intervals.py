@@ -36,9 +36,9 @@ def test_heavy_tails_widen_by_scipys_kurtosis_less_the_squared_skewness() -> Non
     (own,) = intervals([F1], [mean_stats(values)], RESAMPLER)
     kurtosis = scipy.stats.kurtosis(values) - scipy.stats.skew(values) ** 2
     degrees = 2 / (kurtosis / 200 + 2 / 199)
-    resampled, leave_out = RESAMPLER.sums(values) / 200, leave_one_out(values) / 199
+    resampled, jackknife_scores = RESAMPLER.sums(values) / 200, leave_one_out(values) / 199
     assert degrees < 60
-    expected = bca(resampled, float(values.mean()), leave_out, degrees).interval(0.95)
+    expected = bca(resampled, float(values.mean()), jackknife_scores, degrees).interval(0.95)
     assert (own.low, own.high) == pytest.approx(expected)
 
 

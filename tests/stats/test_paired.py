@@ -19,7 +19,7 @@ from harness.metrics.exact import ExactMatch, TokenF1
 from harness.stats.bootstrap import Resampler
 from harness.stats.comparison import Question
 from harness.stats.paired import compare, compare_all, compare_metrics
-from harness.stats.resampling import draws, share_as_large
+from harness.stats.resampling import draws, permutation_p_value
 from harness.types import Completion, Example, FinishReason
 
 RESAMPLER = Resampler(0)
@@ -37,8 +37,8 @@ def test_a_mean_agrees_with_the_t_test_and_its_effect_size() -> None:
     assert (own.low, own.high) == pytest.approx(tuple(t.confidence_interval()), abs=0.002)
     assert own.p == pytest.approx(t.pvalue, abs=0.005)
     assert own.p_bootstrap == pytest.approx(t.pvalue, abs=0.02)
-    assert own.error == pytest.approx(scipy.stats.sem(differences))
-    assert own.deviation == pytest.approx(differences.std(ddof=1))
+    assert own.standard_error == pytest.approx(scipy.stats.sem(differences))
+    assert own.sd_of_difference == pytest.approx(differences.std(ddof=1))
     assert own.effect == pytest.approx(differences.mean() / differences.std(ddof=1))
     assert (own.sample.n, own.sample.units, own.sample.paired) == (150, 150, True)
 
@@ -157,7 +157,7 @@ def test_an_impossible_confidence_is_refused() -> None:
 
 
 def test_a_p_value_is_never_zero() -> None:
-    assert share_as_large(np.zeros(99), 1.0) == 0.01
+    assert permutation_p_value(np.zeros(99), 1.0) == 0.01
 
 
 @pytest.mark.parametrize("clusters", [None, np.repeat(np.arange(50), 3)])

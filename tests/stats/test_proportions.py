@@ -77,7 +77,7 @@ def test_tango_at_zero_is_mcnemars_test() -> None:
 )
 def test_tango_at_the_edges(table: Tango, expected: tuple[float, float]) -> None:
     assert table.interval(0.95) == pytest.approx(expected, abs=5e-4)
-    assert 0 <= table.tail(-1.5) <= table.tail(0.0) <= table.tail(1.5) <= 1
+    assert 0 <= table.p_value(-1.5) <= table.p_value(0.0) <= table.p_value(1.5) <= 1
 
 
 @pytest.mark.parametrize(

@@ -5,19 +5,24 @@ from __future__ import annotations
 import pytest
 
 from harness.store.digest import digest, digest_lines
-from harness.types import Decoding, StopAt
+from harness.types import SamplingParams, StopAt
 
 
 def test_the_digest_is_the_same_everywhere() -> None:
-    assert digest({"b": [1, 2.5, None, "é"], "a": Decoding()}) == "771d03c32d76ae61"
+    assert digest({"b": [1, 2.5, None, "é"], "a": SamplingParams()}) == "771d03c32d76ae61"
 
 
 @pytest.mark.parametrize(
     "other",
-    [Decoding(max_tokens=65), Decoding(stop=("x",)), Decoding(stop_at=StopAt.line), Decoding(temperature=0.1)],
+    [
+        SamplingParams(max_tokens=65),
+        SamplingParams(stop=("x",)),
+        SamplingParams(stop_at=StopAt.line),
+        SamplingParams(temperature=0.1),
+    ],
 )
-def test_every_option_decides(other: Decoding) -> None:
-    assert digest(other) != digest(Decoding())
+def test_every_option_decides(other: SamplingParams) -> None:
+    assert digest(other) != digest(SamplingParams())
 
 
 def test_the_order_of_keys_decides_nothing() -> None:

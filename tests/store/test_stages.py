@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import StoreError
 from harness.store.stages import Store, write_atomic
-from harness.types import Completion, Decoding, FinishReason
+from harness.types import Completion, FinishReason, SamplingParams
 
 
 def completion(text: str | None, error: str | None = None) -> Completion:
@@ -55,9 +55,9 @@ def test_a_stage_is_built_once_and_explains_itself(tmp_path: Path) -> None:
         calls.append(folder)
         (folder / "product").write_text("x")
 
-    first, was_there = store.build("scores", {"a": Decoding()}, make)
-    again, is_there = store.build("scores", {"a": Decoding()}, make)
-    other, _ = store.build("scores", {"a": Decoding(max_tokens=1)}, make)
+    first, was_there = store.build("scores", {"a": SamplingParams()}, make)
+    again, is_there = store.build("scores", {"a": SamplingParams()}, make)
+    other, _ = store.build("scores", {"a": SamplingParams(max_tokens=1)}, make)
     assert (was_there, is_there, len(calls)) == (False, True, 2)
     assert first == again != other
     assert '"max_tokens":64' in (first / "inputs.json").read_text()

@@ -21,7 +21,7 @@ from harness.config import (
     TrackingMode,
 )
 from harness.models.echo import EchoModel
-from harness.types import Completion, Decoding, Likelihood, Prompt, StopAt, TrainingPair
+from harness.types import Completion, Likelihood, Prompt, SamplingParams, StopAt, TrainingPair
 
 TOPICS = ("maths", "people", "places")
 
@@ -69,7 +69,7 @@ class Interrupted(EchoModel):
     asked = 0
     dies_after = 5
 
-    def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[Completion]:
+    def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:
         for i, completion in enumerate(super().generate(prompts, decoding)):
             if i == Interrupted.dies_after:
                 raise KeyboardInterrupt

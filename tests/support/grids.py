@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import registry as build
+from harness import registry
 from harness.metrics.base import mean_stats
 from harness.protocols import Metric
 from harness.store.runs import StoredRun, save_run
@@ -21,7 +21,7 @@ from harness.types import (
     FinishReason,
     FloatArray,
     MetricResult,
-    ModelReference,
+    ModelIdentity,
     Prediction,
     RunResult,
     Score,
@@ -45,7 +45,7 @@ class Made:
 
 def metric(name: str) -> Metric:
     """Return the shipped metric."""
-    return build.metric(name, {})
+    return registry.metric(name, {})
 
 
 def store(folder: Path, made: Sequence[Made]) -> list[StoredRun]:
@@ -84,7 +84,7 @@ def _save(folder: Path, made: Made) -> StoredRun:
         task="things",
         primary_metric=next(iter(made.scores)),
         config=config,
-        model=ModelReference("echo", "echo"),
+        model=ModelIdentity("echo", "echo"),
         parameters=made.parameters,
         dataset=DatasetRecord("things", "here", "none", "same", n, 0),
         usage=Usage(n, int(failed.sum()), 0, None, None, 1.0),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from harness.config import ModelConfig
-from harness.types import Completion, Decoding, FinishReason, ModelReference, Prompt
+from harness.types import Completion, FinishReason, ModelIdentity, Prompt, SamplingParams
 
 _SHOWN = re.compile(r"^\[answer ([AB]) (\w{8})\]\n(.*?)\n\[end of answer \1 \2\]$", re.MULTILINE | re.DOTALL)
 
@@ -18,9 +18,9 @@ class Judge:
     asked = 0
 
     def __init__(self, config: ModelConfig) -> None:
-        self.reference = ModelReference("fake", type(self).__name__)
+        self.identity = ModelIdentity("fake", type(self).__name__)
 
-    def generate(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[Completion]:
+    def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:
         for prompt in prompts:
             Judge.asked += 1
             shown = {place: text for place, _, text in _SHOWN.findall(prompt.messages[-1].content)}

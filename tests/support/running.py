@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.config import LocalModelConfig
 from harness.models.local import LocalModel
-from harness.types import Completion, Decoding, FinishReason, Message, Prompt
+from harness.types import Completion, FinishReason, Message, Prompt, SamplingParams
 
 TITLES = (
     "Rain",
@@ -27,7 +27,7 @@ def model_of(folder: Path, **settings: Any) -> LocalModel:
     return LocalModel(LocalModelConfig(backend="local", name="tiny", path=str(folder), device="cpu", **settings))
 
 
-def run(model: LocalModel, prompts: Sequence[Prompt], decoding: Decoding) -> dict[str, Completion]:
+def run(model: LocalModel, prompts: Sequence[Prompt], decoding: SamplingParams) -> dict[str, Completion]:
     completions = list(model.generate(prompts, decoding))
     assert sorted(c.example_id for c in completions) == sorted(p.example_id for p in prompts)
     return {c.example_id: c for c in completions}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.tasks.stopping import end_of, has_rule, tidy
-from harness.types import Decoding, StopAt
+from harness.types import SamplingParams, StopAt
 
 CASES = [
     # text, stop, stop_at, what is left (None: it may go on)
@@ -31,7 +31,7 @@ CASES = [
 
 @pytest.mark.parametrize(("text", "stop", "stop_at", "left"), CASES)
 def test_end_of(text: str, stop: tuple[str, ...], stop_at: StopAt, left: str | None) -> None:
-    end = end_of(text, Decoding(stop=stop, stop_at=stop_at))
+    end = end_of(text, SamplingParams(stop=stop, stop_at=stop_at))
     assert (None if end is None else tidy(text, end)) == left
 
 
@@ -41,7 +41,7 @@ def test_tidy_keeps_a_whole_text_without_its_outer_white_space() -> None:
 
 @pytest.mark.parametrize(
     ("decoding", "expected"),
-    [(Decoding(), False), (Decoding(stop=("x",)), True), (Decoding(stop_at=StopAt.line), True)],
+    [(SamplingParams(), False), (SamplingParams(stop=("x",)), True), (SamplingParams(stop_at=StopAt.line), True)],
 )
-def test_has_rule(decoding: Decoding, expected: bool) -> None:
+def test_has_rule(decoding: SamplingParams, expected: bool) -> None:
     assert has_rule(decoding) is expected

@@ -149,7 +149,7 @@ function drawProvenance(panel) {
         run.served.length > 0 && [h("dt", {}, "answered by"), h("dd", {}, run.served.join(", "))],
         run.shutdown_date && [h("dt", {}, "ends"), h("dd", {}, run.shutdown_date)],
         run.usage.price && [h("dt", {}, "price"), h("dd", {}, run.usage.price)], h("dt", {}, "stages"),
-        run.stages.map((stage) => h("dd", {}, h("code", {}, `${stage.name} ${stage.key}`), ` ${duration(stage.seconds)}, ${stage.done} made, ${stage.reused} reused`))))),
+        run.stages.map((stage) => h("dd", {}, h("code", {}, `${stage.name} ${stage.key}`), ` ${duration(stage.seconds)}, ${stage.n_computed} made, ${stage.n_cached} reused`))))),
     h("h3", {}, "Signatures: equal ones are comparable"),
     h("ul", { class: "signatures" }, metrics.map((metric) => h("li", {}, h("code", {}, metric.signature)))));
 }

@@ -89,7 +89,7 @@ def _run_provenance(result: RunResult) -> Iterator[str]:
     if result.usage.price:
         yield f"  - price: {markdown(result.usage.price)}"
     stages = ", ".join(
-        f"{markdown(s.name)} `{s.key}` {number(s.seconds, 1)} s ({s.done} made, {s.reused} reused)"
+        f"{markdown(s.name)} `{s.key}` {number(s.seconds, 1)} s ({s.n_computed} made, {s.n_cached} reused)"
         for s in result.stages
     )
     yield f"  - stages: {stages}"

@@ -120,8 +120,14 @@ def _cells(found: Comparison, p: float | None) -> Iterator[str]:
     yield "–" if found.difference is None else f"{found.difference:+.3f}{bounds}"
     yield "–" if p is None else f"{p:.4f}"
     yield number(found.effect, 2)
-    yield number(detectable_difference(found.deviation, found.sample.n, plan) if found.deviation else None, 3)
-    needed = pairs_needed(found.deviation, found.difference, plan) if found.deviation and found.difference else None
+    yield number(
+        detectable_difference(found.sd_of_difference, found.sample.n, plan) if found.sd_of_difference else None, 3
+    )
+    needed = (
+        pairs_needed(found.sd_of_difference, found.difference, plan)
+        if found.sd_of_difference and found.difference
+        else None
+    )
     yield "–" if needed is None else f"{needed:,}"
 
 

@@ -5,32 +5,24 @@ Needs a login and the extra `wandb_report`; building it needs neither a server n
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness.analysis.factors import varied
 from harness.analysis.leaderboard import Leaderboard
 from harness.config import TrackingConfig
-from harness.errors import HarnessError, MissingExtra
+from harness.errors import HarnessError, require
 from harness.reports.formatting import markdown, table
 from harness.reports.wandb import history, tables
 from harness.reports.wandb.tables import leaderboard_id, session_id
 
-INSTALL = "pip install 'finetune-harness[wandb_report]'"
 WIDE, HALF = 24, 12
 """The grid of a W&B report is 24 columns wide."""
 
 
-def check_installed() -> None:
-    """Raise a MissingExtra unless W&B's library for reports is there."""
-    if importlib.util.find_spec("wandb_workspaces") is None:
-        raise MissingExtra("wandb-workspaces", INSTALL)
-
-
 def save(board: Leaderboard, tracking: TrackingConfig) -> str:
     """Save the report to the project of `tracking` and return its address; HarnessError where W&B refuses it."""
-    check_installed()
+    require("wandb_workspaces", "wandb_report")
     import wandb
 
     try:
@@ -45,7 +37,7 @@ def save(board: Leaderboard, tracking: TrackingConfig) -> str:
 
 def build(board: Leaderboard, tracking: TrackingConfig, entity: str) -> Any:
     """Return the report as an object of W&B's library, not yet saved."""
-    check_installed()
+    require("wandb_workspaces", "wandb_report")
     import wandb_workspaces.reports.v2 as wr
 
     blocks = [

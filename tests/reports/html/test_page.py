@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import pipeline
-from harness import registry as build
+from harness import pipeline, registry
 from harness.analysis.leaderboard import Leaderboard, by_task
 from harness.analysis.verdict import Aim
 from harness.config import ReportConfig
@@ -40,7 +39,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
     settings = [config(folder, "fine", N), config(folder, "failing", N, error_rate=0.2)]
     for each in settings:
         each.task.validation_pool = N
-    return by_task([pipeline.run(each, "python -m harness run") for each in settings], build.stored_metric)[0]
+    return by_task([pipeline.run(each, "python -m harness run") for each in settings], registry.stored_metric)[0]
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +243,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
         record = FineTuneRecord("lora", n, 3.0, 1000, 10, 2, curve)
         topics = ["arts" if i % 2 else "people" for i in range(40)]
         runs.append(Made(f"n{n}-lr{lr}", {"rougeL": scores, "rouge1": scores**2}, topics, settings, n, finetune=record))
-    [board] = by_task(store(folder, runs), build.stored_metric, aim=Aim("n20-lr0.1"))
+    [board] = by_task(store(folder, runs), registry.stored_metric, aim=Aim("n20-lr0.1"))
     return written(board, folder)
 
 

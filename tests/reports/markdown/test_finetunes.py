@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import registry as build
+from harness import registry
 from harness.analysis.leaderboard import Leaderboard, by_task
 from harness.reports.markdown.finetunes import finetune_section
 from harness.types import CurvePoint, FineTuneRecord
@@ -22,7 +22,7 @@ def record(losses: Sequence[float], cost: float | None = None) -> FineTuneRecord
 
 def board(folder: Path, records: dict[str, FineTuneRecord | None]) -> Leaderboard:
     made = [Made(name, {"rougeL": np.linspace(0, 1, 20)}, finetune=each) for name, each in records.items()]
-    return by_task(store(folder, made), build.stored_metric)[0]
+    return by_task(store(folder, made), registry.stored_metric)[0]
 
 
 def test_findings_are_grouped_with_the_figures_of_each_run(tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import pipeline
-from harness import registry as build
+from harness import pipeline, registry
 from harness.analysis.leaderboard import Leaderboard, by_task
 from harness.config import ReportConfig
 from harness.reports.markdown.report import MarkdownSink
@@ -26,7 +25,7 @@ def board(tmp_path: Path) -> Leaderboard:
     ]
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     settings = [config(tmp_path, "fine"), config(tmp_path, "failing", error_rate=0.4)]
-    return by_task([pipeline.run(each, "python -m harness run") for each in settings], build.stored_metric)[0]
+    return by_task([pipeline.run(each, "python -m harness run") for each in settings], registry.stored_metric)[0]
 
 
 def written(board: Leaderboard, tmp_path: Path, references: bool = True) -> str:
@@ -80,5 +79,5 @@ def test_a_score_without_an_interval_says_so_in_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = pipeline.run(config(tmp_path, "one", n=1), "command")
-    TerminalSink().write(by_task([run], build.stored_metric)[0])
+    TerminalSink().write(by_task([run], registry.stored_metric)[0])
     assert "[no interval]" in capsys.readouterr().out

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import registry as build
+from harness import registry
 from harness.analysis.leaderboard import Leaderboard, by_task
 from harness.config import ReportConfig
 from harness.reports.markdown.samples import sample_section
@@ -24,7 +24,7 @@ def board(tmp_path: Path) -> Leaderboard:
     first = [f"{asked[0].reference} extra", *(e.reference for e in asked[1:])]
     return by_task(
         [replayed(tmp_path, "first", first), replayed(tmp_path, "second", [NASTY, None, *["Thing"] * (N - 2)])],
-        build.stored_metric,
+        registry.stored_metric,
     )[0]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import registry as build
+from harness import registry
 from harness.analysis.leaderboard import Leaderboard, by_task
 from harness.reports.plots import curves, draw
 from harness.reports.plots.style import COLOURS, mark
@@ -36,7 +36,7 @@ def board(folder: Path, records: dict[str, FineTuneRecord], settings: dict[str, 
         replace(run, result=replace(run.result, name=name))
         for run, name in zip(store(folder, made), records, strict=True)
     ]
-    return by_task(runs, build.stored_metric)[0]
+    return by_task(runs, registry.stored_metric)[0]
 
 
 def test_pictures_are_the_same_bytes_each_time_and_undated(tmp_path: Path) -> None:

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness import pipeline
-from harness import registry as build
+from harness import pipeline, registry
 from harness.analysis.leaderboard import Leaderboard, by_task
 from harness.store.runs import StoredRun, load_run, save_run
 from harness.types import CurvePoint, FineTuneRecord, StageRecord
@@ -57,7 +56,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[StoredRun]:
 
 @pytest.fixture(scope="module")
 def board(runs: list[StoredRun]) -> Leaderboard:
-    return by_task(runs, build.stored_metric)[0]
+    return by_task(runs, registry.stored_metric)[0]
 
 
 @pytest.fixture(scope="session")

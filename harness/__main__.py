@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -35,6 +36,8 @@ OVERRIDES = {"judge": "overrides", "gate": "candidate"}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.append("")  # classes of one's own beside the data, as with python -m
     top = parser()
     options, rest = top.parse_known_args(arguments)
     if options.command in OVERRIDES:  # argparse does not know words of this kind again after an option

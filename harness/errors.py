@@ -48,14 +48,18 @@ class ModelError(HarnessError):
 class MissingExtra(ModelError):
     """A package that this setting needs is not installed."""
 
-    def __init__(self, package: str, install: str) -> None:
-        super().__init__(f"{package} is not installed. Install it with: {install}")
+    def __init__(self, package: str, install: str, instead: str = "") -> None:
+        without = f"\nOr do without it: {instead}" if instead else ""
+        super().__init__(f"{package} is not installed. Install it with: {install}{without}")
 
 
-def require(module: str, extra: str) -> None:
-    """Raise a MissingExtra unless the module, which an extra of this package installs, can be imported."""
+def require(module: str, extra: str, instead: str = "") -> None:
+    """Raise a MissingExtra unless the module, which an extra of this package installs, can be imported.
+
+    `instead` is the setting that does without it.
+    """
     if importlib.util.find_spec(module) is None:
-        raise MissingExtra(module, f"pip install 'finetune-harness[{extra}]'")
+        raise MissingExtra(module, f"pip install 'finetune-harness[{extra}]'", instead)
 
 
 class StoreError(HarnessError):

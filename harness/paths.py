@@ -1,7 +1,7 @@
-"""Paths that several commands agree on, and `package:NAME/inside/path` for files that installed packages carry.
+"""Paths in the config: of files, of folders, and `package:NAME/inside/path` for files inside installed packages.
 
-Model weights and data that travel as packages are found without importing those packages, so their code never
-runs and their declared dependencies are not needed.
+Packages of weights or data are located without being imported, so their code never runs and their declared
+dependencies are not needed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from harness.errors import MissingExtra
 
 PREFIX = "package:"
 BASELINES = "benchmarks"
-"""Where accepted baselines are kept, a folder for each task."""
+"""The default folder of accepted baselines, with one folder per task."""
 
 
 def resolve(path: str) -> Path:

@@ -1,4 +1,4 @@
-"""The whole flow, read top to bottom: data -> model -> completions -> scores -> record -> leaderboard -> sinks."""
+"""The whole flow, read top to bottom: data -> model -> completions -> scores -> record -> leaderboard -> reports."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import importlib.metadata
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import pricing, registry
 from harness.analysis import leaderboard
-from harness.analysis.leaderboard import Sink
 from harness.analysis.verdict import Aim, with_incumbent
 from harness.config import HarnessConfig, ReportConfig, TrackingConfig
 from harness.credentials import redacted
@@ -20,24 +19,26 @@ from harness.errors import StoreError
 from harness.pricing import Budget, LocalPrice, Price
 from harness.progress import say
 from harness.protocols import HostedModel, Model
+from harness.reports import Sink
 from harness.reports.html.page import PageSink
 from harness.reports.markdown.report import MarkdownSink, numbered
 from harness.reports.terminal.leaderboard import TerminalSink
 from harness.reports.wandb import WandbSink
-from harness.stages import finetune as tuning
 from harness.stages import generate, likelihood, score
 from harness.stages.batch_generate import in_batches
+from harness.stages.finetune import train_or_load
 from harness.stages.prepare import Prepared, prepare
 from harness.store.runs import SCHEMA_VERSION, StoredRun, load_run, save_run
 from harness.store.stages import Store
 from harness.types import Completion, FineTuneRecord, FinishReason, RunResult, StageRecord, Usage
+from harness.wording import counted
 
 PACKAGES = ("finetune-harness", "torch", "transformers", "peft", "sentence-transformers", "sacrebleu", "rouge-score")
 
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    """What a run's model gave, how it came to be that model, and the stages that all of it took."""
+    """The completions of a run, the model that they are from, its fine-tune, and the records of these stages."""
 
     model: Model
     finetune: FineTuneRecord | None
@@ -47,7 +48,7 @@ class _Answers:
 
 
 def run(config: HarnessConfig, command: str) -> StoredRun:
-    """Carry one config through to a stored run; what is already in the store is not done again."""
+    """Carry one config through to a stored run; what is already in the store is reused."""
     prepared = prepare(config)
     store = Store(Path(config.store))
     folder = store.runs / prepared.run_id
@@ -58,7 +59,8 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
         return stored
     answers = _answer(prepared, store, config)
     scored = score.score(prepared.metrics, prepared.examples, answers.completions, config.stats, config.seed, store)
-    say(f"score: {scored.stage.n_computed} metrics, {scored.stage.n_cached} reused, {scored.stage.seconds:.1f} s")
+    computed, stage = counted(scored.stage.n_computed, "metric"), scored.stage
+    say(f"score: {computed} computed, {stage.n_cached} reused, {stage.seconds:.1f} s")
     result = RunResult(
         schema_version=SCHEMA_VERSION,
         run_id=prepared.run_id,
@@ -66,13 +68,16 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=redacted(command),
         task=config.task.name,
-        primary_metric=config.task.primary_metric,
+        primary_metric=prepared.primary_metric,
         config=redacted(asdict(config)),
         model=answers.model.identity,
         parameters=answers.model.parameters,
         dataset=prepared.dataset,
         usage=_usage(answers.completions, answers.price, config.generation.batch),
-        metrics=scored.metrics,
+        metrics=tuple(
+            replace(scores, configured_as=name)
+            for scores, name in zip(scored.metrics, config.metrics.names, strict=True)
+        ),
         stages=(*answers.stages, scored.stage),
         versions=_versions(),
         finetune=answers.finetune,
@@ -84,7 +89,7 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
 
 
 def show(runs: Sequence[StoredRun], report: ReportConfig, tracking: TrackingConfig, as_json: bool) -> None:
-    """Make the leaderboards of these runs and write them to the terminal, the report and W&B."""
+    """Make the leaderboards of these runs and write them to the terminal, the reports and W&B."""
     store, shown = runs[0].folder.parent.parent, []
     runs = with_incumbent(runs, store / "runs", report.incumbent)
     for i, board in enumerate(leaderboard.by_task(runs, registry.stored_metric, aim=Aim.of(report))):
@@ -101,30 +106,32 @@ def show(runs: Sequence[StoredRun], report: ReportConfig, tracking: TrackingConf
 
 
 def _answer(prepared: Prepared, store: Store, config: HarnessConfig) -> _Answers:
-    """Fine-tune where that is asked for, generate, and measure the likelihoods that a metric reads."""
+    """Fine-tune where the config says so, generate, and measure the likelihoods that a metric reads."""
     model, record, stages = prepared.model, None, [_data_stage(prepared)]
-    if prepared.tuning:
-        tuned, record, stage = tuning.tune(prepared.tuning, store)
-        model = registry.model(tuned)
+    if prepared.finetune:
+        model_config, record, stage = train_or_load(prepared.finetune, store)
+        model = registry.model(model_config)
         stages.append(stage)
-        say(f"finetune: {'reused' if stage.n_cached else 'done'}, {record.n_train} examples, {record.seconds:.1f} s")
+        done = "reused" if stage.n_cached else "done"
+        say(f"finetune: {done}, {counted(record.n_train, 'example')}, {record.seconds:.1f} s")
     prices, generation = pricing.of(config.pricing), config.generation
     price = prices.of(model.identity)
     budget = Budget(price, generation.max_cost, generation.batch)
-    asked = in_batches(model, store, generation.poll_seconds) if generation.batch else model
-    completions, generated = generate.complete(asked, prepared.prompts, prepared.decoding, store, budget)
-    stages.append(generated)
-    say(f"generate: {generated.n_computed} completions made, {generated.n_cached} reused, {generated.seconds:.1f} s")
-    if teller := likelihood.teller(model, prepared.metrics):
-        wanted = likelihood.pairs(prepared.metrics, prepared.examples, prepared.prompts)
-        completions, told = likelihood.measure(teller, wanted, completions, store)
-        stages.append(told)
-        say(f"likelihood: {told.n_computed} completions measured, {told.n_cached} reused, {told.seconds:.1f} s")
+    generator = in_batches(model, store, generation.poll_seconds) if generation.batch else model
+    completions, stage = generate.complete(generator, prepared.prompts, prepared.decoding, store, budget)
+    stages.append(stage)
+    say(f"generate: {counted(stage.n_computed, 'completion')} made, {stage.n_cached:,} reused, {stage.seconds:.1f} s")
+    if measurable := likelihood.likelihood_model(model, prepared.metrics):
+        pairs = likelihood.pairs(prepared.metrics, prepared.examples, prepared.prompts)
+        completions, stage = likelihood.measure(measurable, pairs, completions, store)
+        stages.append(stage)
+        measured = counted(stage.n_computed, "completion")
+        say(f"likelihood: {measured} measured, {stage.n_cached:,} reused, {stage.seconds:.1f} s")
     return _Answers(model, record, completions, tuple(stages), price or prices.machine(model.identity))
 
 
 def _finished(folder: Path) -> StoredRun | None:
-    """Return a complete run without failed completions; damage and failures are mended by running again."""
+    """Return a complete run without failed completions, or None; running again repairs damage and retries failures."""
     if not (folder / "results.json").exists():
         return None
     try:
@@ -139,13 +146,13 @@ def _usage(completions: Sequence[Completion], price: Price | LocalPrice | None, 
     seconds = sum(c.wall_seconds or 0.0 for c in completions)
     cost = price.total(completions, in_batches) if isinstance(price, Price) else None
     prompt = [c.prompt_tokens for c in completions if c.prompt_tokens is not None]
-    made = [c.completion_tokens for c in completions if c.completion_tokens is not None]
+    generated = [c.completion_tokens for c in completions if c.completion_tokens is not None]
     return Usage(
         n=len(completions),
         errors=sum(c.error is not None for c in completions),
         truncated=sum(c.finish_reason is FinishReason.LENGTH for c in completions),
         prompt_tokens=sum(prompt) if prompt else None,
-        completion_tokens=sum(made) if made else None,
+        completion_tokens=sum(generated) if generated else None,
         seconds=seconds,
         cost_usd=price.hours(seconds) if isinstance(price, LocalPrice) else cost,
         price=str(price or ""),
@@ -159,10 +166,10 @@ def _data_stage(prepared: Prepared) -> StageRecord:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": sys.version.split()[0]}
+    versions = {"python": sys.version.split()[0]}
     for name in PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -1,6 +1,7 @@
-"""Progress on long work: live bars in a terminal, a line every ten seconds in a log, nothing under two seconds.
+"""Long tasks: their progress, and what the process does differently while they run.
 
-Everything goes to stderr, so that stdout stays clean for `--json`. Work is wrapped where it happens, and may nest:
+Progress is live bars in a terminal, a line every ten seconds in a log, and nothing under two seconds. It is printed to
+stderr, so stdout stays clean for `--json`. Tasks may be nested:
 
     with track("generate", total=64, unit="completions") as bar:
         bar.advance(8)
@@ -8,28 +9,31 @@ Everything goes to stderr, so that stdout stays clean for `--json`. Work is wrap
 
 from __future__ import annotations
 
+import gc
+import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 QUIET_SECONDS = 2.0
-"""Work that ends sooner leaves no line behind."""
+"""A task that takes less time leaves no line behind."""
 LINE_SECONDS = 10.0
-"""In a log, at most one line in this time."""
+"""In a log, the least time between two lines of a task."""
 
 
 class _Screen:
-    """The one live display of the process: rich allows no second one, so nested bars share it."""
+    """The live display of the process, which nested bars share because rich allows only one."""
 
     def __init__(self) -> None:
         self.live: Progress | None = None
 
     def add(self, label: str, total: int, unit: str) -> TaskID | None:
-        """Show one more bar; None where stderr is no terminal."""
+        """Add a bar; None if stderr is not a terminal."""
         if not sys.stderr.isatty():
             return None
         if self.live is None:
@@ -47,7 +51,7 @@ class _Screen:
         return self.live.add_task(label, total=total or None, unit=unit, note="")
 
     def remove(self, task: TaskID) -> None:
-        """Take a bar away; the display ends with the last one."""
+        """Remove a bar; the display ends with the last one."""
         if self.live is None:
             return
         self.live.remove_task(task)
@@ -60,7 +64,7 @@ _SCREEN = _Screen()
 
 
 class Bar:
-    """The progress of one piece of work; `total` 0 means that the amount is not known."""
+    """The progress of one task; `total` 0 means that the amount is not known."""
 
     def __init__(self, label: str, total: int, unit: str) -> None:
         self.label, self.total, self.unit = label, total, unit
@@ -80,17 +84,17 @@ class Bar:
             print(self.line(), file=sys.stderr, flush=True)
 
     def line(self) -> str:
-        """Say in one line how far the work is."""
+        """Return the progress as one line."""
         elapsed = time.monotonic() - self._start
         amount = f" {self.done}/{self.total} {self.unit}" if self.total else ""
-        left = ""
+        remaining = ""
         if 0 < self.done < self.total:
-            left = f", about {elapsed / self.done * (self.total - self.done):.0f} s left"
+            remaining = f", about {elapsed / self.done * (self.total - self.done):.0f} s left"
         note = f" · {self.note}" if self.note else ""
-        return f"{self.label}:{amount} {elapsed:.0f} s{left}{note}"
+        return f"{self.label}:{amount} {elapsed:.0f} s{remaining}{note}"
 
     def close(self, finished: bool) -> None:
-        """End the display; long work leaves one line behind."""
+        """End the display; a long task leaves one line behind."""
         if self._task is not None:
             _SCREEN.remove(self._task)
         if time.monotonic() - self._start >= QUIET_SECONDS:
@@ -99,7 +103,7 @@ class Bar:
 
 @contextmanager
 def track(label: str, total: int = 0, unit: str = "") -> Iterator[Bar]:
-    """Show the progress of the work inside the block; see `Bar.advance`."""
+    """Show the progress of the task inside the block; see `Bar.advance`."""
     bar = Bar(label, total, unit)
     finished = False
     try:
@@ -110,5 +114,45 @@ def track(label: str, total: int = 0, unit: str = "") -> Iterator[Bar]:
 
 
 def say(text: str) -> None:
-    """Tell the user one line beside the results, which have stdout to themselves."""
+    """Print a line to stderr, because stdout is reserved for results."""
     print(text, file=sys.stderr, flush=True)
+
+
+COLLECT_AFTER = 100_000
+"""New objects after which Python looks for cyclic garbage; a request to an API takes about 50 of them."""
+
+
+@contextmanager
+def on_interrupt(first: Callable[[], None]) -> Iterator[None]:
+    """Call `first` on the first Ctrl-C instead of raising KeyboardInterrupt; the next one raises it as usual.
+
+    Does nothing outside the main thread, or where another handler is installed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        yield
+        return
+
+    def handler(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        first()
+
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """Run the garbage collector less often inside: for work that makes many long-lived objects and few cycles."""
+    before = gc.get_threshold()
+    gc.set_threshold(COLLECT_AFTER, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

@@ -1,6 +1,6 @@
-"""The seams: what a dataset, a model, a fine-tuner and a metric must be, and nothing more.
+"""The protocols that plug-ins implement: datasets, models, fine-tuners and metrics.
 
-Anything that fits can be named in the config as "your.module:Class"; see `harness.registry` for how it is called.
+Any class that matches one can be named in the config as "your.module:Class"; `harness.registry` says how it is called.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Dataset(Protocol):
     """A source of examples."""
 
     def load(self) -> Corpus:
-        """Return the validated corpus; DataError names file, line and mend when it is damaged."""
+        """Return the validated corpus; DataError reports file, line and fix when it is damaged."""
         ...
 
 
@@ -50,34 +50,34 @@ class Model(Protocol):
         ...
 
     def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:
-        """Yield one completion a prompt, in any order, as they finish; a failure is a completion with an error."""
+        """Yield one completion per prompt, in any order, as they finish; a failure is a completion with an error."""
         ...
 
 
 @runtime_checkable
 class LikelihoodModel(Model, Protocol):
-    """A model that also tells how likely it finds given completions; only some metrics ask."""
+    """A model that also returns log-probabilities of given completions, which some metrics need."""
 
     def likelihoods(self, pairs: Sequence[TrainingPair]) -> Iterator[tuple[int, Likelihood]]:
-        """Yield each pair's position and likelihood, in any order, as they are found.
+        """Yield each pair's position and likelihood, in any order, as they are computed.
 
-        ModelError names a pair that has none: a likelihood is over all examples or does not compare.
+        ModelError names a pair that has none: likelihoods over different examples are not comparable.
         """
         ...
 
 
 @runtime_checkable
 class HostedModel(Model, Protocol):
-    """A model that a service runs, and may end."""
+    """A model that a service runs, and may retire."""
 
     def shutdown_date(self) -> str | None:
-        """Return the date on which the service says that it ends the model, None where it does not say."""
+        """Return the date on which the service retires the model, None where it gives none."""
         ...
 
 
 @runtime_checkable
 class FineTuner(Protocol):
-    """Something that trains a base model; all that it is configured with is already in it."""
+    """Something that trains a base model; it is constructed with its settings and its base model."""
 
     @property
     def base(self) -> ModelIdentity:
@@ -85,23 +85,23 @@ class FineTuner(Protocol):
         ...
 
     def fit(self, train: Sequence[TrainingPair], validation: Sequence[TrainingPair], folder: Path) -> FineTuneRecord:
-        """Train, leave the adapter or the weights in `folder`, and say how it went.
+        """Train, leave the adapter or the weights in `folder`, and return the record of the training.
 
-        A `folder` that holds the checkpoints of a killed fit is gone on with.
+        A killed fit is resumed from the checkpoint in `folder`.
         """
         ...
 
-    def tuned(self, folder: Path) -> ModelConfig:
+    def model_config(self, folder: Path) -> ModelConfig:
         """Return the config of the model that a finished fit left in `folder`."""
         ...
 
 
 @runtime_checkable
 class HostedFineTuner(FineTuner, Protocol):
-    """A fine-tuner whose training a service does, for money."""
+    """A fine-tuner that has a service train, for money."""
 
-    def expected(self, train: Sequence[TrainingPair]) -> str:
-        """Say how much would be trained on and what it would cost; nothing is sent."""
+    def cost_estimate(self, train: Sequence[TrainingPair]) -> str:
+        """Return in words how much would be trained on and what it would cost; nothing is sent."""
         ...
 
 
@@ -111,7 +111,7 @@ class Metric(Protocol):
 
     @property
     def name(self) -> str:
-        """The name that it has in the config and on the leaderboard."""
+        """The name of the metric on the leaderboard."""
         ...
 
     @property
@@ -126,12 +126,12 @@ class Metric(Protocol):
 
     @property
     def is_proportion(self) -> bool:
-        """Whether each example counts 0 or 1, so that the interval is a binomial one."""
+        """Whether each example scores 0 or 1, so that the interval is a binomial one."""
         ...
 
     @property
     def parallel(self) -> bool:
-        """Whether several processes may share the rows: where Python works on prompt, reference and text alone."""
+        """Whether several processes may share the rows: true where it is pure Python on prompt, reference and text."""
         ...
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
@@ -149,10 +149,10 @@ class Metric(Protocol):
 
 @runtime_checkable
 class LikelihoodMetric(Metric, Protocol):
-    """A metric that reads the likelihood of given completions, and so needs a model that tells it."""
+    """A metric that reads the likelihood of given completions, and so needs a model that returns log-probabilities."""
 
-    def wanted(self, example: Example) -> Sequence[str]:
-        """Return the completions of an example whose likelihood it reads."""
+    def texts_to_score(self, example: Example) -> Sequence[str]:
+        """Return the texts of an example whose likelihood the metric reads."""
         ...
 
 

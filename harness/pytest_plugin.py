@@ -44,6 +44,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--harness-baseline", metavar="DIR", help=f"where accepted baselines are (default: {BASELINES} in the rootdir)"
     )
     group.addoption(
+        "--harness-config-dir", metavar="DIR", help="folder with config groups of your own, such as DIR/task/mine.yaml"
+    )
+    group.addoption(
         "--harness-update-baseline", action="store_true", help="accept what the tests run as baselines; gate nothing"
     )
     group.addoption(

@@ -1,18 +1,34 @@
 """Literal tables from the names in the config to the classes behind them, imported on use.
 
-Any name may also be your own "module:Class". It is called with the keyword options of its config: a dataset
-with its task config, a model with its model config, a metric with `metrics.options.<name>`.
+A name may also be one that an installed package declares as an entry point, or your own "module:Class":
+
+| what | entry point group | called with |
+| --- | --- | --- |
+| dataset | finetune_harness.tasks | the keys of its task config that it takes, and `task.options` |
+| model | finetune_harness.models | its model config, and `model.options` |
+| metric | finetune_harness.metrics | its `metrics.options`; `labels` and `tokenizer` where it takes them |
+
+What is made is checked against its protocol before any work, so a missing member is a ConfigError and not a crash
+after the scoring.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.metadata
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from harness.config import FineTuneConfig, ModelConfig, OpenAIFineTuneConfig, SupervisedConfig, TaskConfig
+from harness.config import (
+    FineTuneConfig,
+    MetricsConfig,
+    ModelConfig,
+    OpenAIFineTuneConfig,
+    SupervisedConfig,
+    TaskConfig,
+)
 from harness.errors import ConfigError, MissingExtra, unknown
 from harness.protocols import Dataset, FineTuner, Metric, Model
 from harness.store.runs import StoredRun
@@ -30,7 +46,7 @@ MODELS = {
 }
 FINETUNERS = {
     "local": "harness.finetune.local:LocalFineTuner",
-    "openai": "harness.finetune.openai:OpenAIFineTuner",
+    "openai": "harness.finetune.hosted:OpenAIFineTuner",
 }
 """By the backend of the model that is trained."""
 METRICS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -70,16 +86,20 @@ METRICS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def dataset(config: TaskConfig) -> Dataset:
     """Return the dataset that the task names, not yet read."""
-    factory = _find("dataset", config.dataset, DATASETS)
+    factory = _load("dataset", config.dataset, DATASETS, "finetune_harness.tasks")
     accepted = inspect.signature(factory).parameters
-    options = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name in accepted}
-    built: Dataset = factory(**options)
+    settings = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name in accepted}
+    settings.pop("options", None)
+    built: Dataset = _call(factory, "task.options", config.options, (), settings)
+    _check_protocol("dataset", config.dataset, built, Dataset)
     return built
 
 
 def model(config: ModelConfig) -> Model:
     """Return the model that the config names, its weights not yet in memory."""
-    built: Model = _find("model backend", config.backend, MODELS)(config)
+    factory = _load("model backend", config.backend, MODELS, "finetune_harness.models")
+    built: Model = _call(factory, "model.options", config.options, (config,), {})
+    _check_protocol("model", config.backend, built, Model)
     return built
 
 
@@ -94,54 +114,127 @@ def finetuner(config: FineTuneConfig, base: ModelConfig) -> FineTuner | None:
         )
     hosted = isinstance(config, OpenAIFineTuneConfig)
     if hosted != (base.backend == "openai"):
-        mend = "model=openai model.id=MODEL" if hosted else "finetune=openai"
-        raise ConfigError(f"finetune={config.method} does not train models of the {base.backend} backend: take {mend}")
-    built: FineTuner = _find("fine-tuner", base.backend, FINETUNERS)(config, base)
+        fix = "model=openai model.id=MODEL" if hosted else "finetune=openai"
+        raise ConfigError(f"finetune={config.method} does not train models of the {base.backend} backend: use {fix}")
+    built: FineTuner = _load("fine-tuner", base.backend, FINETUNERS)(config, base)
     return built
 
 
 def metric(name: str, options: Mapping[str, Any], labels: Sequence[str] = (), tokenizer: str = "") -> Metric:
-    """Return the metric called `name`, with the user's options over its own.
+    """Return the metric that `metrics.names` lists as `name`, with the user's options over its own.
 
     `labels` are a classification's and `tokenizer` is the digest of the model's; both go to the metrics that take them.
     """
-    own: Mapping[str, Any] = {}
-    path = name
+    shipped: Mapping[str, Any] = {}
     if name.startswith("evaluate:"):
-        path, own = "harness.metrics.hf_evaluate:HubMetric", {"path": name.removeprefix("evaluate:")}
+        factory = _load("metric", "harness.metrics.hf_evaluate:HubMetric", {})
+        shipped = {"path": name.removeprefix("evaluate:")}
     elif name in METRICS:
-        path, own = METRICS[name]
-    factory = _find("metric", path, METRICS)
+        path, shipped = METRICS[name]
+        factory = _load("metric", path, {})
+    else:
+        factory = _load("metric", name, METRICS, "finetune_harness.metrics")
     accepted = inspect.signature(factory).parameters
-    given = {"labels": labels, "tokenizer": tokenizer}
-    own = {**own, **{key: value for key, value in given.items() if value and key in accepted}}
-    try:
-        built: Metric = factory(**{**own, **options})
-    except TypeError as error:
-        valid = [p for p in accepted if p not in own]
-        raise ConfigError(f"metrics.options.{name}: {error}. Valid options: {', '.join(valid) or 'none'}.") from error
+    context = {"labels": labels, "tokenizer": tokenizer}
+    settings = {**shipped, **{key: value for key, value in context.items() if value and key in accepted}}
+    built: Metric = _call(factory, f"metrics.options.{name}", options, (), settings)
+    _check_protocol("metric", name, built, Metric)
+    return built
+
+
+def metrics(config: MetricsConfig, labels: Sequence[str] = (), tokenizer: str = "") -> tuple[Metric, ...]:
+    """Return the metrics of a config, in order; ConfigError where two have one name, or options are of no metric."""
+    options = {name: _options_of(name, config.options) for name in config.names}
+    if unused := config.options.keys() - {key for key, _ in options.values()}:
+        raise ConfigError(f"metrics.options: {unknown('metric of metrics.names', sorted(unused)[0], config.names)}")
+    built = tuple(metric(name, given, labels, tokenizer) for name, (_, given) in options.items())
+    names = [m.name for m in built]
+    if len(set(names)) < len(names) or len(options) < len(config.names):
+        raise ConfigError(f"metrics.names: expected each metric once, got {', '.join(config.names)} ({names})")
     return built
 
 
 def stored_metric(run: StoredRun, name: str) -> Metric:
-    """Return a metric as the stored run was scored with it."""
-    config = run.result.config
-    options = config["metrics"]["options"].get(name, {})
-    return metric(name, options, config["task"]["labels"], run.result.model.tokenizer)
+    """Return a metric, by its name on the leaderboard, as the stored run was scored with it."""
+    config, result = run.result.config, run.result.metric(name)
+    configured_as = (result.configured_as if result else "") or name
+    _, options = _options_of(configured_as, config["metrics"]["options"])
+    return metric(configured_as, options, config["task"]["labels"], run.result.model.tokenizer)
 
 
-def _find(kind: str, name: str, table: Mapping[str, Any]) -> Any:
-    module_name, colon, attribute = str(table.get(name, name)).partition(":")
+def _options_of(name: str, options: Mapping[str, Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]]:
+    """Return the key and the options of a metric; those of "module:Class" may stand under Class alone."""
+    key = name if name in options else name.rpartition(":")[2]
+    return key, options.get(key, {})
+
+
+def _load(kind: str, name: str, table: Mapping[str, Any], group: str = "") -> Callable[..., Any]:
+    """Import the class behind a name of the table, an entry point of the group, or "module:Class"."""
+    installed = {} if name in table or ":" in name or not group else _entry_points(group)
+    module_name, colon, attribute = str(table.get(name, installed.get(name, name))).partition(":")
     if not colon:
-        raise ConfigError(unknown(kind, name, table) + ' Or your own "module:Class".')
+        raise ConfigError(unknown(kind, name, [*table, *installed]) + ' Or your own "module:Class".')
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and module_name.startswith(error.name):
             raise ConfigError(f"{kind} {name!r}: there is no module {error.name!r} on the Python path") from error
+        if not module_name.startswith("harness."):
+            raise ConfigError(f"{kind} {name!r}: {module_name} imports {error.name}, which is not installed") from error
         raise MissingExtra(str(error.name), "pip install 'finetune-harness[local]'") from error
-    try:
-        return getattr(module, attribute)
-    except AttributeError as error:
+    factory: Callable[..., Any] | None = getattr(module, attribute, None)
+    if not callable(factory):
         names = [n for n in vars(module) if n[0].isupper()]
-        raise ConfigError(f"{kind} {name!r}: {unknown('class', attribute, names)}") from error
+        raise ConfigError(f"{kind} {name!r}: {unknown('class', attribute, names)}")
+    return factory
+
+
+def _entry_points(group: str) -> dict[str, str]:
+    return {point.name: point.value for point in importlib.metadata.entry_points(group=group)}
+
+
+def _call(
+    factory: Callable[..., Any],
+    key: str,
+    options: Mapping[str, Any],
+    arguments: tuple[Any, ...],
+    settings: Mapping[str, Any],
+) -> Any:
+    """Call a class with the user's options over `settings`; ConfigError for an option that it does not take."""
+    parameters = inspect.signature(factory).parameters
+    valid = [name for name in list(parameters)[len(arguments) :] if name not in settings]
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+    for option in options:
+        if option not in settings and option not in valid and not takes_any:
+            raise ConfigError(f"{key}: {unknown('option', str(option), valid)}")
+    missing = [
+        name
+        for name, parameter in list(parameters.items())[len(arguments) :]
+        if parameter.default is inspect.Parameter.empty
+        and parameter.kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        and name not in settings
+        and name not in options
+    ]
+    if missing:
+        raise ConfigError(f"{key}: expected a value for {', '.join(missing)}. Add +{key}.{missing[0]}=...")
+    try:
+        inspect.signature(factory).bind(*arguments, **{**settings, **options})
+    except TypeError as error:
+        raise ConfigError(f"{key}: {factory.__name__} does not take what it is called with: {error}") from error
+    return factory(*arguments, **{**settings, **options})
+
+
+def _check_protocol(kind: str, name: str, built: object, protocol: type) -> None:
+    """Raise a ConfigError unless an object has every member of its protocol, before anything is asked of it."""
+    members = [member for member in vars(protocol) if not member.startswith("_")]
+    missing = [member for member in members if not hasattr(type(built), member) and member not in _attributes(built)]
+    if missing:
+        raise ConfigError(
+            f"{kind} {name!r}: {type(built).__name__} lacks {', '.join(missing)}. "
+            f"What a {kind} needs is in harness.protocols.{protocol.__name__}."
+        )
+
+
+def _attributes(built: object) -> Mapping[str, Any]:
+    """Return an object's own attributes; none where it has slots alone, whose names are on its class."""
+    return getattr(built, "__dict__", {})

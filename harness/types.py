@@ -1,8 +1,8 @@
 """The vocabulary: every value that travels between modules is one of these frozen dataclasses.
 
-Reading this file is reading the flow: a `Corpus` of `Example`s becomes `Prompt`s, a model turns each into a
-`Completion`, a metric turns those into a `MetricResult`, and a `RunResult` holds all that one run found.
-They load and save as JSON through `harness.store.runs`; a second name of a field is the one that schema version 1 has.
+They follow the flow: a `Corpus` of `Example`s becomes `Prompt`s, a model turns each into a `Completion`, a metric turns
+those into a `MetricResult`, and a `RunResult` records the whole run. They are loaded from and saved as JSON by
+`harness.store.runs`; where a field has an alias, that is its name in schema version 1.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class FinishReason(StrEnum):
     ERROR = "error"
     """The model failed: there is no text."""
     UNKNOWN = "unknown"
-    """Completions made elsewhere that do not say."""
+    """Not recorded, as in completions that were generated elsewhere."""
 
 
 class StopAt(StrEnum):
     """Where a task ends a completion, besides stop sequences and the end-of-text token.
 
-    Members are in lower case because OmegaConf reads enums by name.
+    Members are lower-case because OmegaConf reads enums by name.
     """
 
     none = "none"
@@ -49,7 +49,7 @@ class Example:
     """One prompt with its reference completion, an id, and the slices that it is reported under.
 
     `messages` are the turns of a conversation that is more than one user message, whose text is `prompt`.
-    `origin` says where the example was read, as `file:line`; it is no part of what the example is.
+    `origin` says where the example was read, as `file:line`; it does not identify the example.
     """
 
     id: str
@@ -62,7 +62,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something a user should know about the data: what, how many rows, a few of them, and the mend."""
+    """Something a user should know about the data: a message, the number of rows, and where some of them are."""
 
     code: str
     message: str
@@ -92,9 +92,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model is asked for one example: chat `messages`, or plain `text` when there are none.
+    """The rendered prompt of one example: chat `messages`, or plain `text` when there are none.
 
-    `source` is the example's own prompt, before any template; models that look answers up go by it.
+    `source` is the example's own prompt, before any template; models that look completions up use it as the key.
     """
 
     example_id: str
@@ -105,7 +105,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class TrainingPair:
-    """A rendered prompt and a completion that is to follow: what a fine-tune learns, and what a likelihood is of."""
+    """A rendered prompt and its target completion, for training and for likelihoods."""
 
     prompt: Prompt
     completion: str
@@ -113,7 +113,7 @@ class TrainingPair:
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """Every option that decides which text comes out of a model for a given prompt."""
+    """Every option that decides which text a model generates for a given prompt."""
 
     max_tokens: int = 64
     temperature: float = 0.0
@@ -125,7 +125,7 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """Everything about a model that decides what text comes out; equal references give equal completions."""
+    """Everything about a model that decides its text: models with equal identities give equal completions."""
 
     backend: str
     base: str
@@ -139,10 +139,10 @@ class ModelIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """How likely a model finds a given completion of a prompt, each token judged from the true ones before it.
+    """The likelihood of a given completion under a model, each token predicted from the true ones before it.
 
-    `nll` is the negative log-probability of the whole completion, its end included; `tokens` counts its tokens, the
-    end-of-text token among them, and `greedy` those that the model finds likelier than any other.
+    `nll` is the negative log-probability of the whole completion in nats, with the end-of-text token; `tokens` counts
+    its tokens, including that one, and `greedy` those that argmax predicts.
     """
 
     nll: Annotated[float, Field(validation_alias=AliasChoices("nll", "nats"))]
@@ -154,11 +154,11 @@ class Likelihood:
 class Completion:
     """What a model returned for one example: `text`, or an `error` and no text.
 
-    `seconds` is its latency, from request to answer. `wall_seconds` is the time between the answer before it and
-    this one, so that the sum over completions is the time that all of them took, however they overlapped.
-    `likelihoods` are those of given completions, such as the reference, by their text; only what a metric reads.
-    `served` is the model, and its fingerprint, that a service says has answered; `cached_tokens` are those of the
-    prompt that it bills as read before.
+    `seconds` is its latency, from request to answer. `wall_seconds` is the time between the previous answer and this
+    one, so that the sum over completions is the time that all of them took, however they overlapped.
+    `likelihoods` are those of given completions, such as the reference, by their text; only those that a metric reads.
+    `served` is the model, with its fingerprint, that a service reports; `cached_tokens` are those of the prompt that
+    it bills at the cached price.
     """
 
     example_id: str
@@ -201,13 +201,15 @@ class MetricResult:
     interval: str
     score: Score
     slices: Mapping[str, Mapping[str, Score]] = field(default_factory=dict)
+    configured_as: str = ""
+    """What `metrics.names` calls it, where that is known: its own name, or a "module:Class"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the completions of a run took; `seconds` is wall time, `cost_usd` is None where no price is known.
+    """Tokens, time and cost of a run's completions; `seconds` is wall time, `cost_usd` is None without a known price.
 
-    `price` says which price that was, of which date and from where.
+    `price` is the price that was used, with its date and source.
     """
 
     n: int
@@ -222,7 +224,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class StageRecord:
-    """One stage of a run: its content key, what decided the key, how much was reused, and the time it took."""
+    """One stage of a run: its content key, the inputs of the key, its time, and how many products were cached."""
 
     name: str
     key: str
@@ -234,7 +236,7 @@ class StageRecord:
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """One evaluation during a fine-tune; losses are nats per completion token, and what a service hides is None."""
+    """One evaluation during a fine-tune; losses are nats per completion token, None where a service reports none."""
 
     step: int
     examples: int
@@ -252,7 +254,7 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class FineTuneRecord:
-    """What a fine-tune was and did; `factors` are the swept hyper-parameters under their config names."""
+    """A finished fine-tune: its method, size, time, cost and learning curve."""
 
     method: str
     n_train: int
@@ -266,7 +268,7 @@ class FineTuneRecord:
 
 @dataclass(frozen=True, slots=True)
 class DatasetRecord:
-    """Which examples a run was scored on, by digest."""
+    """The dataset that a run was scored on; `fingerprint` is the digest of the scored examples."""
 
     name: str
     source: str
@@ -299,9 +301,9 @@ class RunResult:
     finetune: FineTuneRecord | None = None
     warnings: tuple[str, ...] = ()
     served: tuple[str, ...] = ()
-    """The models, with their fingerprints, that a service says have answered."""
+    """The models, with their fingerprints, that a service reported in its answers."""
     shutdown_date: str | None = None
-    """When the service ends the model, as it said when the run was made."""
+    """When the service retires the model, as it reported at the time of the run."""
 
     def metric(self, name: str) -> MetricResult | None:
         """Return the result of the metric called `name`, or None when the run did not score it."""

@@ -63,14 +63,14 @@ def test_runs_share_completions_and_scores(tmp_path: Path, capsys: pytest.Captur
     assert more.result.stages[1].n_cached == 8
 
 
-def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_resumes_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = config(tmp_path)
     settings.model.backend = "tests.support.fakes:Interrupted"
     with pytest.raises(KeyboardInterrupt):
         pipeline.run(settings, "command")
     monkeypatch.setattr(Interrupted, "dies_after", 100)
     run = pipeline.run(settings, "command")
-    assert Interrupted.asked == 12
+    assert Interrupted.generated == 12
     assert (run.result.stages[1].n_computed, run.result.stages[1].n_cached) == (7, 5)
 
 
@@ -108,7 +108,7 @@ def test_whatever_decides_a_score_decides_the_run(tmp_path: Path, change: str) -
     assert prepare(base).run_id != prepare(other).run_id
 
 
-def test_damage_to_a_record_is_mended_by_running_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_record_is_repaired_by_running_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = pipeline.run(config(tmp_path), "command")
     (run.folder / "results.json").write_text("{")
     again = pipeline.run(config(tmp_path), "command")
@@ -117,7 +117,7 @@ def test_damage_to_a_record_is_mended_by_running_again(tmp_path: Path, capsys: p
     assert again.result.stages[1].n_cached == 12
 
 
-def test_a_plan_says_what_is_left_and_makes_nothing(tmp_path: Path) -> None:
+def test_a_plan_reports_what_is_missing_and_generates_nothing(tmp_path: Path) -> None:
     before = plan(config(tmp_path))
     assert (before.to_generate, before.completions, before.seconds) == (12, 12, None)
     assert not list((tmp_path / "store").glob("runs/*"))
@@ -156,7 +156,7 @@ def tuned(folder: Path, base: Path, n: int = 12) -> HarnessConfig:
 
 
 def test_a_fine_tune_is_made_once_and_shown_beside_its_untouched_base(tmp_path: Path, tiny_model: Path) -> None:
-    runs = [pipeline.run(each, "command") for each in with_baselines(tuned(tmp_path, tiny_model))]
+    runs = [pipeline.run(run_config, "command") for run_config in with_baselines(tuned(tmp_path, tiny_model))]
     untouched, trained = (run.result for run in runs)
     assert [untouched.name, trained.name] == ["tiny-zero-shot", "tuned"]
     assert untouched.finetune is None
@@ -172,9 +172,9 @@ def test_a_fine_tune_is_made_once_and_shown_beside_its_untouched_base(tmp_path: 
 
 def test_the_validation_loss_is_not_measured_on_scored_examples(tmp_path: Path, tiny_model: Path) -> None:
     some = prepare(tuned(tmp_path, tiny_model, n=12))
-    assert some.tuning is not None
+    assert some.finetune is not None
     scored = {example.id for example in some.examples}
-    assert not scored & {pair.prompt.example_id for pair in some.tuning.validation}
-    assert len(some.tuning.validation) == 4
+    assert not scored & {pair.prompt.example_id for pair in some.finetune.validation}
+    assert len(some.finetune.validation) == 4
     every = tuned(tmp_path, tiny_model, n=20)
     assert [n.code for n in prepare(every).dataset.notices] == ["loss_on_scored"]

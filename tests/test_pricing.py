@@ -14,7 +14,7 @@ from harness.pricing import Budget, Price
 from harness.stages import generate
 from harness.store.stages import Store
 from harness.types import Completion, FinishReason, ModelIdentity, SamplingParams
-from tests.support.clients import asked, hasty
+from tests.support.clients import chat_prompts, model_on
 from tests.support.fakes import config
 from tests.support.fault_server import Behaviour, FaultServer
 
@@ -103,12 +103,12 @@ def test_an_unknown_cost_is_unknown(tmp_path: Path) -> None:
 
 def test_a_budget_ends_generation_and_keeps_what_it_paid_for(tmp_path: Path) -> None:
     with FaultServer(Behaviour()) as server:
-        model, store = hasty(server, concurrency=1), Store(tmp_path)
+        model, store = model_on(server, concurrency=1), Store(tmp_path)
         price = dataclasses.replace(PRICE, input=0.0, cached_input=None, output=1_000_000)  # a USD for each token
         with pytest.raises(ModelError, match=r"20\.0000 USD are spent of generation\.max_cost 18"):
-            generate.complete(model, asked(50), SamplingParams(), store, Budget(price, 18.0))
-        assert generate.missing(model, asked(50), SamplingParams(), store) == 45  # four tokens each
-        rows, stage = generate.complete(model, asked(50), SamplingParams(), store, Budget(price, 1000.0))
+            generate.complete(model, chat_prompts(50), SamplingParams(), store, Budget(price, 18.0))
+        assert generate.missing(model, chat_prompts(50), SamplingParams(), store) == 45  # four tokens each
+        rows, stage = generate.complete(model, chat_prompts(50), SamplingParams(), store, Budget(price, 1000.0))
     assert (len(rows), stage.n_cached) == (50, 5)
 
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from harness import pipeline
-from harness.config import compose as schema
+from harness.config import compose
 from tests.support.fakes import config
 
 pytest_plugins = ["pytester"]
@@ -34,7 +34,7 @@ def _imported(tmp_path_factory: pytest.TempPathFactory) -> None:
     import harness.gate.testing  # noqa: F401
 
     pipeline.run(config(tmp_path_factory.mktemp("warm")), "command")
-    schema.run(["model=echo"])
+    compose.run_config(["model=echo"])
 
 
 def reference(i: int) -> str:

@@ -1,4 +1,4 @@
-"""Do the statistics keep their promises? Simulates, writes `reports/evidence.md`, and prints what it comes to.
+"""Check coverage, level and power of the statistics by simulation, write `reports/evidence.md` and print a summary.
 
 python -m benchmarks.evidence [--quick]
 """
@@ -15,63 +15,63 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.evidence import alarms, coverage, peeking, power
-from benchmarks.evidence.found import SMALL, Found, Share
 from benchmarks.evidence.population import load
-from benchmarks.evidence.rates import Job, plan, simulate
+from benchmarks.evidence.rates import SimulationJob, plan, simulate
 from benchmarks.evidence.report import summary, write
+from benchmarks.evidence.results import PROMISED_FROM, Evidence, Share
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is simulated."""
+    """The amount of simulation."""
 
     samples: int
-    """Of each case of coverage."""
+    """Simulated samples for each case of coverage."""
     comparisons: int
-    """Without a change, losses, and sequences of looks."""
+    """Simulated comparisons: without a change, with a loss, and as sequences of looks."""
     sizes: tuple[int, ...] = (16, 64, 256, 1000)
     looks: int = 512
-    """Examples of a sequence, in chunks."""
+    """Examples of a sequence of looks."""
 
 
 FULL = Effort(samples=2000, comparisons=2000)
 QUICK = Effort(samples=120, comparisons=100, sizes=(64, 256), looks=256)
 
 
-def gather(effort: Effort, workers: int = 1) -> Found:
+def gather(effort: Effort, workers: int = 1) -> Evidence:
     """Run every study."""
     needed = power.planned(load())
-    promised = [n for n in effort.sizes if n >= SMALL]
-    fewer = promised[:2]
-    jobs: list[Job] = []
+    promised = [n for n in effort.sizes if n >= PROMISED_FROM]
+    two_sizes = promised[:2]
+    jobs: list[SimulationJob] = []
     for study, sizes in (
         (coverage.scores, effort.sizes),
         (coverage.passing, effort.sizes),
         (coverage.differences, promised),
-        (coverage.clustered, fewer),
+        (coverage.clustered, two_sizes),
     ):
         jobs += plan(study, sizes, effort.samples)
     for study, sizes in (
-        (alarms.no_change, fewer),
-        (alarms.edge, fewer),
+        (alarms.no_change, two_sizes),
+        (alarms.edge, two_sizes),
         (power.loss, [round(needed * fraction) for fraction in power.FRACTIONS if fraction != 1]),
         (power.loss_after_pilot, [power.PILOT]),
         (peeking.looks, [effort.looks]),
     ):
         jobs += plan(study, sizes, effort.comparisons)
-    jobs += plan(power.loss, [needed], 4 * effort.comparisons)  # a promise of 90% is known to half a point only so
+    jobs += plan(power.loss, [needed], 4 * effort.comparisons)  # estimates a power of 90% to half a percentage point
     rates = simulate(jobs, workers)
-    return Found(rates, tuple(_shares(promised)), needed, effort.samples, effort.comparisons)
+    return Evidence(rates, tuple(_shares(promised)), needed, effort.samples, effort.comparisons)
 
 
 def _shares(sizes: list[int]) -> list[Share]:
     exact = []
     for n in sizes:
-        near = coverage.FEW / n
+        edge = coverage.FEW / n
         exact += [
             Share("share from 0% to 100%", n, coverage.share(n, 0.0, 1.0)),
-            Share("share near 0%", n, coverage.share(n, 0.0, near)),
-            Share("share near 100%", n, coverage.share(n, 1 - near, 1.0)),
+            Share("share near 0%", n, coverage.share(n, 0.0, edge)),
+            Share("share near 100%", n, coverage.share(n, 1 - edge, 1.0)),
             Share("difference of shares, few examples differ", n, coverage.share_difference(n)),
         ]
     return exact
@@ -85,12 +85,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: %(default)s)")
     options = parser.parse_args(argv)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that share the work
-    found = gather(QUICK if options.quick else FULL, options.workers)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the worker processes use the cores
+    evidence = gather(QUICK if options.quick else FULL, options.workers)
     if options.out or not options.quick:
-        write(found, options.out or Path("reports"))
-    Console().print(summary(found))
-    print(json.dumps(found.figures()))
+        write(evidence, options.out or Path("reports"))
+    Console().print(summary(evidence))
+    print(json.dumps(evidence.figures()))
 
 
 if __name__ == "__main__":

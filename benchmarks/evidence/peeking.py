@@ -1,7 +1,7 @@
-"""What does looking after every chunk cost? The sequential gate nothing, a fixed interval its level.
+"""False alarm rates if the data are inspected after every chunk: by a sequential gate and by a fixed interval.
 
-A gate in chunks spends a part of its level on bounds that hold at all looks at once and the rest on its last look; see
-`harness.gate.sequential`.
+A sequential gate spends a part of its level on bounds that hold at all looks simultaneously, and the rest on its last
+look; see `harness.gate.sequential`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from benchmarks.evidence.alarms import answers
-from benchmarks.evidence.coverage import LEVEL, RESAMPLER, holds
+from benchmarks.evidence.coverage import LEVEL, RESAMPLER, contains
 from benchmarks.evidence.population import SAMPLED, SAMPLED_AGAIN, WORSE, Population
-from benchmarks.evidence.rates import Case, Happened
+from benchmarks.evidence.rates import Case, Events
 from harness.gate.sequential import EARLY
 from harness.stats.comparison import Question
 from harness.stats.paired import compare
@@ -28,8 +28,8 @@ Excluded = NDArray[np.bool_]
 """For each look, whether its interval excludes the truth."""
 
 
-def looks(population: Population, n: int, rng: np.random.Generator) -> Happened:
-    """Say for each look at n examples whether the truth was excluded by then, for no change and at a margin's edge."""
+def looks(population: Population, n: int, rng: np.random.Generator) -> Events:
+    """Yield for each look whether the truth was excluded by then, without a change and at a margin's edge."""
     metric, stats = population.metric(METRIC), population.stats[METRIC]
     rows, coins = population.draw(n, rng), rng.integers(SAMPLED, SAMPLED_AGAIN + 1, n)
     unchanged = answers(population, METRIC, rows, coins)
@@ -40,13 +40,13 @@ def looks(population: Population, n: int, rng: np.random.Generator) -> Happened:
     for what, pair, truth in ((GATE, unchanged, 0.0), (EDGE, edge, population.difference(METRIC, WORSE, SAMPLED))):
         excluded = _sequence(metric.per_example(pair[0]) - metric.per_example(pair[1]), truth, 1 - (1 - LEVEL) * EARLY)
         last = compare(metric, pair[0], pair[1], RESAMPLER, question=Question(1 - (1 - LEVEL) * (1 - EARLY)))
-        excluded[-1] |= not holds((last.low, last.high), truth)
+        excluded[-1] |= not contains((last.low, last.high), truth)
         yield from _by_then(what, excluded)
 
 
-def _by_then(what: str, excluded: Excluded) -> Happened:
+def _by_then(what: str, excluded: Excluded) -> Events:
     ever = np.logical_or.accumulate(excluded)
-    return ((Case(what, METRIC, (i + 1) * CHUNK), bool(each)) for i, each in enumerate(ever))
+    return ((Case(what, METRIC, (i + 1) * CHUNK), bool(excluded_by_then)) for i, excluded_by_then in enumerate(ever))
 
 
 def _sequence(values: FloatArray, truth: float, confidence: float) -> Excluded:
@@ -56,7 +56,7 @@ def _sequence(values: FloatArray, truth: float, confidence: float) -> Excluded:
 
 
 def _fixed(values: FloatArray) -> Excluded:
-    """Take the t interval of all values so far at every look, as if it were the only one; the truth is 0."""
+    """Compute the t interval of all values so far at every look, as if it were the only one; the truth is 0."""
     n = np.arange(1, len(values) + 1)[CHUNK - 1 :: CHUNK]
     means = np.cumsum(values)[n - 1] / n
     variances = (np.cumsum(values**2)[n - 1] - n * means**2) / (n - 1)

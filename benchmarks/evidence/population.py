@@ -1,8 +1,8 @@
-"""The population that the evidence draws its samples from: real scores of real models, as statistics without texts.
+"""The population that the simulations sample from: per-example statistics of real models, without texts.
 
-`population.npz` holds the per-example statistics of three stored runs on the same examples, so the evidence needs no
-model and takes minutes. The first two are one model sampled with two seeds, which is what no change looks like; the
-third is the same model without its last six layers, which is surely worse. To make the file again:
+`population.npz` has the statistics of three stored runs on the same examples, so the simulations need no model and take
+minutes. The first two runs are one model sampled with two seeds, which stands for "no change"; the third is the same
+model without its last six layers, which is worse. To create the file again:
 
     python -m harness run -m task.n_validation=512 task.validation_pool=512 generation=sampling tracking=none \
         model=smollm2 seed=0,1 'name=sampled-${seed}' "metrics.names=[METRICS]"
@@ -10,7 +10,7 @@ third is the same model without its last six layers, which is surely worse. To m
         model=smollm2_24_layers name=worse "metrics.names=[METRICS]"
     python -m benchmarks.evidence.population sampled-0 sampled-1 worse
 
-METRICS are the arrays of the file, all but `topics`, separated by commas.
+METRICS are the names of the arrays in the file except `topics`, separated by commas.
 """
 
 from __future__ import annotations
@@ -87,26 +87,28 @@ def load(path: Path = FILE) -> Population:
 
 
 def of_runs(runs: Sequence[StoredRun]) -> Population:
-    """Put the statistics of stored runs side by side; StoreError when they are not of the same examples."""
+    """Return the population of stored runs; StoreError if they are not on the same examples or have failures."""
     stored = [run.stats() for run in runs]
     ids = sorted(stored[0].example_ids)
-    if any(sorted(each.example_ids) != ids for each in stored):
+    if any(sorted(run.example_ids) != ids for run in stored):
         raise StoreError("Expected runs on the same examples. Give them equal n_validation and validation_pool.")
-    orders = [np.argsort(np.array(each.example_ids)) for each in stored]
-    names = [name for name in stored[0].metrics if all(name in each.metrics for each in stored)]
+    orders = [np.argsort(np.array(run.example_ids)) for run in stored]
+    names = [name for name in stored[0].metrics if all(name in run.metrics for run in stored)]
     stats = {
-        name: np.stack([each.metrics[name][order] for each, order in zip(stored, orders, strict=True)], axis=1)
+        name: np.stack([run.metrics[name][order] for run, order in zip(stored, orders, strict=True)], axis=1)
         for name in names
     }
     predictions = runs[0].predictions()
     topics = np.array([predictions[i].example.slices["topic"] for i in orders[0]])
     if any(np.isnan(values).any() for values in stats.values()):
-        raise StoreError("Expected a completion for every example, got failures. Run again: only they are made.")
+        raise StoreError(
+            "Expected a completion for every example, got failures. Run again: only these are generated anew."
+        )
     return Population(stats, topics)
 
 
 def save(population: Population, path: Path = FILE) -> None:
-    """Write a population, counts as 16-bit integers and other numbers as 32-bit floats."""
+    """Write a population, with counts as 16-bit integers and other numbers as 32-bit floats."""
     archive = io.BytesIO()
     packed = {
         name: values.astype(np.int16 if (values == values.astype(np.int16)).all() else np.float32)
@@ -119,7 +121,7 @@ def save(population: Population, path: Path = FILE) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs=3, metavar="RUN", help="sampled, sampled again, worse: id or name")
-    parser.add_argument("--store", type=Path, default=Path(".harness"), help="where runs are kept")
+    parser.add_argument("--store", type=Path, default=Path(".harness"), help="folder of the store")
     options = parser.parse_args()
     population = of_runs([find_runs(options.store / "runs", [name])[0] for name in options.runs])
     save(population)

@@ -1,7 +1,7 @@
-"""Counting: how often something happened in simulated samples, and how sure that share is.
+"""Rates of events in simulated samples, with their intervals.
 
-A study draws one sample and yields what happened in it, case by case. Samples are drawn in batches with seeds of
-their own, so the figures are the same however many processes share the work.
+A study draws one sample and yields, case by case, whether the event happened. Samples are drawn in batches, each with a
+seed of its own, so the rates do not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BATCH = 50
 
 @dataclass(frozen=True, slots=True, order=True)
 class Case:
-    """What was counted: one row of a table."""
+    """What is counted: one row of a table."""
 
     what: str
     metric: str
@@ -34,7 +34,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How often something happened."""
+    """How often an event happened."""
 
     hits: int
     trials: int
@@ -46,7 +46,7 @@ class Rate:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Wilson's 95% interval of the true share: what is known after so many simulated samples."""
+        """Wilson's 95% interval of the true share."""
         return wilson(self.share, self.trials, 0.95)
 
     def __str__(self) -> str:
@@ -55,15 +55,16 @@ class Rate:
 
 
 Counts = dict[Case, list[int]]
-"""Hits and trials."""
-Happened = Iterator[tuple[Case, bool]]
-Study = Callable[[Population, int, np.random.Generator], Happened]
-"""Draws one sample of n examples and yields what happened."""
+"""Hits and trials by case."""
+Events = Iterator[tuple[Case, bool]]
+"""Whether the event of each case happened in a sample."""
+Study = Callable[[Population, int, np.random.Generator], Events]
+"""A function that draws one sample of n examples and yields its events."""
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One batch of samples of a study; `study` is a function of a module, so that another process finds it."""
+class SimulationJob:
+    """One batch of samples of a study; `study` is a module-level function, so that it can be pickled."""
 
     study: Study
     n: int
@@ -71,25 +72,29 @@ class Job:
     seed: tuple[int, ...]
 
 
-def plan(study: Study, sizes: Iterable[int], runs: int) -> list[Job]:
-    """Return the batches of a study."""
+def plan(study: Study, sizes: Iterable[int], runs: int) -> list[SimulationJob]:
+    """Return the batches of a study; their seeds depend on the study's name."""
     name = crc32(study.__name__.encode())
-    return [Job(study, n, min(BATCH, runs - start), (name, n, start)) for n in sizes for start in range(0, runs, BATCH)]
+    return [
+        SimulationJob(study, n, min(BATCH, runs - start), (name, n, start))
+        for n in sizes
+        for start in range(0, runs, BATCH)
+    ]
 
 
-def simulate(jobs: Sequence[Job], workers: int = 1) -> dict[Case, Rate]:
-    """Run all batches and return the rates in the order in which the cases first came."""
+def simulate(jobs: Sequence[SimulationJob], workers: int = 1) -> dict[Case, Rate]:
+    """Run all batches and return the rates in the order in which the cases first occurred."""
     counts: Counts = defaultdict(lambda: [0, 0])
     with track("evidence", total=sum(job.runs for job in jobs), unit="samples") as bar:
-        for job, found in _results(jobs, workers):
-            for case, (hits, trials) in found.items():
+        for job, job_counts in _results(jobs, workers):
+            for case, (hits, trials) in job_counts.items():
                 counts[case][0] += hits
                 counts[case][1] += trials
             bar.advance(job.runs, note=job.study.__name__.replace("_", " "))
-    return {case: Rate(*found) for case, found in counts.items()}
+    return {case: Rate(hits, trials) for case, (hits, trials) in counts.items()}
 
 
-def _results(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Counts]]:
+def _results(jobs: Sequence[SimulationJob], workers: int) -> Iterator[tuple[SimulationJob, Counts]]:
     if workers == 1:
         yield from ((job, _run(job)) for job in jobs)
         return
@@ -97,11 +102,11 @@ def _results(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Counts]]:
         yield from zip(jobs, pool.map(_run, jobs), strict=True)
 
 
-def _run(job: Job) -> Counts:
-    found: Counts = defaultdict(lambda: [0, 0])
+def _run(job: SimulationJob) -> Counts:
+    counts: Counts = defaultdict(lambda: [0, 0])
     rng = np.random.default_rng(job.seed)
     for _ in range(job.runs):
         for case, hit in job.study(load(), job.n, rng):
-            found[case][0] += hit
-            found[case][1] += 1
-    return dict(found)
+            counts[case][0] += hit
+            counts[case][1] += 1
+    return dict(counts)

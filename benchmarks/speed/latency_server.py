@@ -1,8 +1,8 @@
-"""A chat and completions server that answers everything after a fixed time: what is left is the client's own speed.
+"""A chat and completions server that answers every request after a fixed time, to measure the speed of clients.
 
     python -m benchmarks.speed.latency_server SECONDS     prints its port, serves until stdin is closed
 
-One protocol object a connection and one timer a request, so that it takes far less processor time than any client.
+It has one protocol object per connection and one timer per request, and needs far less processor time than any client.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class Answering(asyncio.Protocol):
     chat, text = reply(_CHAT), reply(_TEXT)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin with nothing read."""
+        """Start with an empty buffer."""
         assert isinstance(transport, asyncio.Transport)
         self.transport, self.buffer = transport, b""
 
     def data_received(self, data: bytes) -> None:
-        """Answer a request that is whole, later."""
+        """Answer a complete request after the fixed time."""
         self.buffer += data
-        head, found, rest = self.buffer.partition(b"\r\n\r\n")
-        if not found:
+        head, separator, rest = self.buffer.partition(b"\r\n\r\n")
+        if not separator:
             return
         length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
         if len(rest) < length:
@@ -49,7 +49,7 @@ class Answering(asyncio.Protocol):
         asyncio.get_running_loop().call_later(self.seconds, self.answer, answer)
 
     def answer(self, answer: bytes) -> None:
-        """Write a reply to a client that is still there."""
+        """Write a reply, if the client is still connected."""
         if not self.transport.is_closing():
             self.transport.write(answer)
 

@@ -1,4 +1,4 @@
-"""What the scoring benchmark scores: first sentences of Wikipedia, and systems that get them more and more wrong."""
+"""The texts that the scoring benchmark scores: first sentences of Wikipedia, and systems with more and more errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FULL, QUICK = Size(10_000, 2_000, 200, 12), Size(500, 100, 40, 4)
 
 
 def texts(size: Size) -> tuple[list[Example], list[list[str]]]:
-    """Return examples, and the texts of systems that are worse and worse at them."""
+    """Return examples, and the texts of systems with more and more errors."""
     articles = json.loads(resolve(WIKI).read_text("utf-8"))
     chosen = list(articles.items())[: size.pairs]
     references = [article["extract"].split(". ")[0] for _, article in chosen]
@@ -43,14 +43,14 @@ def texts(size: Size) -> tuple[list[Example], list[list[str]]]:
 
 
 def damaged(text: list[str], words: Sequence[str], rate: float, rng: random.Random) -> str:
-    """Lose and replace words at a rate, and sometimes move a few together."""
-    kept = [rng.choice(words) if rng.random() < rate / 2 else word for word in text if rng.random() > rate / 2]
-    if len(kept) > 5 and rng.random() < rate:
-        start, target = rng.randrange(len(kept) - 3), rng.randrange(len(kept) - 3)
-        block = kept[start : start + 3]
-        del kept[start : start + 3]
-        kept[target:target] = block
-    return " ".join(kept)
+    """Remove and replace words at a rate, and sometimes move a block of three."""
+    output = [rng.choice(words) if rng.random() < rate / 2 else word for word in text if rng.random() > rate / 2]
+    if len(output) > 5 and rng.random() < rate:
+        start, target = rng.randrange(len(output) - 3), rng.randrange(len(output) - 3)
+        block = output[start : start + 3]
+        del output[start : start + 3]
+        output[target:target] = block
+    return " ".join(output)
 
 
 def completions(texts: Sequence[str]) -> list[Completion]:

@@ -1,4 +1,4 @@
-"""The scores of the reference implementations, called as their documentation says: sentences first, the corpus last."""
+"""Scores of the reference implementations, called as they document it: sentence scores first, the corpus score last."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def rouge_scores(texts: list[str], references: list[str]) -> FloatArray:
 
 def sacrebleu_scores(corpus: Any, sentence: Any) -> Scores:
     def score(texts: list[str], references: list[str]) -> FloatArray:
-        each = [sentence.sentence_score(text, [ref]).score for text, ref in zip(texts, references, strict=True)]
-        return np.array([*each, corpus.corpus_score(texts, [references]).score])
+        sentences = [sentence.sentence_score(text, [ref]).score for text, ref in zip(texts, references, strict=True)]
+        return np.array([*sentences, corpus.corpus_score(texts, [references]).score])
 
     return score
 
 
 def ter_scores(metric: Any, texts: list[str], references: list[str]) -> FloatArray:
-    """Return sentence and corpus TER from one pass: sacrebleu would need as long again for the second."""
+    """Return sentence and corpus TER from one pass: sacrebleu would need twice as long for both."""
     rows = metric._extract_corpus_statistics(texts, [references])
     scores = [metric._compute_score_from_stats(row).score for row in [*rows, np.sum(rows, axis=0)]]
     return np.array(scores)

@@ -1,10 +1,10 @@
-"""How long a report of 12 runs x 10,000 completions takes to make, and its page to open in a browser.
+"""Reports: how long it takes to make one of 12 runs x 10,000 completions, and to open its page in a browser.
 
 The runs are real ones, scored and stored as `python -m harness run` does it, from first sentences of Wikipedia and
-systems that get them more and more wrong; making them is not timed. `report` is the whole command in a process of its
-own, imports included. A page is open when its table is painted and the browser has read the file to its end, counted
+systems with more and more errors; making them is not timed. `report` is the whole command in a process of its
+own, imports included. A page is open when its table is painted and the browser has read the whole file, measured
 from the start of the navigation by the page's own clock; the median of five. No other harness writes such a page, so
-there is no peer in the same run: the figures stand against 30 s and 2 s.
+there is no peer in the same run: the targets are 30 s and 2 s.
 
     python -m benchmarks.speed.report [--quick]
 """
@@ -47,7 +47,7 @@ METRICS = ["exact_match", "exact_match_normalized", "prefix_match", "token_f1", 
 METRICS += ["rougeLsum", "bleu", "chrf", "ter", "length_ratio", "repetition"]
 OPENINGS = 5
 TRUNCATED, FAILED = 31, 301
-"""One completion in so many was cut at the limit, or failed."""
+"""One completion in so many is truncated at the limit, or failed."""
 _READY = "return performance.getEntriesByName('painted').length && document.readyState === 'complete'"
 _OPENED = """const n = performance.getEntriesByType('navigation')[0];
 return [performance.getEntriesByName('painted')[0].startTime, Math.max(n.domContentLoadedEventEnd, n.loadEventEnd)]"""
@@ -61,7 +61,7 @@ return new Promise((done) => {
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Seconds until the table is painted, until the page is read whole, and that the first completions take."""
+    """Seconds until the table is painted, until the whole page is read, and to show the first completions."""
 
     painted: float
     whole: float
@@ -86,7 +86,7 @@ def main() -> None:
         table.add_column(column, justify="right" if kind == "right" else "left")
     table.add_row("python -m harness report", f"{seconds:.1f} s", "< 30 s")
     table.add_row("page: table painted", f"{typical.painted:.2f} s", "")
-    table.add_row("page: painted and read whole", f"{max(typical.painted, typical.whole):.2f} s", "< 2 s")
+    table.add_row("page: painted and wholly read", f"{max(typical.painted, typical.whole):.2f} s", "< 2 s")
     table.add_row("page: first completions after a click", f"{typical.browsing:.2f} s", "")
     table.add_row("page: size", f"{megabytes:.1f} MB", "")
     Console().print(table)
@@ -109,7 +109,7 @@ def make_runs(folder: Path, size: Size) -> None:
     for i, answers in enumerate(systems):
         path = folder / f"system-{i}.jsonl"
         _write(path, [_answer(row["id"], text, i + k) for k, (row, text) in enumerate(zip(rows, answers, strict=True))])
-        pipeline.run(_config(folder, path), "python -m benchmarks.speed.report")  # which says on stderr how it goes
+        pipeline.run(_config(folder, path), "python -m benchmarks.speed.report")  # which reports its progress on stderr
 
 
 def report(folder: Path) -> tuple[float, Path]:
@@ -122,14 +122,14 @@ def report(folder: Path) -> tuple[float, Path]:
 
 def opened(page: Path) -> list[Opening]:
     """Open the page a few times in a browser that is already running."""
-    found = []
+    openings = []
     with Browser() as browser:
         for _ in range(OPENINGS):
             browser.open(page)
             browser.wait(_READY)
             painted, whole = browser.run(_OPENED)
-            found.append(Opening(painted / 1000, whole / 1000, browser.run(_BROWSE) / 1000))
-    return found
+            openings.append(Opening(painted / 1000, whole / 1000, browser.run(_BROWSE) / 1000))
+    return openings
 
 
 def _config(folder: Path, path: Path) -> HarnessConfig:

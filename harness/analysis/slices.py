@@ -1,8 +1,8 @@
-"""What the models know, by subject: every run's score in each slice, and which differences are more than chance.
+"""Every run's score in each slice, such as a topic, and which differences within a slice are significant.
 
-Each run is compared, within each slice, with one reference: the incumbent, or else the best run overall. All these
-comparisons are adjusted together by Benjamini and Hochberg's method: of the marked cells, one in twenty is expected to
-be chance at 95%. The best run was chosen on the same examples, so differences to it are a little too large.
+Each run is compared, within each slice, with one reference run: the incumbent, or else the best run overall. All these
+comparisons are adjusted together by Benjamini and Hochberg's method: at 95%, one in twenty of the marked cells is
+expected to be chance. The best run was chosen on the same examples, so differences from it are slightly too large.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from numpy.typing import NDArray
 
 from harness.analysis.comparisons import Aligned
 from harness.protocols import Metric
-from harness.stats.comparison import Comparison
-from harness.stats.multiplicity import benjamini_hochberg
+from harness.stats.comparison import Comparison, direction
+from harness.stats.multiplicity import benjamini_hochberg, is_significant
 from harness.types import MetricResult, RunResult, Score
 
-LEAST = 10
-"""With fewer shared examples a cell is not tested: of 5 pairs no test has a p-value below 0.06."""
+MIN_EXAMPLES = 10
+"""With fewer shared examples a cell is not tested; with 5 pairs no p-value can be below 0.06."""
 
 
 class Mark(StrEnum):
-    """What may be said of a run in a slice, beside its score."""
+    """The result of comparing a run with the reference in one slice."""
 
     BETTER = "better"
-    """Better there than the reference, after adjustment."""
+    """Significantly better than the reference in this slice, after adjustment."""
     WORSE = "worse"
-    """Worse there than the reference, after adjustment."""
+    """Significantly worse than the reference in this slice, after adjustment."""
     NONE = ""
-    """Not told apart from the reference, or nothing to compare with."""
+    """Not significantly different from the reference, or nothing to compare with."""
     TOO_FEW = "too few"
-    """Fewer than `LEAST` examples: not tested."""
+    """Fewer than `MIN_EXAMPLES` examples: not tested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class SliceCell:
     """One run in one slice."""
 
     score: Score | None
-    """On all examples of the slice that the run completed; None where the run was not scored."""
+    """On all examples of the slice that the run completed; None if the run was not scored."""
     mark: Mark = Mark.NONE
     comparison: Comparison | None = None
-    """The run minus the reference, on the examples that all runs completed; None where it was not tested."""
+    """The run minus the reference, on the examples that all runs completed; None if it was not tested."""
     p_adjusted: float | None = None
     """Benjamini and Hochberg's, over all tested cells of all slices."""
 
@@ -67,29 +67,31 @@ class SliceTable:
     key: str
     rows: tuple[SliceRow, ...]
     reference: int | None = None
-    """The position of the run that the others are compared with; None where nothing could be compared."""
+    """The position of the run that the others are compared with; None if nothing could be compared."""
 
 
 def slice_tables(results: Sequence[RunResult], metric: str) -> tuple[SliceTable, ...]:
-    """Return every run's score in each slice; nothing is compared."""
-    found = [result.metric(metric) for result in results]
-    keys = dict.fromkeys(key for each in found if each for key in each.slices)
-    return tuple(SliceTable(key, tuple(_rows(found, key))) for key in keys)
+    """Return every run's score in each slice, without comparisons."""
+    scored = [result.metric(metric) for result in results]
+    keys = dict.fromkeys(key for metric_result in scored if metric_result for key in metric_result.slices)
+    return tuple(SliceTable(key, tuple(_rows(scored, key))) for key in keys)
 
 
-def compared(tables: Sequence[SliceTable], aligned: Aligned, metric: Metric, reference: int) -> tuple[SliceTable, ...]:
+def compare_slices(
+    tables: Sequence[SliceTable], aligned: Aligned, metric: Metric, reference: int
+) -> tuple[SliceTable, ...]:
     """Return the tables with every run compared with the one at position `reference`."""
     parts = {
         (table.key, row.value): part
         for table in tables
         for row in table.rows
-        if (part := aligned.parts.get((table.key, row.value))) is not None and len(part) >= LEAST
+        if (part := aligned.parts.get((table.key, row.value))) is not None and len(part) >= MIN_EXAMPLES
     }
     others = [i for i in range(len(aligned.runs)) if i != reference]
     if not others:
         return tuple(tables)
     tests = _tests(aligned, metric, parts, [(i, reference) for i in others])
-    sign = -1 if metric.higher_is_better is False else 1
+    sign = direction(metric.higher_is_better)
     return tuple(
         replace(
             table,
@@ -102,8 +104,8 @@ def compared(tables: Sequence[SliceTable], aligned: Aligned, metric: Metric, ref
     )
 
 
-Test = tuple[Comparison, float]
-"""A comparison and its adjusted p-value, nan where there is none."""
+_Test = tuple[Comparison, float | None]
+"""A comparison and its adjusted p-value."""
 
 
 def _tests(
@@ -111,11 +113,13 @@ def _tests(
     metric: Metric,
     parts: dict[tuple[str, str], NDArray[np.intp]],
     pairs: Sequence[tuple[int, int]],
-) -> dict[tuple[str, str], list[Test]]:
-    found = aligned.compare_in_parts(metric, list(parts.values()), pairs)
-    p = [np.nan if each.p is None else each.p for part in found for each in part]
-    adjusted = iter(benjamini_hochberg(p).tolist())
-    return {name: [(each, next(adjusted)) for each in part] for name, part in zip(parts, found, strict=True)}
+) -> dict[tuple[str, str], list[_Test]]:
+    results = aligned.compare_in_parts(metric, list(parts.values()), pairs)
+    adjusted = iter(benjamini_hochberg([comparison.p for comparisons in results for comparison in comparisons]))
+    return {
+        name: [(comparison, next(adjusted)) for comparison in comparisons]
+        for name, comparisons in zip(parts, results, strict=True)
+    }
 
 
 def _rows(results: Sequence[MetricResult | None], key: str) -> list[SliceRow]:
@@ -128,19 +132,18 @@ def _rows(results: Sequence[MetricResult | None], key: str) -> list[SliceRow]:
     return rows
 
 
-def _cells(row: SliceRow, others: Sequence[int], tests: Sequence[Test] | None, sign: int) -> tuple[SliceCell, ...]:
+def _cells(row: SliceRow, others: Sequence[int], tests: Sequence[_Test] | None, sign: int) -> tuple[SliceCell, ...]:
     cells = list(row.cells)
     if tests is None:
         for i in others:
             cells[i] = replace(cells[i], mark=Mark.TOO_FEW)
         return tuple(cells)
     for i, (comparison, p) in zip(others, tests, strict=True):
-        known = None if np.isnan(p) else p
-        cells[i] = replace(cells[i], mark=_mark(comparison, known, sign), comparison=comparison, p_adjusted=known)
+        cells[i] = replace(cells[i], mark=_mark(comparison, p, sign), comparison=comparison, p_adjusted=p)
     return tuple(cells)
 
 
 def _mark(comparison: Comparison, p: float | None, sign: int) -> Mark:
-    if p is None or not comparison.difference or p > 1 - comparison.question.confidence:
+    if not comparison.difference or not is_significant(p, comparison.question.confidence):
         return Mark.NONE
     return Mark.BETTER if sign * comparison.difference > 0 else Mark.WORSE

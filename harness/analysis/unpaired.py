@@ -1,4 +1,4 @@
-"""Two stored runs on different examples: the comparison for where pairing is impossible, labelled as the weaker one."""
+"""Unpaired comparison of two stored runs on different examples, for where pairing is impossible."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.analysis.comparisons import require_same_signature, signature_of
 from harness.config import StatsConfig
 from harness.errors import ConfigError, StoreError
 from harness.protocols import Metric
@@ -17,11 +18,12 @@ from harness.stats.multiplicity import benjamini_hochberg
 from harness.stats.unpaired import compare_unpaired
 from harness.store.runs import RunStats, StoredRun
 from harness.types import FloatArray
+from harness.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
 class MetricFinding:
-    """One metric's comparison, and Benjamini-Hochberg's p-value over the metrics; None where it was not tested."""
+    """One metric's comparison, and its Benjamini-Hochberg-adjusted p-value; None if it was not tested."""
 
     metric: str
     comparison: Comparison
@@ -29,89 +31,79 @@ class MetricFinding:
 
 
 @dataclass(frozen=True, slots=True)
-class Unpaired:
-    """The first run's scores minus the second's, each over its own examples."""
+class UnpairedComparison:
+    """The first run's scores minus the second's, each on its own examples."""
 
     runs: tuple[StoredRun, StoredRun]
     findings: tuple[MetricFinding, ...]
     remarks: tuple[str, ...]
-    """What a reader must know about the examples."""
+    """Warnings about the examples: shared ones, and failed completions."""
 
 
 def compare_runs(
     runs: Sequence[StoredRun], names: Sequence[str], metric_of: Callable[[StoredRun, str], Metric], config: StatsConfig
-) -> Unpaired:
+) -> UnpairedComparison:
     """Compare two runs of one task on the named metrics, unpaired.
 
-    ConfigError unless there are two runs. StoreError when their tasks differ, when they did not score a metric alike,
-    and when their examples are the same, as the paired comparison then shows more.
+    ConfigError unless there are two runs. StoreError if their tasks or the signatures of a metric differ, or if one
+    run's examples are all among the other's, because a paired comparison is then more powerful.
     """
     if len(runs) != 2:
         raise ConfigError(f"compare --unpaired: expected two runs, got {len(runs)}. Name each by its id.")
     first, second = runs
     if first.result.task != second.result.task:
         raise StoreError(
-            f"expected runs of one task, got {first.result.task} and {second.result.task}. "
-            "Scores on different tasks say nothing about each other."
+            f"Expected runs of one task, got {first.result.task} and {second.result.task}. "
+            "Scores on different tasks are not comparable."
         )
     samples = [_Sample.of(run, config.cluster) for run in runs]
-    found = []
+    comparisons: list[Comparison] = []
     for name in names:
-        _require_one_signature(runs, name)
-        ours, theirs = (sample.units(name) for sample in samples)
+        require_same_signature(name, {run.result.run_id: signature_of(run, name) for run in runs})
+        first_units, second_units = (sample.units(name) for sample in samples)
         resampler, question = Resampler(0, config.n_resamples), Question(config.confidence)
-        found.append(compare_unpaired(metric_of(first, name), ours, theirs, resampler, question))
-    adjusted = benjamini_hochberg([np.nan if each.p is None else each.p for each in found])
-    findings = tuple(
-        MetricFinding(name, each, None if np.isnan(p) else float(p))
-        for name, each, p in zip(names, found, adjusted, strict=True)
-    )
-    return Unpaired((first, second), findings, tuple(_remarks(samples)))
+        comparisons.append(compare_unpaired(metric_of(first, name), first_units, second_units, resampler, question))
+    adjusted = benjamini_hochberg([comparison.p for comparison in comparisons])
+    findings = tuple(map(MetricFinding, names, comparisons, adjusted))
+    return UnpairedComparison((first, second), findings, tuple(_remarks(samples)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """One run's completed examples, and the labels of those that belong together."""
+    """One run's completed examples and their cluster labels."""
 
     run: StoredRun
     stats: RunStats
-    kept: NDArray[np.bool_]
+    completed: NDArray[np.bool_]
     labels: NDArray[np.str_] | None
 
     @classmethod
     def of(cls, run: StoredRun, cluster: str | None) -> _Sample:
         predictions = run.predictions()
-        kept = np.array([p.completion.error is None for p in predictions], bool)
-        labels = None if cluster is None else np.array([p.example.slices[cluster] for p in predictions])[kept]
-        return cls(run, run.stats(), kept, labels)
+        completed = np.array([p.completion.error is None for p in predictions], bool)
+        labels = None if cluster is None else np.array([p.example.slices[cluster] for p in predictions])[completed]
+        return cls(run, run.stats(), completed, labels)
 
     def units(self, metric: str) -> FloatArray:
-        return cluster_sums(self.stats.metrics[metric][self.kept], self.labels)
+        return cluster_sums(self.stats.metrics[metric][self.completed], self.labels)
 
 
 def _remarks(samples: Sequence[_Sample]) -> list[str]:
-    """Say what was left out and what the runs' examples have in common; StoreError where it is everything."""
+    """Return warnings about shared and failed examples; StoreError if all examples of a run are shared."""
     ids = [set(sample.stats.example_ids) for sample in samples]
     shared = len(ids[0] & ids[1])
     if shared == min(map(len, ids)):
         raise StoreError(
-            f"{' and '.join(sample.run.result.run_id for sample in samples)} share {shared} examples, all that the "
-            "smaller run has. Leave --unpaired out: on the same examples most of the noise cancels."
+            f"{' and '.join(sample.run.result.run_id for sample in samples)} share {counted(shared, 'example')}, all "
+            "examples of the smaller run. Leave --unpaired out: on the same examples most of the noise cancels."
         )
     remarks = []
     if shared:
         remarks.append(
-            f"{shared} examples are in both runs and were taken for different ones, so the intervals are rather too "
-            "wide; without --unpaired these alone are compared, pair by pair"
+            f"{counted(shared, 'example')} in both runs treated as different ones, so the intervals are too wide; "
+            "without --unpaired only the shared examples are compared, in pairs"
         )
     for sample in samples:
-        if failed := int((~sample.kept).sum()):
-            remarks.append(f"{sample.run.result.name}: {failed} failed completions left out")
+        if failed := int((~sample.completed).sum()):
+            remarks.append(f"{sample.run.result.name}: {counted(failed, 'failed completion')} left out")
     return remarks
-
-
-def _require_one_signature(runs: Sequence[StoredRun], metric: str) -> None:
-    signatures = [found.signature if (found := run.result.metric(metric)) else None for run in runs]
-    if len(set(signatures)) > 1 or None in signatures:
-        listed = "; ".join(f"{run.result.run_id}: {s or 'not scored'}" for run, s in zip(runs, signatures, strict=True))
-        raise StoreError(f"{metric} is not comparable between these runs ({listed}). Score them again alike.")

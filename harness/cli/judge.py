@@ -12,9 +12,9 @@ import sys
 from harness import registry
 from harness.analysis.comparisons import Aligned
 from harness.analysis.leaderboard import stats_config
-from harness.config import compose as schema
+from harness.config import compose
 from harness.errors import ConfigError
-from harness.judge import pairwise as asking
+from harness.judge import pairwise
 from harness.judge.record import judgement_json, save
 from harness.judge.results import Verdicts
 from harness.protocols import Metric
@@ -27,16 +27,16 @@ def main(options: argparse.Namespace) -> int:
     """Judge two runs, write the record and show it; return the exit code."""
     if options.n is not None and options.n < 1:
         raise ConfigError(f"--n: expected 1 or more, got {options.n}")
-    config = schema.judge(options.overrides)
+    config = compose.judge_config([*compose.search_path(options.config_dir), *options.overrides])
     store = Store(store_root(options.store))
     runs = find_runs(store.runs, options.runs)
     if len(runs) != 2:
         ids = ", ".join(run.result.run_id for run in runs)
         raise ConfigError(f"judge: expected two runs, got {len(runs)} ({ids}). List them: python -m harness report")
     aligned = Aligned(runs, stats_config(runs[0].result))
-    pairs = asking.pairs(aligned, options.n)
+    pairs = pairwise.pairs(aligned, options.n)
     model = registry.model(config.model)
-    judged, stage = asking.ask(model, pairs, config, store)
+    judged, stage = pairwise.ask(model, pairs, config, store)
     print(f"judge: {stage.n_computed} answers made, {stage.n_cached} reused, {stage.seconds:.1f} s", file=sys.stderr)
     found = Verdicts(aligned, pairs, judged).judgement(_metrics(runs), model.identity, config)
     path = save(found, store)

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from harness import registry
 from harness.analysis import leaderboard
 from harness.analysis.comparisons import Aligned
-from harness.analysis.training_seeds import compare_systems
+from harness.analysis.training_seeds import compare_recipes
 from harness.analysis.unpaired import compare_runs
 from harness.analysis.verdict import Aim, with_incumbent
 from harness.config import ReportConfig
 from harness.errors import ConfigError, StoreError
 from harness.reports.html.page import PageSink
 from harness.reports.markdown.report import MarkdownSink, numbered
-from harness.reports.terminal.comparison import Compared, print_comparison, print_unpaired
+from harness.reports.terminal.comparison import ComparisonReport, print_comparison, print_unpaired
 from harness.reports.terminal.leaderboard import TerminalSink
 from harness.stats.comparison import Comparison
 from harness.store.runs import StoredRun, find_runs
@@ -71,12 +71,12 @@ def _compare(runs: Sequence[StoredRun], options: argparse.Namespace) -> int:
     aligned = Aligned(best_first, leaderboard.stats_config(best_first[0].result))
     names = [options.metric] if options.metric else _shared_metrics(best_first)
     main = registry.stored_metric(best_first[0], primary)
-    found = Compared(
+    found = ComparisonReport(
         aligned,
         main=aligned.compare(main),
         metrics=aligned.compare_metrics([registry.stored_metric(best_first[0], name) for name in names]),
         parts=aligned.compare_parts(main),
-        systems=compare_systems(aligned, main),
+        recipes=compare_recipes(aligned, main),
     )
     if options.json:
         print(json.dumps(_as_json(best_first, found), indent=2))
@@ -106,7 +106,7 @@ def _shared_metrics(runs: Sequence[StoredRun]) -> list[str]:
     return [name for name, signature in signatures[0].items() if all(s.get(name) == signature for s in signatures)]
 
 
-def _as_json(runs: Sequence[StoredRun], found: Compared) -> dict[str, object]:
+def _as_json(runs: Sequence[StoredRun], found: ComparisonReport) -> dict[str, object]:
     ids = [run.result.run_id for run in runs]
     return {
         "runs": [
@@ -130,7 +130,7 @@ def _as_json(runs: Sequence[StoredRun], found: Compared) -> dict[str, object]:
         ],
         "training_seeds": [
             {"first": pair.first.name, "second": pair.second.name, **_numbers(pair.comparison, pair.p_adjusted)}
-            for pair in found.systems
+            for pair in found.recipes
         ],
     }
 

@@ -26,8 +26,7 @@ from harness import pipeline
 from harness.cli import sweep
 from harness.cli.dry_run import Plan, plan, print_plans
 from harness.cli.sweep import Outcome
-from harness.config import HarnessConfig, ReportConfig, TrackingConfig
-from harness.config import compose as schema
+from harness.config import HarnessConfig, ReportConfig, TrackingConfig, compose
 from harness.errors import HarnessError
 from harness.stages.prepare import with_baselines
 from harness.store.runs import load_run
@@ -38,20 +37,28 @@ def main(options: argparse.Namespace) -> int:
     """Run one config or a sweep of them and show the leaderboard; return the exit code."""
     ours: dict[str, list[str]] = {"--json": [], "--dry-run": ["dry_run=true"]}
     arguments = [word for given in options.words for word in ours.get(given, [given])]
-    schema.register()
+    compose.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing a traceback and exiting
     folder = sweep.begin(store_root(None))
     sys.argv = ["harness run", *arguments]
     decorate: Callable[..., Callable[[], None]] = hydra.main(
-        version_base="1.3", config_path=str(schema.conf_dir()), config_name="config"
+        version_base="1.3", config_path=str(compose.conf_dir()), config_name="config"
     )(_job)
     try:
         decorate()
     except (HydraException, OmegaConfBaseException) as error:
-        raise schema.explain(error) from error
+        raise compose.explain(error, config_dirs=_config_dirs(arguments)) from error
     finally:
         code = _finish(folder, options.json)
     return code
+
+
+def _config_dirs(arguments: Sequence[str]) -> list[str]:
+    """Return the folders that `--config-dir` or `-cd` name among Hydra's own options."""
+    options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    options.add_argument("--config-dir", "-cd", action="append", default=[])
+    folders: list[str] = options.parse_known_args(arguments)[0].config_dir
+    return folders
 
 
 def _job(config: DictConfig) -> None:
@@ -60,7 +67,7 @@ def _job(config: DictConfig) -> None:
     overrides = tuple(HydraConfig.get().overrides.task)
     found: dict[str, Any] = {}
     try:
-        settings = schema.resolve(config)
+        settings = compose.resolve(config)
         if not settings.dry_run:
             sweep.announce(number, overrides)
         found = _carry_through(settings, _command(overrides))
@@ -100,8 +107,8 @@ def _finish(folder: Path, as_json: bool) -> int:
     if plans := [Plan.of(each) for outcome in outcomes for each in outcome.plans]:
         print_plans(plans)
     elif shown:
-        report = schema.section(ReportConfig, shown["report"])
-        tracking = schema.section(TrackingConfig, shown["tracking"])
+        report = compose.section(ReportConfig, shown["report"])
+        tracking = compose.section(TrackingConfig, shown["tracking"])
         pipeline.show([load_run(Path(run)) for run in folders], report, tracking, as_json)
     for outcome in failures:
         label = f"{shlex.join(outcome.overrides)}: " if len(outcomes) > 1 else ""

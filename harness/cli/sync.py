@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config import TrackingConfig
 from harness.credentials import has_openai_key, has_wandb_login
-from harness.errors import ConfigError, HarnessError, StoreError, unknown
+from harness.errors import ConfigError, HarnessError, StoreError, require, unknown
 from harness.reports.wandb.tables import session_id
 from harness.store.runs import find_runs
 from harness.store.stages import store_root
@@ -73,6 +73,8 @@ def main(options: argparse.Namespace) -> int:
     chosen = waiting if options.all else list(_selected(options.runs, waiting, store))
     if options.n is not None and (options.n < 1 or options.openai != []):
         raise ConfigError(f"sync --n: expected 1 or more, with --openai and without job ids, got {options.n}")
+    if not options.dry_run:
+        require("wandb", "wandb")
     if not options.dry_run and not has_wandb_login():
         raise ConfigError("sync needs a W&B login: `wandb login`, or WANDB_API_KEY. Nothing was sent or changed.")
     client = _client() if options.openai is not None else None

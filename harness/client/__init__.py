@@ -1,1 +1,1 @@
-"""OpenAI-compatible services over HTTP: addresses, limits, retries, and many requests at once."""
+"""OpenAI-compatible services over HTTP: addresses, requests, limits, retries, batches, and many requests at once."""

@@ -1,4 +1,4 @@
-"""The Batch API of an OpenAI-compatible service: files of requests in, files of replies out."""
+"""The Batch API of an OpenAI-compatible service: files of requests are uploaded, files of replies downloaded."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.client.dialect import Dialect
 from harness.client.endpoint import Endpoint
 from harness.client.replies import Problem, Refused, Unusable, problem
-from harness.client.requests import Dialect
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_REQUESTS, MOST_BYTES = 50_000, 100_000_000
 """A batch larger than this is split; OpenAI takes 50,000 requests and 200 MB."""
 LABEL = "finetune_harness"
-"""The key of a batch's metadata that holds the key of what was sent."""
+"""The metadata field that holds the key under which a batch was sent."""
 
 
 class BatchService:
@@ -27,29 +27,29 @@ class BatchService:
         self._client, self._path = client, path
 
     def send(self, key: str, lines: Sequence[bytes]) -> Batch:
-        """Upload the requests and start a batch of them, once: its creation is not retried."""
+        """Upload the requests and create a batch of them; its creation is never retried, because it costs money."""
         name = f"{LABEL}-{key}.jsonl"
         file = self._client.files.create(file=(name, b"\n".join(lines) + b"\n"), purpose="batch")
         once: Any = self._client.with_options(max_retries=0)
-        made: Batch = once.batches.create(
+        batch: Batch = once.batches.create(
             completion_window="24h", endpoint=f"/v1{self._path}", input_file_id=file.id, metadata={LABEL: key}
         )
-        return made
+        return batch
 
     def line(self, key: str, fields: Mapping[str, Any]) -> bytes:
         """Return one request as a line of the input file."""
         return json.dumps({"custom_id": key, "method": "POST", "url": f"/v1{self._path}", "body": fields}).encode()
 
     def look(self, batch_id: str) -> Batch:
-        """Return how a batch stands."""
+        """Return the current state of a batch."""
         return self._client.batches.retrieve(batch_id)
 
     def find(self, key: str) -> Batch | None:
-        """Return the batch that was sent under this key, None where it never arrived."""
+        """Return the batch that was sent under this key, or None if it never arrived."""
         return next((b for b in self._client.batches.list(limit=100) if (b.metadata or {}).get(LABEL) == key), None)
 
     def results(self, batch: Batch) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield the key and the line of every request that the batch tells anything of."""
+        """Yield the key and the result line of every request that the batch reports on."""
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id:
                 for line in self._client.files.content(file_id).read().splitlines():
@@ -58,7 +58,7 @@ class BatchService:
 
 
 def parts(lines: Mapping[str, bytes]) -> Iterator[tuple[str, ...]]:
-    """Split requests into batches that a service takes."""
+    """Yield the keys of requests in batches no larger than a service accepts."""
     part: list[str] = []
     size = 0
     for key, line in lines.items():
@@ -72,11 +72,11 @@ def parts(lines: Mapping[str, bytes]) -> Iterator[tuple[str, ...]]:
 
 
 def read(row: Mapping[str, Any], dialect: Dialect, endpoint: Endpoint) -> dict[str, Any] | Problem:
-    """Return the answer that a line of the results holds, or why it holds none."""
+    """Return the answer in a line of the results, or why there is none."""
     response = row.get("response") or {}
     status, body = response.get("status_code"), response.get("body")
     if not isinstance(status, int) or not isinstance(body, dict):
-        return Problem(endpoint.redacted(f"no response: {row.get('error')}"), again=True)  # such as expired
+        return Problem(endpoint.redacted(f"no response: {row.get('error')}"), again=True)  # for example, expired
     if status != 200:
         return problem(status, {}, json.dumps(body).encode(), endpoint)
     try:

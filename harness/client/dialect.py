@@ -1,6 +1,6 @@
-"""The chat and completions requests of OpenAI-compatible services, and what their replies say.
+"""The chat and completions requests of OpenAI-compatible services, and how their replies become completions.
 
-One wording for requests that are sent one by one and in batches, so that both are the same to the model.
+Requests that are sent one by one and in batches are built here alike, so that the model sees no difference.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.client.replies import Refused, Unusable
-from harness.client.requests import Job, Outcome, prompt_tokens
+from harness.client.requests import RequestOutcome, ServiceRequest, prompt_tokens
 from harness.config import OpenAIModelConfig
 from harness.config.model import EndpointKind
 from harness.errors import ConfigError
@@ -19,7 +19,7 @@ from harness.tasks.stopping import end_of, tidy
 from harness.types import Completion, FinishReason, Prompt, SamplingParams
 
 MOST_STOPS = 4
-"""Services take no more stop sequences; the rest is cut here like all of them."""
+"""The most stop sequences that services accept; the text is truncated here at all of them anyway."""
 _REASONS = {
     "stop": FinishReason.STOP,
     "eos": FinishReason.STOP,
@@ -30,12 +30,12 @@ _REASONS = {
 }
 _RENAMED = {"max_tokens": "max_completion_tokens"}
 _DISPENSABLE = ("stop", "seed")
-"""Settings that some services refuse and that decide nothing or promise little: stops are cut here too, and seeds are
-best effort by OpenAI's own word."""
+"""Settings that some services refuse and that can be left out: the text is truncated at stops here too, and OpenAI
+documents seeds as best effort."""
 
 
 class Dialect:
-    """What is sent for a prompt and what a reply says, for chat and for plain completions alike."""
+    """Builds requests from prompts and reads replies, for the chat and the completions endpoint."""
 
     def __init__(self, config: OpenAIModelConfig, decoding: SamplingParams) -> None:
         self._chat = config.endpoint is EndpointKind.chat
@@ -52,22 +52,23 @@ class Dialect:
         self._settings = {key: value for key, value in settings.items() if value is not None}
         self._without: set[str] = set()
 
-    def job(self, prompt: Prompt) -> Job:
+    def request(self, prompt: Prompt) -> ServiceRequest:
         """Return the request for a prompt; ConfigError for a conversation where plain text is completed."""
-        return Job(prompt.example_id, self._content(prompt), prompt_tokens(prompt) + self._decoding.max_tokens)
+        tokens = prompt_tokens(prompt) + self._decoding.max_tokens
+        return ServiceRequest(prompt.example_id, self._content(prompt), tokens)
 
-    def fields(self, job: Job) -> dict[str, Any]:
+    def fields(self, request: ServiceRequest) -> dict[str, Any]:
         """Return the request as the service's fields."""
-        return {**self._settings, **job.content}
+        return {**self._settings, **request.content}
 
-    def body(self, job: Job) -> bytes:
-        """Return what is posted."""
-        return json.dumps(self.fields(job)).encode()
+    def body(self, request: ServiceRequest) -> bytes:
+        """Return the body of the POST."""
+        return json.dumps(self.fields(request)).encode()
 
     def adapt(self, parameter: str) -> bool:
-        """Do without a setting that the service refused, where that changes no text; ask for the new name of others."""
+        """Rename a setting that the service refused, or leave it out where that changes no text; False for others."""
         if parameter in self._without:
-            return True  # this request was sent before another one's refusal
+            return True  # this request was sent before another one was refused
         renamed = _RENAMED.get(parameter)
         if parameter not in self._settings or not (renamed or parameter in _DISPENSABLE):
             return False
@@ -76,32 +77,32 @@ class Dialect:
         if renamed:
             self._settings[renamed] = value
         else:
-            print(f"generate: the service does not take {parameter!r}: it is left out", file=sys.stderr)
+            print(f"generate: the service does not accept {parameter!r}: it is left out", file=sys.stderr)
         return True
 
     def check(self, answer: dict[str, Any]) -> None:
-        """Raise Unusable where there is no choice, Refused where the answer was withheld or is no text."""
-        text, reason = self._said(answer)
+        """Raise Unusable where there is no choice, Refused where the answer was withheld or has no text."""
+        text, reason = self._text_and_reason(answer)
         if reason == "content_filter" and end_of(text or "", self._decoding) is None:
             raise Refused("content_filter: the service withheld the answer")
         if text is None:
-            raise Refused(f"the answer is no text (finish_reason {reason})")
+            raise Refused(f"the answer has no text (finish_reason {reason})")
 
-    def completion(self, outcome: Outcome) -> Completion:
-        """Return what a finished request comes to."""
+    def completion(self, outcome: RequestOutcome) -> Completion:
+        """Return the completion of a finished request."""
         if outcome.answer is None:
             return Completion(
-                outcome.job.id,
+                outcome.request.id,
                 None,
                 FinishReason.ERROR,
                 error=outcome.error or "no reason given",
                 seconds=outcome.seconds,
             )
-        text, reason = self._said(outcome.answer)
+        text, reason = self._text_and_reason(outcome.answer)
         end = end_of(text or "", self._decoding)
         usage = outcome.answer.get("usage") or {}
         return Completion(
-            outcome.job.id,
+            outcome.request.id,
             tidy(text or "", end),
             FinishReason.STOP if end is not None else _REASONS.get(reason, FinishReason.UNKNOWN),
             prompt_tokens=_count(usage, "prompt_tokens"),
@@ -119,8 +120,8 @@ class Dialect:
             raise ConfigError("model.endpoint=completions completes plain text: add prompt=plain or prompt=few_shot")
         return {"prompt": prompt.text}
 
-    def _said(self, answer: Mapping[str, Any]) -> tuple[str | None, str]:
-        """Return the text and why it ended; Unusable where the reply has another form."""
+    def _text_and_reason(self, answer: Mapping[str, Any]) -> tuple[str | None, str]:
+        """Return the text and its finish_reason; Unusable where the reply has another form."""
         choices = answer.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices else None
         if not isinstance(choice, dict):
@@ -136,7 +137,7 @@ class Dialect:
 
 
 def _text(value: object, reason: str) -> str | None:
-    """Return the text of a choice; an empty one is an answer where the choice says why it ended there."""
+    """Return the text of a choice; an empty one counts as an answer where there is a known finish_reason."""
     if isinstance(value, str) and (value or reason in _REASONS):
         return value
     if not value and reason in ("content_filter", "tool_calls", "function_call"):

@@ -1,7 +1,7 @@
-"""Where an OpenAI-compatible service is and how one is let in: the only place that ever holds a key.
+"""The address of an OpenAI-compatible service and its API key, which no other module holds.
 
-The key comes from the environment at the moment of use. It is in no config, no record, no log and, by `redacted`, in
-no error, whatever a server repeats of it.
+The key is read from the environment when it is used. It is in no config, no record and no log, and `redacted` removes
+it from errors in which a server repeats it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 MESSAGE_LENGTH = 300
-"""Characters that are kept of what a server says."""
+"""The most characters of a server's message that are shown."""
 _LIKE_A_KEY = re.compile(r"\b(sk|pk|key)-[\w*.-]{6,}")
 
 
@@ -31,7 +31,7 @@ class Endpoint:
 
     @classmethod
     def of(cls, base_url: str, api_key_env: str | None) -> Endpoint:
-        """Return the endpoint with the key that this environment variable holds; ModelError where it holds none."""
+        """Return the endpoint with the key in this environment variable; ModelError where it is not set."""
         check_url(base_url)
         if api_key_env is None:
             return cls(base_url.rstrip("/"))
@@ -45,35 +45,35 @@ class Endpoint:
 
     def headers(self) -> dict[str, str]:
         """Return the headers of every request."""
-        found = {"Content-Type": "application/json", "Accept": "application/json"}
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self.key:
-            found["Authorization"] = f"Bearer {self.key}"
+            headers["Authorization"] = f"Bearer {self.key}"
         for name, variable in (("OpenAI-Organization", "OPENAI_ORG_ID"), ("OpenAI-Project", "OPENAI_PROJECT_ID")):
             if self.key and (value := os.environ.get(variable)):
-                found[name] = value
-        return found
+                headers[name] = value
+        return headers
 
     def redacted(self, text: str) -> str:
-        """Return what a server said on one line: short, and without anything that is or looks like a key."""
+        """Return a server's message on one line: short, and without anything that is or looks like a key."""
         if self.key:
             text = text.replace(self.key, "***")
         return _LIKE_A_KEY.sub("***", " ".join(text.split()))[:MESSAGE_LENGTH]
 
     def client(self, timeout: float = 60.0, retries: int = 2) -> OpenAI:
-        """Return the official client of this endpoint, for everything but completions by the thousand."""
+        """Return the official client for this endpoint, for everything but completions, which `Pool` requests."""
         from openai import OpenAI
 
         return OpenAI(api_key=self.key or "none", base_url=self.base_url, timeout=timeout, max_retries=retries)
 
 
 def check_url(base_url: str) -> None:
-    """Raise a ConfigError unless this is an http address that holds no secret, for it stands in every record."""
+    """Raise a ConfigError unless this is an http address without a secret in it, because it is in every record."""
     try:
         parts = urlsplit(base_url)
-        fine = parts.scheme in ("http", "https") and parts.hostname and not parts.query and parts.username is None
+        valid = parts.scheme in ("http", "https") and parts.hostname and not parts.query and parts.username is None
     except ValueError:
-        fine = False
-    if not fine:
+        valid = False
+    if not valid:
         shown = base_url.split("?")[0].rpartition("@")[2]
         raise ConfigError(
             f"model.base_url: expected an address like https://host/v1, without password or query, got {shown!r}"

@@ -1,7 +1,7 @@
-"""What response headers say about waiting: Retry-After in its three forms, and what is left of the rate limits.
+"""Response headers about waiting: Retry-After in its three forms, and the remaining rate limits.
 
 Sources: RFC 9110, section 10.2.3 (Retry-After is seconds or a date); OpenAI's guide "Rate limits" (x-ratelimit-*: the
-limit, what remains of it, and the time until it is whole again, such as `6m0s` or `12ms`).
+limit, what remains of it, and the time until it is reset, such as `6m0s` or `12ms`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """One rate limit as a response told it: its size, what remains, and the seconds until it is whole again."""
+class RateLimit:
+    """One rate limit as a response reports it: its size, what remains, and the seconds until it is reset."""
 
     limit: float
     remaining: float
@@ -26,7 +26,7 @@ class Told:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Return the seconds that a server asks to wait, None where it does not say."""
+    """Return the seconds that a server asks to wait, or None if it does not say."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
@@ -45,13 +45,13 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
 
 
-def told(headers: Mapping[str, str], what: str) -> Told | None:
-    """Return what the headers say about the limit of `requests` or `tokens`, None where they do not."""
-    limit = _number(headers.get(f"x-ratelimit-limit-{what}"))
-    remaining = _number(headers.get(f"x-ratelimit-remaining-{what}"))
+def rate_limit(headers: Mapping[str, str], unit: str) -> RateLimit | None:
+    """Return the limit on `requests` or `tokens` that the headers report, or None if they report none."""
+    limit = _number(headers.get(f"x-ratelimit-limit-{unit}"))
+    remaining = _number(headers.get(f"x-ratelimit-remaining-{unit}"))
     if limit is None or remaining is None or limit <= 0:
         return None
-    return Told(limit, min(remaining, limit), duration(headers.get(f"x-ratelimit-reset-{what}", "")))
+    return RateLimit(limit, min(remaining, limit), duration(headers.get(f"x-ratelimit-reset-{unit}", "")))
 
 
 def duration(text: str) -> float | None:
@@ -64,7 +64,7 @@ def duration(text: str) -> float | None:
 
 
 def _number(text: str | None) -> float | None:
-    """Return a finite number of 0 or more; servers also send -1 and words."""
+    """Return a finite number of 0 or more, or None; servers also send -1 and words."""
     if text is None or not re.fullmatch(r"\d+(\.\d+)?", text.strip()):
         return None
     return float(text)

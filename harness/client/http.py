@@ -1,6 +1,6 @@
-"""Connections to a service: plain aiohttp, which takes a fraction of the processor time of the official client.
+"""HTTP connections to a service through plain aiohttp, which takes a fraction of the official client's CPU time.
 
-Certificates are checked against the same authorities and proxies come from the same variables as with that client.
+Certificate authorities and proxy variables are the same as those of the official client.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def session(endpoint: Endpoint, timeout: float) -> aiohttp.ClientSession:
-    """Return a pool of connections that sends the endpoint's headers; each request has `timeout` seconds in all."""
+    """Return a session that sends the endpoint's headers; each request has `timeout` seconds in total."""
     import aiohttp
 
     return aiohttp.ClientSession(
@@ -29,7 +29,7 @@ def session(endpoint: Endpoint, timeout: float) -> aiohttp.ClientSession:
 
 
 def _tls(url: str) -> Any:
-    """Return what a server's certificate is checked with: the same authorities as the official client's."""
+    """Return the context that checks the server's certificate, with the official client's authorities."""
     if not url.startswith("https:"):
         return True
     import httpx2

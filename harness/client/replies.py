@@ -1,4 +1,4 @@
-"""What a reply of an OpenAI-compatible service means for what is done next: take it, ask again, wait, or stop.
+"""How replies of an OpenAI-compatible service are classified: accept, retry, wait, or stop.
 
 Only a reply that can never become an answer ends a request, and only one that would end every other request too ends
 the run: a wrong key, an empty account, another address.
@@ -15,22 +15,22 @@ from harness.client.endpoint import Endpoint
 from harness.client.headers import retry_after
 
 PATIENCE = 300.0
-"""Seconds: a server that asks to wait longer is not waited for."""
+"""The most seconds that a server may ask to wait."""
 _AGAIN = (408, 409, 425, 429)
 _EMPTY_ACCOUNT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 
 
 class Unusable(Exception):
-    """A reply with status 200 that is no completion, such as half of one; it is asked for again."""
+    """A reply with status 200 that holds no completion, such as a truncated one; the request is retried."""
 
 
 class Refused(Exception):
-    """A reply with status 200 that says why there is no completion and never will be."""
+    """A reply with status 200 that says why there will be no completion; the request is not retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why an attempt failed, and what that means: `again` may work later, `fatal` would fail every request alike."""
+    """Why an attempt failed: `again` if a retry may succeed, `fatal` if every request would fail like this one."""
 
     message: str
     again: bool = False
@@ -38,11 +38,11 @@ class Problem:
     fatal: bool = False
     wait: float | None = None
     parameter: str | None = None
-    """The request's setting that is refused, where it is one."""
+    """The setting that was refused, if it was one."""
 
 
 def problem(status: int, headers: Mapping[str, str], body: bytes, endpoint: Endpoint) -> Problem:
-    """Return what a reply other than 200 means."""
+    """Classify a reply with a status other than 200."""
     error = _error(body)
     code = str(error.get("code") or error.get("type") or "")
     text = endpoint.redacted(str(error.get("message") or body.decode("utf-8", "replace")))
@@ -65,13 +65,13 @@ def problem(status: int, headers: Mapping[str, str], body: bytes, endpoint: Endp
 
 
 def unreachable(error: BaseException, endpoint: Endpoint) -> Problem:
-    """Return what a connection that failed or a request that took too long means."""
-    text = endpoint.redacted(str(error)) or "no more is known"
+    """Return the problem of a connection that failed or a request that timed out."""
+    text = endpoint.redacted(str(error)) or "no details"
     return Problem(f"{type(error).__name__}: {text}", again=True)
 
 
 def parsed(body: bytes) -> dict[str, Any]:
-    """Return the object that a reply holds; Unusable where it is cut short or something else."""
+    """Return the JSON object in a reply; Unusable where it is truncated or something else."""
     try:
         value = json.loads(body)
     except ValueError as error:
@@ -83,8 +83,8 @@ def parsed(body: bytes) -> dict[str, Any]:
 
 def _error(body: bytes) -> Mapping[str, Any]:
     try:
-        found = parsed(body)
+        reply = parsed(body)
     except Unusable:
         return {}
-    error = found.get("error", found)
+    error = reply.get("error", reply)
     return error if isinstance(error, dict) else {"message": error}

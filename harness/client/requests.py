@@ -1,10 +1,10 @@
-"""Requests to a service and how they end: what those who send them and those who word them have in common."""
+"""Requests to a service and their outcomes: what the code that sends them shares with the code that words them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from harness.types import Prompt
 
@@ -13,15 +13,15 @@ BYTES_PER_TOKEN = 4
 
 
 def prompt_tokens(prompt: Prompt) -> float:
-    """Return about how many tokens a prompt has."""
+    """Return an estimate of a prompt's tokens."""
     return (sum(len(m.content.encode()) for m in prompt.messages) + len(prompt.text.encode())) / BYTES_PER_TOKEN
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How hard is tried: `concurrency` requests at once, `timeout` seconds for each, `retries` after the first try.
+    """How requests are sent: `concurrency` at once, `timeout` seconds for each, `retries` after the first try.
 
-    Without word from the server the pauses between tries are random, up to `pause` seconds and doubling to `longest`.
+    Where the server names no delay, the pauses between tries are random, up to `pause` seconds, doubling to `longest`.
     """
 
     concurrency: int = 64
@@ -33,8 +33,8 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One request: the id of its answer, what is asked, and about how many tokens a rate limit counts it for."""
+class ServiceRequest:
+    """One request: the id of its answer, its prompt as the service's fields, and its tokens for the rate limit."""
 
     id: str
     content: Mapping[str, Any]
@@ -42,26 +42,10 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a request ended: the server's object, or why there is none, and the last try's seconds where known."""
+class RequestOutcome:
+    """How a request ended: with the service's object or with an error, and the last try's seconds where known."""
 
-    job: Job
+    request: ServiceRequest
     answer: dict[str, Any] | None
     error: str | None
     seconds: float | None
-
-
-class Dialect(Protocol):
-    """How a service is talked to."""
-
-    def body(self, job: Job) -> bytes:
-        """Return what is posted."""
-        ...
-
-    def check(self, answer: dict[str, Any]) -> None:
-        """Raise Unusable or Refused for a reply with status 200 that is no answer."""
-        ...
-
-    def adapt(self, parameter: str) -> bool:
-        """Do without a setting that the service refused, from now on; False where it decides the text."""
-        ...

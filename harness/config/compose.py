@@ -26,9 +26,11 @@ T = TypeVar("T")
 _SCHEMAS: tuple[tuple[str | None, str, type], ...] = (
     (None, "harness_schema", schema.HarnessConfig),
     (None, "judge_schema", schema.JudgeConfig),
+    ("task", "task_schema", schema.TaskConfig),
     ("task", "wiki_schema", schema.WikiTaskConfig),
     ("task", "jsonl_schema", schema.JsonlTaskConfig),
     ("task", "hub_schema", schema.HubTaskConfig),
+    ("model", "model_schema", schema.ModelConfig),
     ("model", "local_schema", schema.LocalModelConfig),
     ("model", "echo_schema", schema.EchoModelConfig),
     ("model", "replay_schema", schema.ReplayModelConfig),
@@ -62,25 +64,42 @@ def resolve(config: DictConfig) -> schema.HarnessConfig:
     return _resolved(config, schema.HarnessConfig)
 
 
-def judge(overrides: Sequence[str]) -> schema.JudgeConfig:
-    """Compose `conf/judge.yaml` with these overrides; ConfigError as of `resolve`."""
-    return _composed("judge", overrides, schema.JudgeConfig)
-
-
-def run(overrides: Sequence[str]) -> schema.HarnessConfig:
+def run_config(overrides: Sequence[str]) -> schema.HarnessConfig:
     """Compose `conf/config.yaml` with these overrides, as `python -m harness run` does; ConfigError as of `resolve`."""
     return _composed("config", overrides, schema.HarnessConfig)
 
 
-def explain(error: Exception, typed: type = schema.HarnessConfig) -> ConfigError:
+def judge_config(overrides: Sequence[str]) -> schema.JudgeConfig:
+    """Compose `conf/judge.yaml` with these overrides; ConfigError as of `resolve`."""
+    return _composed("judge", overrides, schema.JudgeConfig)
+
+
+def search_path(config_dir: str | None) -> list[str]:
+    """Return the overrides that make a user's config folder known, as `--config-dir` of Hydra's own command does."""
+    if not config_dir:
+        return []
+    folder = Path(config_dir).expanduser().resolve()
+    if not folder.is_dir():
+        raise ConfigError(f"--config-dir: expected a folder of config groups, got {config_dir}")
+    return [f"hydra.searchpath=['file://{folder}']"]
+
+
+def choices(group: str, config_dirs: Sequence[str | Path] = ()) -> list[str]:
+    """Return what may be chosen in a config group, from the shipped configs and the user's folders."""
+    folders = (conf_dir(), *map(Path, config_dirs))
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+
+
+def explain(
+    error: Exception, typed: type = schema.HarnessConfig, config_dirs: Sequence[str | Path] = ()
+) -> ConfigError:
     """Turn an error of Hydra's or OmegaConf's into one that names the nearest valid keys, groups and choices."""
     text = str(error)
     if group := re.search(r"You must specify '([^']+)'", text):
-        choices = sorted(path.stem for path in (conf_dir() / group[1]).glob("*.yaml"))
-        return ConfigError(f"{group[1]} has no value. Add {group[1]}=CHOICE, one of: {', '.join(choices)}.")
+        valid = ", ".join(choices(group[1], config_dirs))
+        return ConfigError(f"{group[1]} has no value. Add {group[1]}=CHOICE, one of: {valid}.")
     if choice := re.search(r"Could not find '([^/']+)/([^']+)'", text):
-        folder = conf_dir() / choice[1]
-        return ConfigError(unknown(choice[1], choice[2], [path.stem for path in folder.glob("*.yaml")]))
+        return ConfigError(unknown(choice[1], choice[2], choices(choice[1], config_dirs)))
     if value := re.search(r"[Mm]issing mandatory value: (\S+)", text):
         name = value[1] if "interpolation" in text else getattr(error, "full_key", None) or value[1]
         return ConfigError(f"{name} has no value. Add {name}=... to the command line.")
@@ -106,8 +125,13 @@ def _composed(name: str, overrides: Sequence[str], typed: type[T]) -> T:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             config = compose(name, overrides=list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, typed) from error
+        raise explain(error, typed, _config_dirs(overrides)) from error
     return _resolved(config, typed)
+
+
+def _config_dirs(overrides: Sequence[str]) -> list[str]:
+    """Return the folders that overrides of `search_path` name."""
+    return [folder for word in overrides for folder in re.findall(r"^hydra\.searchpath=\['file://(.*)'\]$", word)]
 
 
 def _resolved(config: DictConfig, typed: type[T]) -> T:
@@ -134,15 +158,15 @@ def _nearest(name: str, typed: type) -> list[str]:
 
 def _names(typed: type, prefix: str = "") -> list[str]:
     """Return the dotted name of every setting, those of all variants of a group included."""
-    found = []
-    for each in (typed, *typed.__subclasses__()):
-        hints = get_type_hints(each)
-        for field in dataclasses.fields(each):
+    names = []
+    for variant in (typed, *typed.__subclasses__()):
+        hints = get_type_hints(variant)
+        for field in dataclasses.fields(variant):
             name = f"{prefix}{field.name}"
             kind = hints[field.name]
             nested = isinstance(kind, type) and dataclasses.is_dataclass(kind)
-            found += [name, *(_names(kind, f"{name}.") if nested else [])]
-    return list(dict.fromkeys(found))
+            names += [name, *(_names(kind, f"{name}.") if nested else [])]
+    return list(dict.fromkeys(names))
 
 
 def _refuse_unknown(config: DictConfig, prefix: str = "") -> None:

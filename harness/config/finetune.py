@@ -1,59 +1,58 @@
-"""What is trained before it answers: the schema of the group `finetune`."""
+"""The schema of the group `finetune`: training before evaluation."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.config.checks import check
-from harness.store.digest import DECIDES_NOTHING
+from harness.config.fields import check, nothing, text
 
 
 class FineTuneMethod(StrEnum):
-    """What happens to the base model before it is evaluated."""
+    """How the base model is fine-tuned before it is evaluated."""
 
     none = "none"
-    """It is used as it is."""
+    """Not at all: the model is reused as it is."""
     lora = "lora"
-    """Small matrices beside its weights are trained (Hu et al. 2021, https://arxiv.org/abs/2106.09685)."""
+    """Low-rank adapters are trained (Hu et al. 2021, https://arxiv.org/abs/2106.09685)."""
     full = "full"
     """All its weights are trained."""
     openai = "openai"
-    """A service with OpenAI's fine-tuning API trains it, for money."""
+    """A service with OpenAI's fine-tuning API trains it; this costs money."""
 
 
 class Schedule(StrEnum):
-    """How the learning rate goes on after the warm-up."""
+    """The learning rate after the warm-up."""
 
     constant = "constant"
     linear = "linear"
-    """Down to 0."""
+    """Decreases linearly to 0."""
     cosine = "cosine"
-    """Down to 0 along half a cosine."""
+    """Decreases to 0 along half a cosine."""
 
 
 @dataclass
 class FineTuneConfig:
     """Training before evaluation; `none` reuses the model as it is."""
 
-    method: FineTuneMethod = FineTuneMethod.none
+    method: FineTuneMethod = text(FineTuneMethod.none)
 
 
 @dataclass
 class SupervisedConfig(FineTuneConfig):
     """Training on examples of the task, under the names of OpenAI's fine-tuning API where it has one."""
 
-    n_train: int | None = None
-    """How many examples of the training pool are trained on; null takes them all."""
-    n_epochs: int | None = None
-    """How often each is seen; null takes 5 for 20 examples, 3 for 400, and 1 from 12,501 on."""
-    batch_size: int | None = None
-    """Examples an optimiser step; null takes 0.2% of them, from 4 to 256."""
-    n_validation: int | None = 128
-    """How many examples the validation loss is measured on; null takes all of the pool that are not scored."""
-    seed: int = 0
-    """Decides the order of the examples, dropout, and what an adapter starts from."""
+    n_train: int | None = text(None)
+    """Training examples, the first n of the training pool; null takes all of them."""
+    n_epochs: int | None = text(None)
+    """Passes over the training examples; null takes 5 for 20 examples, 3 for 400, and 1 for more than 12,500."""
+    batch_size: int | None = text(None)
+    """Examples per optimiser step; null takes 0.2% of the training examples, from 4 to 256."""
+    n_validation: int | None = text(128)
+    """Examples that the validation loss is measured on; null takes all of the pool that are not scored."""
+    seed: int = text(0, seed=True)
+    """Seed of the order of the examples, of dropout, and of the adapter's initial weights."""
 
     def __post_init__(self) -> None:
         for key in ("n_train", "n_validation", "n_epochs", "batch_size"):
@@ -66,23 +65,23 @@ class SupervisedConfig(FineTuneConfig):
 class TrainingConfig(SupervisedConfig):
     """Training on this machine."""
 
-    learning_rate_multiplier: float = 1.0
-    """Times the method's base rate at the end of the warm-up: 1e-3 for lora, 5e-5 for full."""
-    prompt_loss_weight: float = 0.0
-    """The weight of the loss on a prompt's tokens, 0 to 1; a completion's have 1."""
-    schedule: Schedule = Schedule.linear
-    """How the learning rate goes on after the warm-up: constant, linear or cosine."""
-    warmup_ratio: float = 0.05
-    """The share of the steps in which the learning rate rises to its peak."""
-    weight_decay: float = 0.0
-    max_grad_norm: float = 1.0
-    """Longer gradients are cut to this length."""
-    n_evaluations: int = 4
-    """How many times it is measured, evenly over the run; the weights of the best time are kept."""
-    patience: int | None = None
-    """Stop after so many evaluations in a row without a new best; null goes on to the end."""
-    dtype: str = "auto"
-    """float32 or bfloat16; auto takes bfloat16 where the processor multiplies it in hardware."""
+    learning_rate_multiplier: float = text(1.0)
+    """Multiplies the peak learning rate of the method: 1e-3 for lora, 5e-5 for full."""
+    prompt_loss_weight: float = text(0.0)
+    """Weight of the loss on prompt tokens, 0 to 1; completion tokens have weight 1."""
+    schedule: Schedule = text(Schedule.linear)
+    """The learning rate after the warm-up: constant, linear or cosine."""
+    warmup_ratio: float = text(0.05)
+    """Share of the steps over which the learning rate rises to its peak."""
+    weight_decay: float = text(0.0)
+    max_grad_norm: float = text(1.0)
+    """Gradients are clipped to this norm."""
+    n_evaluations: int = text(4)
+    """Evaluations on the validation examples, evenly spaced; the weights of the best one are kept."""
+    patience: int | None = text(None)
+    """Stop after this many evaluations without a new best; null trains to the end."""
+    dtype: str = text("auto")
+    """float32 or bfloat16; auto takes bfloat16 where the hardware supports it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -100,13 +99,13 @@ class TrainingConfig(SupervisedConfig):
 
 @dataclass
 class LoraConfig(TrainingConfig):
-    """Training of low-rank adapters; the base model's weights stay as they are."""
+    """Training of low-rank adapters; the base model's weights are frozen."""
 
-    rank: int = 16
-    alpha: int = 32
-    """The adapter's product is scaled by alpha / rank."""
-    dropout: float = 0.0
-    targets: list[str] = field(default_factory=list)
+    rank: int = text(16)
+    alpha: int = text(32)
+    """The adapter is scaled by alpha / rank."""
+    dropout: float = text(0.0)
+    targets: list[str] = text(factory=list)
     """Names of the layers that get an adapter, such as [q_proj, v_proj]; empty takes every linear layer."""
 
     def __post_init__(self) -> None:
@@ -118,18 +117,18 @@ class LoraConfig(TrainingConfig):
 
 @dataclass
 class OpenAIFineTuneConfig(SupervisedConfig):
-    """Training by OpenAI, or by another service with its fine-tuning API; what is null is left to the service."""
+    """Training by OpenAI, or another service with its fine-tuning API; null leaves a setting to the service."""
 
-    learning_rate_multiplier: float | None = None
-    """Times the service's own rate."""
-    suffix: str | None = field(default=None, metadata=DECIDES_NOTHING)
-    """Up to 64 characters that become part of the model's name; a job that is there already is not paid for again."""
-    max_cost: float | None = field(default=5.0, metadata=DECIDES_NOTHING)
-    """The most USD that the fine-tune may be estimated to cost; null lets it cost anything, or what is not known."""
-    pricing: str | None = field(default=None, metadata=DECIDES_NOTHING)
-    """The file of prices, as the key of the same name of the whole config."""
-    poll_seconds: float = field(default=10.0, metadata=DECIDES_NOTHING)
-    """How often the job is looked at."""
+    learning_rate_multiplier: float | None = text(None)
+    """Multiplies the service's own learning rate."""
+    suffix: str | None = nothing(None)
+    """Up to 64 characters that become part of the model's name; an existing job is found and not paid for twice."""
+    max_cost: float | None = nothing(5.0)
+    """Highest estimated cost in USD; null allows any cost, an unknown one included."""
+    pricing: str | None = nothing(None)
+    """A file of prices; by default that of the top-level key `pricing`."""
+    poll_seconds: float = nothing(10.0)
+    """Seconds between two requests for the status of the job."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

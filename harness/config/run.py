@@ -1,4 +1,4 @@
-"""One run as a whole, and the groups that are a few settings each."""
+"""The schema of one run, and of the groups that have a few settings each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from harness.config.checks import check
+from harness.config.fields import check, display, nothing, scores, text
 from harness.config.finetune import FineTuneConfig
 from harness.config.model import ModelConfig
 from harness.config.task import TaskConfig
@@ -20,7 +20,7 @@ class PromptStyle(StrEnum):
     chat = "chat"
     """The task's instruction as a user message, through the model's chat template."""
     plain = "plain"
-    """The task's template as bare text, as the classic fine-tuning API took it."""
+    """The task's template as text, as the completions API takes it."""
 
 
 class TrackingMode(StrEnum):
@@ -35,13 +35,13 @@ class TrackingMode(StrEnum):
 class PromptConfig:
     """How examples become prompts."""
 
-    name: str = MISSING
-    """What the form of the prompt is called in the name of a run."""
-    style: PromptStyle = PromptStyle.chat
-    system: str = ""
+    name: str = display(MISSING, label=True)
+    """Name of the prompt form, which becomes part of the run's name."""
+    style: PromptStyle = text(PromptStyle.chat)
+    system: str = text("")
     """A system message before a chat prompt."""
-    shots: int = 0
-    """How many training examples stand before the question."""
+    shots: int = text(0)
+    """Training examples that precede the question."""
 
     def __post_init__(self) -> None:
         check(self.shots >= 0, "prompt.shots", "0 or more", self.shots)
@@ -51,17 +51,17 @@ class PromptConfig:
 class GenerationConfig:
     """How completions are decoded."""
 
-    max_tokens: int = 64
-    """The most tokens of a completion; one that reaches it counts as truncated."""
-    temperature: float = 0.0
+    max_tokens: int = text(64)
+    """Token limit of a completion; one that reaches it counts as truncated."""
+    temperature: float = text(0.0)
     """0 is greedy."""
-    top_p: float = 1.0
-    max_cost: float | None = None
-    """The most USD that completions may cost before no more are asked for; needs a known price."""
-    batch: bool = False
-    """Send all prompts as a batch, where the service has a Batch API: cheaper, answered within a day."""
-    poll_seconds: float = 30.0
-    """How often a batch is looked at."""
+    top_p: float = text(1.0)
+    max_cost: float | None = nothing(None)
+    """Stop requesting completions once they have cost this many USD; needs a known price."""
+    batch: bool = nothing(False)
+    """Send all prompts through the service's Batch API: cheaper, answered within a day."""
+    poll_seconds: float = nothing(30.0)
+    """Seconds between two requests for the status of a batch."""
 
     def __post_init__(self) -> None:
         check(self.max_tokens >= 1, "generation.max_tokens", "1 or more", self.max_tokens)
@@ -73,22 +73,22 @@ class GenerationConfig:
 
 @dataclass
 class MetricsConfig:
-    """What completions are scored with."""
+    """The metrics that completions are scored with."""
 
-    names: list[str] = field(default_factory=list)
+    names: list[str] = scores(factory=list)
     """Shipped metrics, `evaluate:NAME_OR_PATH`, or your own "module:Class"."""
-    options: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Constructor options by metric name, such as {embedding_similarity: {model: /my/encoder}}."""
+    options: dict[str, dict[str, Any]] = scores(factory=dict)
+    """Options by metric, such as {embedding_similarity: {model: /my/encoder}}; those of "module:Class" under Class."""
 
 
 @dataclass
 class StatsConfig:
-    """How uncertainty is measured."""
+    """How uncertainty is computed."""
 
-    confidence: float = 0.95
-    n_resamples: int = 2000
+    confidence: float = scores(0.95)
+    n_resamples: int = scores(2000)
     """Bootstrap resamples."""
-    cluster: str | None = None
+    cluster: str | None = scores(None)
     """A slice key whose values are resampled whole, where examples within one are not independent."""
 
     def __post_init__(self) -> None:
@@ -98,17 +98,17 @@ class StatsConfig:
 
 @dataclass
 class TrackingConfig:
-    """Weights & Biases. Offline by default: nothing leaves the machine unless asked."""
+    """Logging to Weights & Biases; offline by default, so nothing leaves the machine unless asked."""
 
-    mode: TrackingMode = TrackingMode.offline
-    project: str = "finetune-harness"
-    entity: str | None = None
-    group: str | None = None
-    predictions: bool = True
-    """false sends scores alone: no prompt, no completion, nothing about single examples."""
-    references: bool = True
-    """false leaves reference texts out of what is sent; the shipped choices follow report.references."""
-    report: bool = False
+    mode: TrackingMode = display(TrackingMode.offline)
+    project: str = display("finetune-harness")
+    entity: str | None = display(None)
+    group: str | None = display(None)
+    predictions: bool = display(True)
+    """false sends scores only: no prompt, no completion, nothing about single examples."""
+    references: bool = display(True)
+    """false leaves reference texts out; by default as report.references."""
+    report: bool = display(False)
     """Also save a W&B Report; needs mode=online and the extra wandb_report."""
 
     def __post_init__(self) -> None:
@@ -120,22 +120,21 @@ class TrackingConfig:
 class ReportConfig:
     """The markdown report."""
 
-    dir: str = "reports"
-    name: str = MISSING
+    dir: str = display("reports")
+    name: str = display(MISSING)
     """The folder under reports/<task>/."""
-    references: bool = True
+    references: bool = display(True)
     """false leaves reference texts out, for a report that is committed."""
-    samples: int = 10
-    """How many completions are shown beside their references."""
-    titles: list[str] = field(default_factory=list)
-    """Ids or prompts of the examples that are shown; empty takes people where a slice has them, else the first."""
-    incumbent: str = ""
-    """The name or id of the stored run in use, which the others are to replace or not."""
-    useful_difference: float = 0.0
-    """The smallest difference of the primary metric that matters; a run that cannot be ahead by it is no reason to
-    change."""
-    retire_days: int = 90
-    """A model that its service ends within so many days is not shipped."""
+    samples: int = display(10)
+    """Completions shown beside their references."""
+    titles: list[str] = display(factory=list)
+    """Ids or prompts of the examples shown; empty takes people where a slice has them, else the first ones."""
+    incumbent: str = display("")
+    """Name or id of the stored run that is in use, which the others may replace."""
+    useful_difference: float = display(0.0)
+    """Smallest difference of the primary metric that is worth a change."""
+    retire_days: int = display(90)
+    """A model that its service shuts down within this many days is not shipped."""
 
     def __post_init__(self) -> None:
         check(self.useful_difference >= 0, "report.useful_difference", "0 or more", self.useful_difference)
@@ -143,15 +142,15 @@ class ReportConfig:
 
 @dataclass
 class JudgeConfig:
-    """A model that is asked which of two runs' completions is better."""
+    """A judge: a model that says which of two runs' completions is better."""
 
     model: ModelConfig = MISSING
     """Any model of the group; it needs a chat template."""
-    max_tokens: int = 16
-    """The most tokens of its answer; more where `template` asks for reasons before the verdict."""
-    template: str = MISSING
-    """The question. `{prompt}`, `{reference}`, `{first}` and `{second}` are the texts; `{mark}` is one that is in none
-    of them."""
+    max_tokens: int = text(16)
+    """Token limit of its answer; raise it where `template` asks for reasons before the verdict."""
+    template: str = text(MISSING)
+    """The question. `{prompt}`, `{reference}`, `{first}` and `{second}` are the texts; `{mark}` is a string that occurs
+    in none of them."""
 
     def __post_init__(self) -> None:
         check(self.max_tokens >= 1, "max_tokens", "1 or more", self.max_tokens)
@@ -161,25 +160,25 @@ class JudgeConfig:
 
 @dataclass
 class HarnessConfig:
-    """One run: what is scored, what is asked, and where the results go."""
+    """One run: the task, the model, how it is prompted and scored, and where the results go."""
 
-    name: str = MISSING
-    """What the run is called on the leaderboard."""
-    seed: int = 0
-    """Seeds the choice of examples, sampling and the bootstrap."""
-    store: str = MISSING
-    """Where runs and their shared stages are kept."""
-    dry_run: bool = False
-    """Print what would be done and what is already there, and do nothing."""
-    pricing: str | None = None
-    """A file of prices like conf/pricing.yaml; null takes that one."""
+    name: str = display(MISSING)
+    """Name of the run on the leaderboard."""
+    seed: int = text(0, seed=True)
+    """Seed of the choice of examples, of sampling and of the bootstrap."""
+    store: str = nothing(MISSING)
+    """Folder of the runs and their shared stages."""
+    dry_run: bool = nothing(False)
+    """Print what would be done and what is cached, and do nothing."""
+    pricing: str | None = display(None)
+    """A file of prices like conf/pricing.yaml, which null takes."""
     task: TaskConfig = MISSING
     model: ModelConfig = MISSING
     finetune: FineTuneConfig = MISSING
     prompt: PromptConfig = MISSING
     generation: GenerationConfig = MISSING
     metrics: MetricsConfig = MISSING
-    baselines: list[PromptConfig] = field(default_factory=list)
+    baselines: list[PromptConfig] = nothing(factory=list)
     """Prompts with which the untouched base model is run beside a fine-tune, such as zero-shot and few-shot."""
     stats: StatsConfig = field(default_factory=StatsConfig)
     tracking: TrackingConfig = MISSING

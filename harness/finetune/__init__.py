@@ -1,1 +1,1 @@
-"""What trains a base model before it is evaluated."""
+"""Training of a base model before it is evaluated: on this machine, or by a service."""

@@ -1,8 +1,8 @@
-"""What a killed fine-tune goes on from: one file, replaced whole.
+"""The checkpoint that a killed fine-tune resumes from: one file, replaced atomically.
 
 Weights and optimiser state are tensors of a safetensors file; everything else is JSON in its header. Nothing is
-pickled, and since both are in one file they always belong to the same step. The data order needs no saving: it
-follows from the seed and the step.
+pickled, and since both are in one file they always belong to the same step. The data order is not saved: it follows
+from the seed and the step.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 SEPARATOR = "::"
-"""Between a parameter's name and that of its optimiser state; no parameter's name has it."""
+"""Separates a parameter's name from that of its optimiser state; no parameter's name contains it."""
 
 
 @dataclass
-class State:
-    """How far a fine-tune is; `identity` is the digest of all that decides it."""
+class TrainingState:
+    """The progress of a fine-tune; `identity` is the digest of its settings, base model and encoded examples."""
 
     identity: str
     step: int = 0
@@ -48,10 +48,10 @@ class State:
     losses: list[float] = field(default_factory=list)
     """Nats of each validation example at the last evaluation."""
     best_losses: list[float] = field(default_factory=list)
-    """The same at the best one."""
+    """The same at the best evaluation."""
 
 
-def save(folder: Path, state: State, weights: Mapping[str, Parameter], optimizer: Optimizer) -> None:
+def save(folder: Path, state: TrainingState, weights: Mapping[str, Parameter], optimizer: Optimizer) -> None:
     """Replace the checkpoint in `folder`."""
     tensors: dict[str, Tensor] = dict(weights)
     for name, weight in weights.items():
@@ -59,16 +59,16 @@ def save(folder: Path, state: State, weights: Mapping[str, Parameter], optimizer
     _write(folder / CHECKPOINT, tensors, {"state": json.dumps(dataclasses.asdict(state))})
 
 
-def resume(folder: Path, identity: str, weights: Mapping[str, Parameter], optimizer: Optimizer) -> State:
-    """Put the checkpoint in `folder` back into weights and optimiser, and return how far it was.
+def resume(folder: Path, identity: str, weights: Mapping[str, Parameter], optimizer: Optimizer) -> TrainingState:
+    """Restore weights and optimiser from the checkpoint in `folder` and return its state, or a new one without any.
 
-    Without a checkpoint this is the start. FineTuneError when it is damaged or of another fine-tune.
+    FineTuneError when the checkpoint is damaged or belongs to another fine-tune.
     """
     from safetensors import SafetensorError, safe_open
 
     path = folder / CHECKPOINT
     if not path.exists():
-        return State(identity)
+        return TrainingState(identity)
     try:
         with safe_open(path, framework="pt") as file:
             saved: dict[str, Any] = json.loads((file.metadata() or {})["state"])
@@ -76,13 +76,13 @@ def resume(folder: Path, identity: str, weights: Mapping[str, Parameter], optimi
     except (SafetensorError, ValueError, KeyError) as error:
         raise FineTuneError(f"{path}: cannot be read ({error}). Delete it to start again.") from error
     if saved["identity"] != identity:
-        raise FineTuneError(f"{path} is of a fine-tune with other data or settings. Delete it to start again.")
+        raise FineTuneError(f"{path} belongs to a fine-tune with other data or settings. Delete it to start again.")
     _restore(weights, tensors)
     for key, value in tensors.items():
         name, separator, slot = key.partition(SEPARATOR)
         if separator:
             optimizer.state[weights[name]][slot] = value.to(weights[name].device)
-    return State(**{**saved, "curve": [CurvePoint(**point) for point in saved["curve"]]})
+    return TrainingState(**{**saved, "curve": [CurvePoint(**point) for point in saved["curve"]]})
 
 
 def save_best(folder: Path, weights: Mapping[str, Parameter]) -> None:
@@ -91,7 +91,7 @@ def save_best(folder: Path, weights: Mapping[str, Parameter]) -> None:
 
 
 def load_best(folder: Path, weights: Mapping[str, Parameter]) -> None:
-    """Put the best weights back, where some were kept."""
+    """Restore the best weights, where some were saved."""
     from safetensors.torch import load_file
 
     if (folder / BEST).exists():
@@ -99,7 +99,7 @@ def load_best(folder: Path, weights: Mapping[str, Parameter]) -> None:
 
 
 def clean(folder: Path) -> None:
-    """Delete what only an unfinished fine-tune needs."""
+    """Delete the files that only an unfinished fine-tune needs."""
     for name in (CHECKPOINT, BEST):
         (folder / name).unlink(missing_ok=True)
 

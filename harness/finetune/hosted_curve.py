@@ -1,4 +1,4 @@
-"""The result file of a hosted fine-tune as a learning curve: the numbers that the service measured, none made up."""
+"""The learning curve of a hosted fine-tune, read from the service's result file; nothing is interpolated."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from harness.errors import FineTuneError
 from harness.types import CurvePoint
 
 FULL, PART = "full_valid", "valid"
-"""Columns of the whole validation file, and of the few examples of it that one step looks at."""
+"""Prefixes of the columns on the whole validation file, and on the few examples of it that one step evaluates."""
 
 
 def curve(content: bytes, examples_per_step: float) -> tuple[CurvePoint, ...]:
-    """Return the points of a result file, a CSV that some services wrap in base64.
+    """Return the points of a result file, a CSV that some services encode in base64.
 
-    Where the whole validation file was measured, only those losses are taken: the ones of a few examples move with
+    Where there are losses on the whole validation file, only those are used: the losses on a few examples vary with
     the examples. Learning rate and standard errors are not in the file. FineTuneError where it is no such CSV.
     """
     rows = list(csv.DictReader(io.StringIO(_text(content))))
@@ -27,28 +27,28 @@ def curve(content: bytes, examples_per_step: float) -> tuple[CurvePoint, ...]:
         return ()
     if "step" not in rows[0]:
         raise FineTuneError(f"the result file: expected a column step, got {', '.join(map(str, rows[0]))[:200]}")
-    of = FULL if any(_number(row, f"{FULL}_loss") is not None for row in rows) else PART
+    prefix = FULL if any(_number(row, f"{FULL}_loss") is not None for row in rows) else PART
     points = []
     for row in rows:
         step = _number(row, "step")
         if step is None:
             continue
-        accuracy = _number(row, f"{of}_mean_token_accuracy")
+        accuracy = _number(row, f"{prefix}_mean_token_accuracy")
         points.append(
             CurvePoint(
                 step=int(step),
                 examples=round(step * examples_per_step),
                 learning_rate=None,
                 train_loss=_number(row, "train_loss"),
-                validation_loss=_number(row, f"{of}_loss"),
-                token_accuracy=_number(row, f"{of}_accuracy") if accuracy is None else accuracy,
+                validation_loss=_number(row, f"{prefix}_loss"),
+                token_accuracy=_number(row, f"{prefix}_accuracy") if accuracy is None else accuracy,
             )
         )
     return tuple(sorted(points, key=lambda point: point.step))
 
 
 def best_step(points: Sequence[CurvePoint]) -> int:
-    """Return the step whose weights the service hands out: the last one."""
+    """Return the step whose weights the service returns: the last one."""
     return points[-1].step if points else 0
 
 

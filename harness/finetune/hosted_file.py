@@ -1,7 +1,7 @@
-"""Training files in OpenAI's chat form, checked here as they are checked there, and what training on them would cost.
+"""Training files in OpenAI's chat format, validated before they are sent, and the estimated cost of training on them.
 
-A refused file costs an upload and a wait in a queue, and an example that is too long is cut without a word; so both
-are found before anything is sent. The rules are those of OpenAI's guide to supervised fine-tuning and its cookbook.
+A rejected file costs an upload and a wait in a queue, and an example that is too long is truncated silently, so both
+are detected here first. The rules are those of OpenAI's guide to supervised fine-tuning and its cookbook.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from harness.errors import FineTuneError
 from harness.finetune.schedule import auto_epochs
 from harness.pricing import MILLION, Price
 from harness.types import Message, TrainingPair
+from harness.wording import at_most, counted
 
 FEWEST_EXAMPLES = 10
 MOST_TOKENS = 65_536
-"""Of one example; the models that are still trained take no longer one."""
+"""The longest example that the models which can still be trained accept."""
 MOST_BYTES = 512 * 1024 * 1024
-"""Of a file."""
+"""The largest file that the service accepts."""
 BYTES_PER_TOKEN = 3
-"""On the safe side: English has about 4 in OpenAI's tokenizers, other languages have fewer."""
+"""A conservative estimate: English has about 4 in OpenAI's tokenizers, other languages have fewer."""
 TOKENS_PER_MESSAGE = 3
-"""What the form of a chat adds to a message, and once more to the whole."""
+"""What the chat format adds to each message, and once more to the whole."""
 SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a fine-tune would train on, and its cost; None where the price is not known."""
+class CostEstimate:
+    """The amount of training that a fine-tune would do, and its cost; None where the price is not known."""
 
     n: int
     tokens: int
@@ -38,24 +39,24 @@ class Estimate:
 
     @property
     def usd(self) -> float | None:
-        """The cost of training on every token as often as there are epochs."""
+        """The cost of training on every token once per epoch."""
         if self.price is None or self.price.training is None:
             return None
         return self.tokens * self.epochs * self.price.training / MILLION
 
     def __str__(self) -> str:
-        work = f"{self.n:,} examples, about {self.tokens:,} tokens x {self.epochs} epochs"
+        tokens, epochs = counted(self.tokens, "token"), counted(self.epochs, "epoch")
+        work = f"{counted(self.n, 'example')}, about {tokens} x {epochs}"
         if self.usd is None or self.price is None:
             return f"{work}; the price of training this model is not known"
         return f"{work}, about {self.usd:.2f} USD ({self.price.as_of}, {self.price.source})"
 
 
 def chat_file(pairs: Sequence[TrainingPair], name: str) -> bytes:
-    """Return the pairs as JSON lines of chats; FineTuneError names those that the service would refuse or cut."""
+    """Return the pairs as JSON lines of chats; FineTuneError names those that the service would reject or truncate."""
     problems = list(_problems(pairs))
     if problems:
-        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise FineTuneError(f"the {name} examples cannot be sent: {'; '.join(problems[:SHOWN])}{more}")
+        raise FineTuneError(f"the {name} examples cannot be sent: {'; '.join(at_most(problems, SHOWN))}")
     lines = [json.dumps({"messages": [_plain(m) for m in _messages(pair)]}, ensure_ascii=False) for pair in pairs]
     content = "".join(line + "\n" for line in lines).encode()
     if len(content) > MOST_BYTES:
@@ -65,16 +66,16 @@ def chat_file(pairs: Sequence[TrainingPair], name: str) -> bytes:
     return content
 
 
-def estimate(pairs: Sequence[TrainingPair], n_epochs: int | None, price: Price | None) -> Estimate:
-    """Return what training would take; where the service chooses the epochs, by the rule of its cookbook."""
-    return Estimate(len(pairs), sum(map(_tokens, pairs)), n_epochs or auto_epochs(len(pairs)), price)
+def estimate(pairs: Sequence[TrainingPair], n_epochs: int | None, price: Price | None) -> CostEstimate:
+    """Estimate the amount and the cost of training; without `n_epochs` by the epochs that the service would choose."""
+    return CostEstimate(len(pairs), sum(map(_tokens, pairs)), n_epochs or auto_epochs(len(pairs)), price)
 
 
-def enough(pairs: Sequence[TrainingPair]) -> None:
-    """Raise a FineTuneError where there are fewer training examples than the service takes."""
+def require_enough(pairs: Sequence[TrainingPair]) -> None:
+    """Raise a FineTuneError where there are fewer training examples than the service accepts."""
     if len(pairs) < FEWEST_EXAMPLES:
         raise FineTuneError(
-            f"finetune=openai: expected {FEWEST_EXAMPLES} training examples or more, which is the service's least, "
+            f"finetune=openai: expected {FEWEST_EXAMPLES} training examples or more (the service's minimum), "
             f"got {len(pairs)}. Raise finetune.n_train."
         )
 
@@ -85,17 +86,17 @@ def _problems(pairs: Sequence[TrainingPair]) -> Iterator[str]:
         if not pair.completion.strip():
             yield f"{where} has an empty completion"
         if not any(m.role == "user" and m.content.strip() for m in _messages(pair)):
-            yield f"{where} has no user message with a text"
+            yield f"{where} has no user message with text"
         if (tokens := _tokens(pair)) > MOST_TOKENS:
-            yield f"{where} has about {tokens:,} tokens, and what is over {MOST_TOKENS:,} would be cut"
+            yield f"{where} has about {tokens:,} tokens and would be truncated to {MOST_TOKENS:,}"
         if any(_lone_surrogate(m.content) for m in _messages(pair)):
-            yield f"{where} holds half a character (a lone surrogate), which no file can hold"
+            yield f"{where} contains half a character (a lone surrogate), which a file cannot store"
 
 
 def _messages(pair: TrainingPair) -> tuple[Message, ...]:
-    """Return the whole chat; a plain prompt is one user message, as it is when the model is asked."""
-    asked = pair.prompt.messages or (Message("user", pair.prompt.text),)
-    return (*asked, Message("assistant", pair.completion))
+    """Return the whole chat; a plain prompt becomes one user message, as it does in generation."""
+    prompt = pair.prompt.messages or (Message("user", pair.prompt.text),)
+    return (*prompt, Message("assistant", pair.completion))
 
 
 def _plain(message: Message) -> dict[str, str]:

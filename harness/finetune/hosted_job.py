@@ -1,7 +1,8 @@
-"""One fine-tuning job at a service: found again before it is paid for again, watched to its end, and named in errors.
+"""One fine-tuning job at a service: found if it exists, created if not, watched to its end, with its errors explained.
 
-A job carries the key of everything that decides it in its metadata. So a restart, on this machine or another one,
-goes on with the job that is there. A create is never sent twice: it has no idempotency key, and a second would cost.
+A job carries the key of everything that decides it in its metadata, so that a restart, on this machine or another
+one, continues with the existing job. A create is never retried: it has no idempotency key, and a second job would cost
+again.
 """
 
 from __future__ import annotations
@@ -22,44 +23,41 @@ if TYPE_CHECKING:
     from openai.types.fine_tuning import FineTuningJob
 
 KEY = "harness_key"
-"""Of the metadata."""
+"""The metadata field that holds the key."""
 DONE, OVER, PAUSED = "succeeded", ("failed", "cancelled"), "paused"
-"""Any other status, one that is not known here among them, is a job that goes on."""
+"""A job with any other status, known here or not, is in progress."""
 MOST_LISTED = 2000
-"""Jobs that are looked through where a service does not filter by metadata."""
+"""The most jobs that are searched where a service does not filter by metadata."""
 CLOSED = "training_not_available"
 EQUIVALENT = "finetune=lora model=smollm2, or model=local model.path=YOUR_MODEL"
 
 
 def find(client: OpenAI, key: str) -> FineTuningJob | None:
-    """Return the job with this key: a finished one first, then one that goes on; None where all have failed."""
+    """Return the job with this key: a finished one first, then one in progress; None where all have failed."""
     with explained("look for the job"):
         listed = client.fine_tuning.jobs.list(metadata={KEY: key}, limit=100)
-        found = [job for job in islice(listed, MOST_LISTED) if (job.metadata or {}).get(KEY) == key]
-    alive = [job for job in found if job.status not in OVER]
+        with_key = [job for job in islice(listed, MOST_LISTED) if (job.metadata or {}).get(KEY) == key]
+    alive = [job for job in with_key if job.status not in OVER]
     return next((job for job in alive if job.status == DONE), alive[0] if alive else None)
 
 
 def create(client: OpenAI, key: str, request: dict[str, Any]) -> FineTuningJob:
-    """Start a job, once; where the answer was lost, the job is looked for."""
+    """Start a job with a single request; where its answer is lost, look for the job."""
     try:
         with explained("start the job"):
             return client.with_options(max_retries=0).fine_tuning.jobs.create(**request, metadata={KEY: key})
     except _Unanswered as error:
-        found = find(client, key)
-        if found is None:
+        job = find(client, key)
+        if job is None:
             raise FineTuneError(
-                f"the service did not answer whether it has started the job ({error}). Run the same command again: a "
-                "job that was started is found, and not paid for twice."
+                f"the service did not confirm that it started the job ({error}). Run the same command again: it finds "
+                "a job that was started, and does not pay twice."
             ) from error
-        return found
+        return job
 
 
 def wait(client: OpenAI, job: FineTuningJob, seconds: float, sleep: Callable[[float], None] = time.sleep) -> Any:
-    """Return the job when it has succeeded; its events are shown as they come.
-
-    FineTuneError says why it will not: it failed, was cancelled, or is paused.
-    """
+    """Return the job once it has succeeded, showing its events; FineTuneError when it failed or was stopped."""
     seen: set[str] = set()
     try:
         with track("finetune", unit="steps") as bar:
@@ -69,20 +67,20 @@ def wait(client: OpenAI, job: FineTuningJob, seconds: float, sleep: Callable[[fl
                     _events(client, job.id, seen, bar)
                 if job.status == DONE:
                     return job
-                _go_on(job)
+                _raise_if_stopped(job)
                 bar.advance(0, note=bar.note or str(job.status))
                 sleep(seconds)
     except KeyboardInterrupt:
-        say(f"job {job.id} goes on at the service; to end it: openai.OpenAI().fine_tuning.jobs.cancel({job.id!r})")
+        say(f"job {job.id} continues at the service; to cancel it: openai.OpenAI().fine_tuning.jobs.cancel({job.id!r})")
         raise
 
 
-def _go_on(job: FineTuningJob) -> None:
-    """Raise a FineTuneError unless the job is under way."""
+def _raise_if_stopped(job: FineTuningJob) -> None:
+    """Raise a FineTuneError unless the job is in progress."""
     status = str(job.status)
     if status in OVER:
-        why = f": {job.error.message}" if job.error and job.error.message else ""
-        raise FineTuneError(f"job {job.id} is {status}{why}. Mend that and run again: a new job is started.")
+        reason = f": {job.error.message}" if job.error and job.error.message else ""
+        raise FineTuneError(f"job {job.id} is {status}{reason}. Fix that and run again: a new job is started.")
     if status == PAUSED:
         raise FineTuneError(
             f"job {job.id} is paused. Resume it with openai.OpenAI().fine_tuning.jobs.resume({job.id!r}) and run the "
@@ -91,7 +89,7 @@ def _go_on(job: FineTuningJob) -> None:
 
 
 def _events(client: OpenAI, job_id: str, seen: set[str], bar: Bar) -> None:
-    """Show the events that are new, oldest first; the service gives the latest first."""
+    """Show the new events, oldest first; the service lists the latest first."""
     fresh = []
     for event in client.fine_tuning.jobs.list_events(job_id, limit=100):
         if event.id in seen:
@@ -110,36 +108,36 @@ def _events(client: OpenAI, job_id: str, seen: set[str], bar: Bar) -> None:
 
 
 class _Unanswered(Exception):
-    """A request that was sent and whose answer did not come."""
+    """A request that was sent and not answered."""
 
 
 @contextmanager
-def explained(what: str) -> Iterator[None]:
-    """Turn the errors of the official client into ones that say what to do."""
+def explained(action: str) -> Iterator[None]:
+    """Turn the errors of the official client into FineTuneErrors that say what to do."""
     import openai
 
     try:
         yield
     except openai.PermissionDeniedError as error:
         if error.code != CLOSED:
-            raise FineTuneError(f"cannot {what}: {_said(error)}. Check what the key is allowed to do.") from error
+            raise FineTuneError(f"cannot {action}: {_message(error)}. Check what the key is allowed to do.") from error
         raise FineTuneError(
             f"the service refuses to train ({CLOSED}): OpenAI closes fine-tuning, to organisations that do not use it "
-            "already and to everyone on 2027-01-06, and fine-tunes end with their base models. Train open weights on "
-            f"this machine instead, with the same examples: {EQUIVALENT}. What is fine-tuned already can still be "
-            "scored with finetune=none."
+            "already and to everyone on 2027-01-06, and retires fine-tuned models with their base models. Train open "
+            f"weights on this machine instead, with the same examples: {EQUIVALENT}. Existing fine-tuned models can "
+            "still be scored with finetune=none."
         ) from error
     except (openai.APIConnectionError, openai.InternalServerError) as error:
-        if what == "start the job":
-            raise _Unanswered(_said(error)) from error
+        if action == "start the job":
+            raise _Unanswered(_message(error)) from error
         raise FineTuneError(
-            f"cannot {what}: {_said(error)}. Run the same command again: a job that is there is found, and not paid "
-            "for twice."
+            f"cannot {action}: {_message(error)}. Run the same command again: it finds an existing job, and does not "
+            "pay twice."
         ) from error
     except openai.APIError as error:
-        raise FineTuneError(f"cannot {what}: {_said(error)}.") from error
+        raise FineTuneError(f"cannot {action}: {_message(error)}.") from error
 
 
-def _said(error: openai.APIError) -> str:
-    """Return what the service said: short, on one line, and without anything that looks like a key."""
+def _message(error: openai.APIError) -> str:
+    """Return the service's message on one line: short, and without anything that looks like a key."""
     return Endpoint("").redacted(error.message).rstrip(".")

@@ -1,4 +1,4 @@
-"""Fine-tuning on this machine: transformers holds the model, peft the adapters, safetensors what comes out."""
+"""Fine-tuning on this machine, of all weights or of LoRA adapters, with transformers and peft."""
 
 from __future__ import annotations
 
@@ -13,36 +13,35 @@ from harness.config import FineTuneMethod, LocalModelConfig, LoraConfig, Trainin
 from harness.errors import ConfigError, FineTuneError
 from harness.finetune import checkpoint
 from harness.finetune.loss import encode
-from harness.finetune.schedule import plan
+from harness.finetune.schedule import training_schedule
 from harness.finetune.train import Training, Watch
-from harness.hf import loading, weights
-from harness.hf import pruning as layers
+from harness.hf import loading, pruning, weights
 from harness.store.digest import digest
 from harness.types import FineTuneRecord, ModelIdentity, TrainingPair
 
 
 class LocalFineTuner:
-    """Trains a local model's weights, or adapters on them."""
+    """Trains the weights of a local model, or an adapter on them."""
 
     def __init__(self, config: TrainingConfig, model: LocalModelConfig) -> None:
         if model.adapter:
             raise ConfigError(
                 f"model.adapter: expected none under a fine-tune, got {model.adapter}. Save that adapter merged into "
-                "its base, and set model.path to what you saved."
+                "its base, and set model.path to the merged model."
             )
-        fitting = FineTuneMethod.lora if isinstance(config, LoraConfig) else FineTuneMethod.full
-        if config.method is not fitting:
+        expected = FineTuneMethod.lora if isinstance(config, LoraConfig) else FineTuneMethod.full
+        if config.method is not expected:
             raise ConfigError(
-                f"finetune.method: expected {fitting} with the settings of {fitting}, got {config.method}. "
+                f"finetune.method: expected {expected} with the settings of {expected}, got {config.method}. "
                 f"Choose finetune={config.method}."
             )
         self._config, self._model = config, model
         self.watch: Watch | None = None
-        """Told each point of the learning curve as it is found."""
+        """Called with each point of the learning curve."""
 
     @cached_property
     def base(self) -> ModelIdentity:
-        """Identify the model that training starts from, and the number format that it is trained in."""
+        """Identify the model that training starts from, with the number format that it is trained in."""
         digests = weights.identify(self._located.folder)
         return ModelIdentity(
             backend="local",
@@ -55,18 +54,18 @@ class LocalFineTuner:
         )
 
     def fit(self, train: Sequence[TrainingPair], validation: Sequence[TrainingPair], folder: Path) -> FineTuneRecord:
-        """Train, leave the adapter or the weights in `folder`, and say how it went; a killed fit is gone on with.
+        """Train, leave the adapter or the weights in `folder`, and return the record; a killed fit is resumed.
 
         Without validation examples the last weights are kept, else those with the lowest validation loss.
-        ConfigError or FineTuneError says which setting, example or checkpoint stands in the way.
+        ConfigError or FineTuneError names the setting, example or checkpoint that is wrong.
         """
-        steps = plan(self._config, len(train))
+        schedule = training_schedule(self._config, len(train))
         config = dataclasses.replace(self._config, dtype=self._dtype)
         tokenizer = loading.load_tokenizer(self._located.folder)
         model = trainable(config, self._located.folder, self._model.device)
-        room = int(getattr(model.config.get_text_config(), "max_position_embeddings", sys.maxsize))
-        examples, held_out = encode(tokenizer, train, room), encode(tokenizer, validation, room)
-        training = Training(model, config, steps, folder, self.watch)
+        max_length = int(getattr(model.config.get_text_config(), "max_position_embeddings", sys.maxsize))
+        examples, held_out = encode(tokenizer, train, max_length), encode(tokenizer, validation, max_length)
+        training = Training(model, config, schedule, folder, self.watch)
         state = training.run(examples, held_out, digest([config, self.base, examples, held_out]))
         with loading.quiet():
             if isinstance(self._config, LoraConfig):
@@ -85,7 +84,7 @@ class LocalFineTuner:
             curve=tuple(state.curve),
         )
 
-    def tuned(self, folder: Path) -> LocalModelConfig:
+    def model_config(self, folder: Path) -> LocalModelConfig:
         """Return the config of the model that a finished fit left in `folder`."""
         if self._config.method is FineTuneMethod.lora:
             return dataclasses.replace(self._model, adapter=str(folder))
@@ -93,7 +92,7 @@ class LocalFineTuner:
 
     @cached_property
     def _located(self) -> weights.Located:
-        return layers.locate(self._model)
+        return pruning.locate(self._model)
 
     @cached_property
     def _dtype(self) -> str:
@@ -101,7 +100,7 @@ class LocalFineTuner:
 
 
 def trainable(config: TrainingConfig, folder: Path, device: str) -> Any:
-    """Return the model of a folder with gradients where `config` trains it; its `dtype` is not auto."""
+    """Return the model of a folder, requiring gradients where `config`, whose `dtype` is not auto, trains it."""
     import torch
 
     if not isinstance(config, LoraConfig):
@@ -127,11 +126,11 @@ def trainable(config: TrainingConfig, folder: Path, device: str) -> Any:
 
 
 def native_dtype(device: str) -> str:
-    """Return bfloat16 where a device multiplies it in hardware; where it does not, that takes many times as long."""
+    """Return bfloat16 where the device multiplies it in hardware, else float32, which is many times faster there."""
     import torch
 
     if loading.resolve_device(device) != "cpu":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        native = any(there for name, there in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
+        native = any(supported for name, supported in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
     return "bfloat16" if native else "float32"

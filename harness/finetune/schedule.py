@@ -1,4 +1,4 @@
-"""The hyper-parameters of one fine-tune, resolved before any weight is loaded.
+"""What is known of a fine-tune before any weight is loaded: the inputs of its key, and its resolved hyper-parameters.
 
 Names are those of OpenAI's fine-tuning API where it has one. What the config leaves open is chosen from the number
 of examples, so that the same config suits 20 of them as well as 50,000.
@@ -7,22 +7,27 @@ of examples, so that the same config suits 20 of them as well as 50,000.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from harness.config import FineTuneMethod, Schedule, TrainingConfig
+from harness.config import FineTuneMethod, Schedule, SupervisedConfig, TrainingConfig
 from harness.errors import ConfigError
+from harness.store.digest import digest
+from harness.types import ModelIdentity, TrainingPair
 
 BASE_LEARNING_RATE = {FineTuneMethod.lora: 1e-3, FineTuneMethod.full: 5e-5}
 """What `learning_rate_multiplier` multiplies."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How many optimiser steps there are, of how many examples, at what rate, and where validation happens."""
+class TrainingSchedule:
+    """The optimiser steps of a fine-tune, the examples per step, the learning rate, and when validation happens."""
 
     batch_size: int
     epoch_steps: int
     steps: int
+    """In all epochs together."""
     warmup: int
     peak_rate: float
     schedule: Schedule
@@ -40,14 +45,21 @@ class Plan:
         return self.peak_rate
 
 
-def plan(config: TrainingConfig, n: int) -> Plan:
-    """Return the plan for `n` training examples; ConfigError when there are none."""
+def finetune_inputs(
+    base: ModelIdentity, config: SupervisedConfig, train: Sequence[TrainingPair], validation: Sequence[TrainingPair]
+) -> dict[str, Any]:
+    """Return everything that decides a fine-tune; its digest is the key of the stage and of a hosted job."""
+    return {"base": base, "config": config, "train": digest(train), "validation": digest(validation)}
+
+
+def training_schedule(config: TrainingConfig, n: int) -> TrainingSchedule:
+    """Return the schedule for `n` training examples; ConfigError when there are none."""
     if n < 1:
         raise ConfigError("finetune: expected 1 or more training examples, got 0. Lower task.validation_pool.")
     batch_size = min(n, config.batch_size or auto_batch_size(n))
     epoch_steps = math.ceil(n / batch_size)
     steps = epoch_steps * (config.n_epochs or auto_epochs(n))
-    return Plan(
+    return TrainingSchedule(
         batch_size=batch_size,
         epoch_steps=epoch_steps,
         steps=steps,
@@ -59,14 +71,14 @@ def plan(config: TrainingConfig, n: int) -> Plan:
 
 
 def auto_batch_size(n: int) -> int:
-    """Return about 0.2% of the examples, as OpenAI's first fine-tuning API did, but from 4 to 256."""
+    """Return about 0.2% of the examples, as OpenAI's first fine-tuning API did, clamped to 4 to 256."""
     return min(256, max(4, round(n * 0.002)))
 
 
 def auto_epochs(n: int) -> int:
-    """Return 3 epochs, or what makes 100 to 25,000 examples in all, but from 1 to 25.
+    """Return 3 epochs, or the number that gives 100 to 25,000 examples in total, clamped to 1 to 25.
 
-    The rule is the one of OpenAI's cookbook, "Data preparation and analysis for chat model fine-tuning".
+    The rule is that of OpenAI's cookbook, "Data preparation and analysis for chat model fine-tuning".
     """
     if n * 3 < 100:
         return min(25, 100 // n)

@@ -1,7 +1,7 @@
-"""The training loop: compact, because what it leaves out is what makes trainers slow on short examples.
+"""The training loop, without the features of general trainers that make them slow on short examples.
 
-Everything random follows from the seed and the step's number, so that a run that was killed ends with the same
-weights as one that was not.
+All randomness follows from the seed and the step's number, so that a killed and resumed fine-tune ends with the same
+weights as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import numpy as np
 from harness.config import TrainingConfig
 from harness.errors import FineTuneError
 from harness.finetune import checkpoint
-from harness.finetune.checkpoint import State
-from harness.finetune.loss import Scorer, epoch
-from harness.finetune.schedule import Plan
+from harness.finetune.checkpoint import TrainingState
+from harness.finetune.loss import LossScorer, epoch
+from harness.finetune.schedule import TrainingSchedule
 from harness.hf.tokens import Tokens, collate, parts
 from harness.progress import Bar, track
 from harness.types import CurvePoint
@@ -29,61 +29,61 @@ from harness.types import CurvePoint
 Watch = Callable[[CurvePoint], None]
 
 CHECKPOINT_SECONDS = 60.0
-"""The most work that a kill can lose."""
+"""The seconds of work between two checkpoints, and so the most that a kill can lose."""
 CHECKPOINT_COST = 20.0
-"""Where saving is slow, the work between two checkpoints takes so many times as long."""
+"""Where saving is slow, the work between two checkpoints takes at least this many times as long as saving."""
 
 
 class Training:
-    """One fine-tune of `model`, whose weights that ask for gradients are trained; `folder` holds its checkpoints.
+    """One fine-tune: trains the weights of `model` that require gradients; `folder` holds its checkpoints.
 
-    `watch` is told each point of the learning curve as it is found.
+    `watch` is called with each point of the learning curve.
     """
 
     def __init__(
-        self, model: Any, config: TrainingConfig, plan: Plan, folder: Path, watch: Watch | None = None
+        self, model: Any, config: TrainingConfig, schedule: TrainingSchedule, folder: Path, watch: Watch | None = None
     ) -> None:
         import torch
 
-        self._model, self._config, self._plan, self._folder = model, config, plan, folder
+        self._model, self._config, self._schedule, self._folder = model, config, schedule, folder
         self._watch = watch
         self.weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
         self._optimizer = torch.optim.AdamW(self.weights.values(), lr=0.0, weight_decay=config.weight_decay, fused=True)
-        self._scorer = Scorer(model, config.dtype)
+        self._scorer = LossScorer(model, config.dtype)
 
-    def run(self, train: Sequence[Tokens], validation: Sequence[Tokens], identity: str) -> State:
-        """Train to the end, or until validation loss stops falling, and leave the best weights in the model."""
+    def run(self, train: Sequence[Tokens], validation: Sequence[Tokens], identity: str) -> TrainingState:
+        """Train to the end, or until the validation loss stops falling, and leave the best weights in the model."""
         import torch
 
         state = checkpoint.resume(self._folder, identity, self.weights, self._optimizer)
-        begun = time.monotonic() - state.seconds
+        start = time.monotonic() - state.seconds
         due = state.seconds + CHECKPOINT_SECONDS
-        with torch.random.fork_rng(), track("fine-tune", self._plan.steps, "steps") as bar:
+        with torch.random.fork_rng(), track("fine-tune", self._schedule.steps, "steps") as bar:
             bar.advance(state.step)
             for batch in self._batches(train, state.step):
                 if self._config.patience and state.stale >= self._config.patience:
                     break
                 self._step(batch, state, bar)
-                if evaluate := state.step in self._plan.evaluate_at:
+                if evaluate := state.step in self._schedule.evaluate_at:
                     self._evaluate(validation, state)
                     if self._watch:
                         self._watch(state.curve[-1])
-                state.seconds = time.monotonic() - begun
+                state.seconds = time.monotonic() - start
                 if evaluate or state.seconds >= due:
                     checkpoint.save(self._folder, state, self.weights, self._optimizer)
-                    took = time.monotonic() - begun - state.seconds
-                    due = state.seconds + max(CHECKPOINT_SECONDS, CHECKPOINT_COST * took)
+                    saving = time.monotonic() - start - state.seconds
+                    due = state.seconds + max(CHECKPOINT_SECONDS, CHECKPOINT_COST * saving)
         checkpoint.load_best(self._folder, self.weights)
         return state
 
     def _batches(self, train: Sequence[Tokens], start: int) -> Iterator[list[Tokens]]:
         """Yield the batches from step `start` to the last."""
-        first, done = divmod(start, self._plan.epoch_steps)
-        for number in range(first, self._plan.steps // self._plan.epoch_steps):
-            batches = epoch(train, self._plan.batch_size, (self._config.seed, number))
+        first, done = divmod(start, self._schedule.epoch_steps)
+        for number in range(first, self._schedule.steps // self._schedule.epoch_steps):
+            batches = epoch(train, self._schedule.batch_size, (self._config.seed, number))
             yield from itertools.islice(batches, done if number == first else 0, None)
 
-    def _step(self, batch: Sequence[Tokens], state: State, bar: Bar) -> None:
+    def _step(self, batch: Sequence[Tokens], state: TrainingState, bar: Bar) -> None:
         import torch
 
         start = time.perf_counter()
@@ -102,7 +102,7 @@ class Training:
                 f"(now {self._config.learning_rate_multiplier})."
             )
         torch.nn.utils.clip_grad_norm_(self.weights.values(), self._config.max_grad_norm)
-        self._optimizer.param_groups[0]["lr"] = self._plan.rate(state.step)
+        self._optimizer.param_groups[0]["lr"] = self._schedule.rate(state.step)
         self._optimizer.step()
         self._optimizer.zero_grad()
         tokens = sum(len(example.ids) for example in batch)
@@ -110,9 +110,9 @@ class Training:
         state.loss_sum, state.loss_tokens = state.loss_sum + loss, state.loss_tokens + completion
         bar.advance(1, f"loss {loss / completion:.3f} · {tokens / (time.perf_counter() - start):.0f} tokens/s")
 
-    def _evaluate(self, validation: Sequence[Tokens], state: State) -> None:
-        """Add a point to the curve, and keep the weights when they are the best so far."""
-        rate, train_loss = self._plan.rate(state.step - 1), state.loss_sum / state.loss_tokens
+    def _evaluate(self, validation: Sequence[Tokens], state: TrainingState) -> None:
+        """Add a point to the curve, and save the weights when they are the best so far."""
+        rate, train_loss = self._schedule.rate(state.step - 1), state.loss_sum / state.loss_tokens
         point = CurvePoint(state.step, state.examples, rate, train_loss)
         state.loss_sum, state.loss_tokens = 0.0, 0
         if not validation:
@@ -120,21 +120,21 @@ class Training:
             state.curve.append(point)
             return
         self._model.eval()
-        found = self._scorer.validate(validation)
+        result = self._scorer.validate(validation)
         state.curve.append(
             dataclasses.replace(
                 point,
-                validation_loss=found.loss,
-                validation_loss_se=found.se,
-                validation_change_se=found.change_se(state.losses) if state.losses else None,
-                validation_rise_se=found.change_se(state.best_losses) if state.best_losses else None,
-                token_accuracy=found.token_accuracy,
-                sequence_accuracy=found.sequence_accuracy,
+                validation_loss=result.loss,
+                validation_loss_se=result.se,
+                validation_change_se=result.change_se(state.losses) if state.losses else None,
+                validation_rise_se=result.change_se(state.best_losses) if state.best_losses else None,
+                token_accuracy=result.token_accuracy,
+                sequence_accuracy=result.sequence_accuracy,
             )
         )
-        state.losses = found.losses.tolist()
+        state.losses = result.losses.tolist()
         state.stale += 1
-        if state.best_loss is None or found.loss < state.best_loss:
-            state.best_step, state.best_loss, state.stale = state.step, found.loss, 0
+        if state.best_loss is None or result.loss < state.best_loss:
+            state.best_step, state.best_loss, state.stale = state.step, result.loss, 0
             state.best_losses = state.losses
             checkpoint.save_best(self._folder, self.weights)

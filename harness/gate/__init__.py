@@ -1,1 +1,1 @@
-"""Whether a candidate is worse than an accepted baseline, decided by intervals against a margin."""
+"""The regression gate: whether a candidate is worse than an accepted baseline, decided by intervals and margins."""

@@ -1,4 +1,4 @@
-"""What a sequential gate may spend before it has to say that the data do not decide."""
+"""The budget of a sequential gate: how much it may spend before it has to report that the data do not decide."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from harness.types import Completion
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """The limits of one gate; None is no limit. Completions that the store already has cost nothing."""
+class GateBudget:
+    """The limits of one gate; None is no limit. Completions that are already in the store cost nothing."""
 
     examples: int | None = None
     seconds: float | None = None
@@ -32,9 +32,9 @@ class Budget:
 
 @dataclass(slots=True)
 class BudgetTracker:
-    """What has been spent of a budget; ConfigError where it limits the cost and no price is known."""
+    """What has been spent of a budget; ConfigError if it limits the cost and the price of the model is unknown."""
 
-    budget: Budget
+    budget: GateBudget
     price: Price | LocalPrice | None = None
     start: float = field(default_factory=time.monotonic)
     usd: float = 0.0
@@ -42,24 +42,27 @@ class BudgetTracker:
     def __post_init__(self) -> None:
         if self.budget.cost is not None and self.price is None:
             raise ConfigError(
-                "budget: a highest cost needs a model whose price is known. Add its price to a copy of "
-                "conf/pricing.yaml and name that with pricing=FILE, or limit examples or seconds."
+                "budget: a maximum cost needs a model whose price is known. Add its price to a copy of "
+                "conf/pricing.yaml and pass it as pricing=FILE, or limit examples or seconds instead."
             )
 
-    def pay(self, made: Sequence[Completion]) -> None:
-        """Pay for completions that were not in the store; ModelError where the service does not count its tokens."""
+    def pay(self, completions: Sequence[Completion]) -> None:
+        """Add the cost of new completions; ModelError if the service does not report their tokens."""
         if self.budget.cost is None or self.price is None:
             return
         if isinstance(self.price, LocalPrice):
-            usd: float | None = self.price.hours(sum(c.wall_seconds or 0.0 for c in made))
+            usd: float | None = self.price.hours(sum(c.wall_seconds or 0.0 for c in completions))
         else:
-            usd = self.price.total(made)
+            usd = self.price.total(completions)
         if usd is None:
-            raise ModelError("budget: this model does not count its tokens, so that a highest cost cannot be kept.")
+            raise ModelError(
+                "budget: the service does not report how many tokens it used, so a maximum cost cannot be enforced. "
+                "Limit examples or seconds instead."
+            )
         self.usd += usd
 
-    def spent(self) -> str:
-        """Return which limit is reached, in words, or nothing."""
+    def exceeded(self) -> str:
+        """Return which limit is reached, in words, or an empty text."""
         seconds, cost = self.budget.seconds, self.budget.cost
         if seconds is not None and time.monotonic() - self.start >= seconds:
             return f"the budget of {seconds:g} s is spent"

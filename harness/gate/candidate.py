@@ -1,4 +1,4 @@
-"""The candidate of a gate: a stored run, or a config that is carried through for it."""
+"""The candidate of a gate: a stored run, or a config that is run for it, with what the user wants to be checked."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness import pipeline, registry
-from harness.analysis import leaderboard
-from harness.config import HarnessConfig, TrackingConfig, TrackingMode
-from harness.config import compose as schema
+from harness.analysis.comparisons import signature_of
+from harness.analysis.leaderboard import stats_config
+from harness.config import HarnessConfig, TrackingConfig, TrackingMode, compose
 from harness.errors import ConfigError
 from harness.gate.baseline import Baseline
-from harness.gate.budget import Budget
-from harness.gate.decision import Gated, gate
-from harness.gate.pairing import Paired, answers_of, require_same
-from harness.gate.rules import OnUnderpowered, Rules, margins
+from harness.gate.budget import GateBudget
+from harness.gate.decision import GateResult, gate
+from harness.gate.pairing import Paired, output_of, require_comparable
+from harness.gate.rules import OnUnderpowered, Rules, resolve_margins
 from harness.gate.sequential import gate_in_chunks
 from harness.protocols import Metric
 from harness.store.runs import StoredRun
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a user asks of a gate, before it is checked against a baseline; see `Rules`."""
+class GateRequest:
+    """What the user wants to be checked, before it is resolved against a baseline; see `Rules`."""
 
     metrics: tuple[str, ...] = ()
-    """Empty asks for the baseline's primary metric."""
+    """Empty for the primary metric of the baseline."""
     margin: float | Mapping[str, float] | None = None
     slices: tuple[str, ...] = ()
     failures: bool = True
     underpowered: OnUnderpowered = OnUnderpowered.fail
-    budget: Budget | None = None
-    """Set, the gate is sequential: it reads examples in chunks and stops when the verdict is certain."""
+    budget: GateBudget | None = None
+    """If set, the gate is sequential: it reads examples in chunks and stops as soon as the decision is certain."""
 
     def names(self, baseline: Baseline) -> tuple[str, ...]:
-        """Return the metrics that are gated; StoreError for one that the baseline lacks."""
+        """Return the metrics that are gated; StoreError for one that the baseline was not scored with."""
         names = self.metrics or (baseline.result.primary_metric,)
         for name in names:
             baseline.stats(name)
@@ -43,14 +43,14 @@ class Asked:
 
     def rules(self, baseline: Baseline, metrics: Sequence[Metric]) -> Rules:
         """Return the rules with a margin for each metric."""
-        return Rules(margins(metrics, self.margin, baseline), self.slices, self.failures, self.underpowered)
+        return Rules(resolve_margins(metrics, self.margin, baseline), self.slices, self.failures, self.underpowered)
 
 
-def compose(overrides: Sequence[str], names: Sequence[str] = ()) -> HarnessConfig:
-    """Compose the config of a candidate, untracked; with `names`, only these metrics are computed."""
-    config = replace(schema.run(overrides), tracking=TrackingConfig(TrackingMode.disabled))
+def compose_candidate(overrides: Sequence[str], names: Sequence[str] = ()) -> HarnessConfig:
+    """Compose the config of a candidate, without tracking; with `names`, only these metrics are computed."""
+    config = replace(compose.run_config(overrides), tracking=TrackingConfig(TrackingMode.disabled))
     if config.dry_run:
-        raise ConfigError("dry_run: a gate needs a run. Leave dry_run=true out.")
+        raise ConfigError("dry_run: a gate needs the scores of a run. Remove dry_run=true.")
     if not names:
         return config
     metrics = replace(config.metrics, names=list(names))
@@ -58,24 +58,24 @@ def compose(overrides: Sequence[str], names: Sequence[str] = ()) -> HarnessConfi
 
 
 def run(config: HarnessConfig, overrides: Sequence[str]) -> StoredRun:
-    """Carry a composed config through to a stored run."""
+    """Run a composed config and return the stored run."""
     return pipeline.run(config, shlex.join(["python", "-m", "harness", "run", *overrides]))
 
 
-def gate_run(run: StoredRun, baseline: Baseline, asked: Asked) -> Gated:
-    """Gate a stored run; StoreError when it is not of the baseline's task, data and metric signatures."""
-    metrics = [registry.stored_metric(run, name) for name in asked.names(baseline)]
-    rules = asked.rules(baseline, metrics)
-    scored = {name: found.signature if (found := run.result.metric(name)) else "not scored" for name in rules.margins}
-    examples = [p.example for p in run.predictions()]
-    require_same(baseline, run.result.task, examples, scored)
-    paired = Paired(baseline, answers_of(run, metrics))
-    return gate(paired, metrics, rules, leaderboard.stats_config(baseline.result), baseline.result.config["seed"])
+def gate_run(stored: StoredRun, baseline: Baseline, request: GateRequest) -> GateResult:
+    """Gate a stored run; StoreError unless it has the task, data and metric signatures of the baseline."""
+    metrics = [registry.stored_metric(stored, name) for name in request.names(baseline)]
+    rules = request.rules(baseline, metrics)
+    examples = [p.example for p in stored.predictions()]
+    signatures = {name: signature_of(stored, name) for name in rules.margins}
+    require_comparable(baseline, stored.result.task, examples, signatures)
+    paired = Paired(baseline, output_of(stored, metrics))
+    return gate(paired, metrics, rules, stats_config(baseline.result), baseline.result.config["seed"])
 
 
-def gate_config(overrides: Sequence[str], baseline: Baseline, asked: Asked) -> Gated:
-    """Compose a candidate and gate it: as a whole run, or in chunks under a budget."""
-    config = compose(overrides, asked.names(baseline))
-    if asked.budget is None:
-        return gate_run(run(config, overrides), baseline, asked)
-    return gate_in_chunks(config, baseline, asked.budget, lambda metrics: asked.rules(baseline, metrics))
+def gate_config(overrides: Sequence[str], baseline: Baseline, request: GateRequest) -> GateResult:
+    """Compose a candidate and gate it: as a whole run, or in chunks if there is a budget."""
+    config = compose_candidate(overrides, request.names(baseline))
+    if request.budget is None:
+        return gate_run(run(config, overrides), baseline, request)
+    return gate_in_chunks(config, baseline, request.budget, lambda metrics: request.rules(baseline, metrics))

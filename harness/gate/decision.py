@@ -1,12 +1,12 @@
-"""The decision: every check of a gate is a paired comparison with a margin, and together they are one family.
+"""The decision of a gate: every check is a paired comparison with a margin, and all checks together are one family.
 
-A check of a metric passes when its interval is above -margin, fails when it is below, and is underpowered when it
-holds the margin: its own outcome, never a pass. Failures are adjusted by Holm over the family; passes need no
-adjustment, because the gate passes only where all checks do (see `harness.stats.noninferiority`).
+A check of a metric passes if its interval lies above -margin, fails if it lies below, and is underpowered if it
+contains -margin: an outcome of its own, never a pass. Failures are adjusted by Holm over the family; passes need no
+adjustment, because the gate passes only if all checks do (see `harness.stats.noninferiority`).
 
-Failed completions have their worst statistics in every metric. On top of that, failed or truncated completions have a
-check of their own, without a margin: it fails where they are surely more than the baseline's, and passes otherwise, so
-that a margin wide enough for noise in a score does not hide that one answer in ten is cut off.
+Failed completions have the worst statistics in every metric. Failed or truncated completions also have a check of
+their own, without a margin: it fails if they are significantly more than the baseline's, and passes otherwise. So a
+margin that is wide enough for the noise of a score does not hide that one answer in ten is truncated.
 """
 
 from __future__ import annotations
@@ -19,122 +19,125 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.config import StatsConfig
-from harness.gate import exact as edges
+from harness.gate import exact
 from harness.gate.pairing import Paired
 from harness.gate.rules import Check, OnUnderpowered, Rules, list_checks
 from harness.protocols import BoundedMetric, Metric
 from harness.stats.bootstrap import Resampler
 from harness.stats.comparison import Comparison, Question
-from harness.stats.noninferiority import Decision, Outcome, decide, threshold
+from harness.stats.noninferiority import GateOutcome, NoninferiorityResult, decide, threshold
 from harness.stats.paired import compare
 from harness.types import FloatArray
 
-RESAMPLES_BY_CHECK = 4
+RESAMPLES_PER_CHECK = 4
 """A bootstrap p-value is never below 1 / resamples; after Holm it must be well below the level."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found: candidate minus baseline, in the metric's units."""
+class CheckResult:
+    """The result of one check: both scores, and candidate minus baseline in the metric's units."""
 
     check: Check
     baseline: float | None
     candidate: float | None
     comparison: Comparison
-    decision: Decision
+    decision: NoninferiorityResult
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> GateOutcome:
         """Pass, fail or underpowered."""
         return self.decision.outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Gated:
-    """A candidate against a baseline: every finding, and what they come to."""
+class GateResult:
+    """The result of gating a candidate against a baseline: of every check, and of all of them together."""
 
     paired: Paired
     rules: Rules
-    findings: tuple[Finding, ...]
+    checks: tuple[CheckResult, ...]
     stopped: str = ""
-    """Of a sequential gate, after how many examples and why it ended."""
+    """For a sequential gate, after how many examples and why it stopped."""
 
     @property
-    def outcome(self) -> Outcome:
-        """Fail where any check fails, else underpowered where any is."""
-        found = {finding.outcome for finding in self.findings}
-        return next((o for o in (Outcome.FAIL, Outcome.UNDERPOWERED) if o in found), Outcome.PASS)
+    def outcome(self) -> GateOutcome:
+        """Fail if any check fails, else underpowered if any is."""
+        outcomes = {result.outcome for result in self.checks}
+        return next((o for o in (GateOutcome.FAIL, GateOutcome.UNDERPOWERED) if o in outcomes), GateOutcome.PASS)
 
     @property
     def passed(self) -> bool:
-        """Whether the candidate is let through: where the rules only warn, underpowered is."""
-        warned = self.outcome is Outcome.UNDERPOWERED and self.rules.underpowered is OnUnderpowered.warn
-        return self.outcome is Outcome.PASS or warned
+        """Whether the candidate is accepted: if the rules only warn, also when underpowered."""
+        warned = self.outcome is GateOutcome.UNDERPOWERED and self.rules.underpowered is OnUnderpowered.warn
+        return self.outcome is GateOutcome.PASS or warned
 
     @property
-    def main(self) -> Finding:
-        """The finding to look at first: the first of those that have the gate's outcome."""
-        return next(finding for finding in self.findings if finding.outcome is self.outcome)
+    def main(self) -> CheckResult:
+        """The first check that has the outcome of the gate."""
+        return next(result for result in self.checks if result.outcome is self.outcome)
 
 
-def gate(paired: Paired, metrics: Sequence[Metric], rules: Rules, config: StatsConfig, seed: int = 0) -> Gated:
+def gate(paired: Paired, metrics: Sequence[Metric], rules: Rules, config: StatsConfig, seed: int = 0) -> GateResult:
     """Decide all checks of the rules on these pairs, with the intervals that `config` asks for."""
-    checks = [check.among(paired.accepted) for check in list_checks(paired.baseline, metrics, rules)]
+    checks = [check.on(paired.accepted) for check in list_checks(paired.baseline, metrics, rules)]
     level = (1 - config.confidence) / 2
-    resampler = Resampler(seed, max(config.n_resamples, math.ceil(RESAMPLES_BY_CHECK * len(checks) / level)))
+    resampler = Resampler(seed, max(config.n_resamples, math.ceil(RESAMPLES_PER_CHECK * len(checks) / level)))
     clusters = paired.clusters(config.cluster)
     comparisons = [_compare(check, paired, resampler, clusters, config) for check in checks]
-    decisions = decide(comparisons, [check.up for check in checks])
-    found = zip(checks, comparisons, decisions, strict=True)
-    return Gated(paired, rules, tuple(finding(paired, *each) for each in found))
+    decisions = decide(comparisons, [check.higher_is_better for check in checks])
+    results = zip(checks, comparisons, decisions, strict=True)
+    return GateResult(paired, rules, tuple(check_result(paired, *result) for result in results))
 
 
-def finding(paired: Paired, check: Check, comparison: Comparison, decision: Decision) -> Finding:
-    """Return what a check found; `decision` is made good where the family's rule does not fit the check."""
-    ours, theirs = scores(paired, check)
-    if decision.outcome is Outcome.UNDERPOWERED:
-        if check.metric is None or _inside(check, comparison):
-            decision = Decision(Outcome.PASS)
+def check_result(paired: Paired, check: Check, comparison: Comparison, decision: NoninferiorityResult) -> CheckResult:
+    """Return the result of a check; an underpowered `decision` is corrected where the family's rule does not fit."""
+    candidate, baseline = scores(paired, check)
+    if decision.outcome is GateOutcome.UNDERPOWERED:
+        if check.metric is None or _interval_passes(check, comparison):
+            decision = NoninferiorityResult(GateOutcome.PASS)
         else:
-            decision = Decision(Outcome.UNDERPOWERED, _needed(paired, check, comparison, decision.n_needed))
-    return Finding(check, theirs, ours, comparison, decision)
-
-
-def _inside(check: Check, found: Comparison) -> bool:
-    """Say whether the whole interval is on the right side of the margin.
-
-    Where a handful of examples differ at all, its p-value saturates before the interval does.
-    """
-    limit = threshold(check.margin, check.up)
-    if check.up:
-        return found.low is not None and found.low > limit
-    return found.high is not None and found.high < limit
-
-
-def _needed(paired: Paired, check: Check, found: Comparison, planned: int | None) -> int | None:
-    """Return the examples that would decide a check, given the planner's; None where no number is known."""
-    metric, confidence = check.metric, found.question.confidence
-    if metric is None or found.difference is None:
-        return None
-    if metric.is_proportion and found.difference == 0 and not found.standard_error:
-        return edges.examples_without_change(check.margin, confidence)
-    if planned is None or planned > found.sample.n or not found.standard_error:
-        return planned
-    ours, theirs = (metric.per_example(rows[check.rows]) for rows in paired.stats(metric.name))
-    distance = abs(found.difference - found.question.threshold)
-    return edges.examples_where_few_differ(ours - theirs, distance / found.standard_error, confidence)
+            n_needed = _examples_needed(paired, check, comparison, decision.n_needed)
+            decision = NoninferiorityResult(GateOutcome.UNDERPOWERED, n_needed)
+    return CheckResult(check, baseline, candidate, comparison, decision)
 
 
 def scores(paired: Paired, check: Check) -> tuple[float | None, float | None]:
-    """Return the candidate's and the baseline's score on the rows of a check; None where nothing counts."""
+    """Return the candidate's and the baseline's score on the rows of a check; None if nothing is counted there."""
     if check.metric is None:
-        ours, theirs = (float(each[check.rows].mean()) for each in paired.failures)
-        return ours, theirs
-    aggregated = [
-        float(check.metric.aggregate(rows[check.rows].sum(axis=0))) for rows in paired.stats(check.metric.name)
-    ]
-    found = [None if math.isnan(value) else value for value in aggregated]
-    return found[0], found[1]
+        candidate, baseline = paired.failures
+        return float(candidate[check.rows].mean()), float(baseline[check.rows].mean())
+    candidate_stats, baseline_stats = paired.stats(check.metric.name)
+    return _score(check.metric, candidate_stats[check.rows]), _score(check.metric, baseline_stats[check.rows])
+
+
+def _score(metric: Metric, stats: FloatArray) -> float | None:
+    value = float(metric.aggregate(stats.sum(axis=0)))
+    return None if math.isnan(value) else value
+
+
+def _interval_passes(check: Check, comparison: Comparison) -> bool:
+    """Return whether the whole interval is on the tolerable side of the margin.
+
+    If only a few examples differ at all, the p-value saturates before the interval does.
+    """
+    limit = threshold(check.margin, check.higher_is_better)
+    if check.higher_is_better:
+        return comparison.low is not None and comparison.low > limit
+    return comparison.high is not None and comparison.high < limit
+
+
+def _examples_needed(paired: Paired, check: Check, comparison: Comparison, planned: int | None) -> int | None:
+    """Return the examples that would decide a check, given those of the power calculation; None if unknown."""
+    metric, confidence = check.metric, comparison.question.confidence
+    if metric is None or comparison.difference is None:
+        return None
+    if metric.is_proportion and comparison.difference == 0 and not comparison.standard_error:
+        return exact.examples_if_unchanged(check.margin, confidence)
+    if planned is None or planned > comparison.sample.n or not comparison.standard_error:
+        return planned
+    candidate, baseline = paired.per_example(metric)
+    distance = abs(comparison.difference - comparison.question.threshold) / comparison.standard_error
+    return exact.examples_if_few_differ((candidate - baseline)[check.rows], distance, confidence)
 
 
 def _compare(
@@ -142,23 +145,27 @@ def _compare(
 ) -> Comparison:
     rows = check.rows
     if check.metric is None:
-        failed = [each[rows] for each in paired.failures]
-        return edges.failures(failed[0], failed[1], clusters, config.confidence)
-    ours, theirs = (each[rows] for each in paired.stats(check.metric.name))
-    question = Question(config.confidence, threshold(check.margin, check.up))
-    if len(rows) and np.array_equal(ours, theirs):
+        failures = [failed[rows] for failed in paired.failures]
+        return exact.compare_failures(failures[0], failures[1], clusters, config.confidence)
+    candidate, baseline = (stats[rows] for stats in paired.stats(check.metric.name))
+    question = Question(config.confidence, threshold(check.margin, check.higher_is_better))
+    if len(rows) and np.array_equal(candidate, baseline):
         if paired.same[rows].all():
-            return edges.unchanged(len(rows), question, check.up, "completions are the baseline's own")
-        if not check.metric.is_proportion:  # which have an interval of their own where nothing changes
-            return edges.unchanged(len(rows), question, check.up, "examples score as the baseline's")
-    found = compare(check.metric, ours, theirs, resampler, None if clusters is None else clusters[rows], question)
-    if found.low is None and found.difference is not None and clusters is None:
-        return _alike(found, check.metric, ours, theirs)
-    return found
+            reason = "completions are the baseline's own"
+            return exact.compare_unchanged(len(rows), question, check.higher_is_better, reason)
+        if not check.metric.is_proportion:  # a proportion has an interval of its own even if nothing changes
+            reason = "examples score as the baseline's"
+            return exact.compare_unchanged(len(rows), question, check.higher_is_better, reason)
+    labels = None if clusters is None else clusters[rows]
+    comparison = compare(check.metric, candidate, baseline, resampler, labels, question)
+    if comparison.low is None and comparison.difference is not None and clusters is None:
+        return _compare_equal(comparison, check.metric, candidate, baseline)
+    return comparison
 
 
-def _alike(found: Comparison, metric: Metric, ours: FloatArray, theirs: FloatArray) -> Comparison:
+def _compare_equal(comparison: Comparison, metric: Metric, candidate: FloatArray, baseline: FloatArray) -> Comparison:
+    """Return the exact comparison if all examples differ equally, else the given one, which has no interval."""
     if not isinstance(metric, BoundedMetric):
-        return found
-    differences = metric.per_example(ours) - metric.per_example(theirs)
-    return edges.alike(found, metric.bounds) if np.ptp(differences) < 1e-9 else found
+        return comparison
+    differences = metric.per_example(candidate) - metric.per_example(baseline)
+    return exact.compare_equal_differences(comparison, metric.bounds) if np.ptp(differences) < 1e-9 else comparison

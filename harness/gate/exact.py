@@ -1,4 +1,8 @@
-"""Comparisons that the bootstrap cannot make: nothing differs, everything differs alike, and counts of failures."""
+"""Comparisons without a bootstrap: equal scores, equal differences, and counts of failed completions.
+
+Resampling shows no variation where all examples agree, so the exact distributions are used for these cases. The
+numbers of examples that would decide them are here too.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +12,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import bdtr, ndtri, stdtrit
 
-from harness.stats.bootstrap import cluster_sums, degrees_of_freedom
+from harness.stats.bootstrap import cluster_sums, degrees_of_freedom, unit_text
 from harness.stats.comparison import Comparison, Question, Sample
 from harness.stats.proportions import Tango
 from harness.types import FloatArray
 
 POWER = 0.8
-"""How likely the examples that are named should decide."""
+"""The probability with which the recommended number of examples decides."""
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
-    """A confidence distribution of a mean of values in [low, high], of which `n` were drawn and all are `value`.
+class EqualValues:
+    """A confidence distribution of the mean of values in [low, high], if all `n` that were drawn are `value`.
 
-    Whatever the true mean is, a share q of all values is `value`; that n draws of n show it has the chance q^n. So q
-    is at least alpha^(1/n), and the rest is at worst at the bounds: Clopper and Pearson's interval at n of n.
+    If a share q of all values is `value`, n draws out of n show it with probability q^n. So q is at least
+    alpha^(1/n), and the rest is at worst at the bounds: the interval of Clopper and Pearson (1934) at n of n.
     """
 
     value: float
@@ -45,49 +49,49 @@ class Alike:
         return 1.0
 
 
-def unchanged(n: int, question: Question, higher_is_better: bool, what: str) -> Comparison:
-    """Return the comparison of a candidate that no example tells from the baseline: it is not worse."""
-    none = f"none needed: all {n} {what}"
-    above = 0.0 if higher_is_better else 1.0
+def compare_unchanged(n: int, question: Question, higher_is_better: bool, reason: str) -> Comparison:
+    """Return the comparison of a candidate without any difference from the baseline: it is not worse."""
+    method = f"none needed: all {n} {reason}"
+    p_above = 0.0 if higher_is_better else 1.0
     return Comparison(
-        Sample(n=n, units=n, of=f"{n} examples"),
+        Sample(n=n, units=n, of=unit_text(n, None)),
         question,
         difference=0.0,
-        method=none,
-        test=none,
+        method=method,
+        test=method,
         low=0.0,
         high=0.0,
-        p_above=above,
-        p_below=1 - above,
+        p_above=p_above,
+        p_below=1 - p_above,
         standard_error=0.0,
     )
 
 
-def alike(found: Comparison, bounds: tuple[float, float]) -> Comparison:
+def compare_equal_differences(comparison: Comparison, bounds: tuple[float, float]) -> Comparison:
     """Return a comparison whose examples all differ equally with the interval that the metric's bounds give it."""
     reach = bounds[1] - bounds[0]
-    difference = min(max(found.difference or 0.0, -reach), reach)
-    method = f"exact, {found.sample.of} that all differ equally"
-    decided = replace(found, method=method, test=method, standard_error=0.0)
-    return decided.bounded(Alike(difference, found.sample.n, -reach, reach))
+    difference = min(max(comparison.difference or 0.0, -reach), reach)
+    method = f"exact, {comparison.sample.of} that all differ equally"
+    exact = replace(comparison, method=method, test=method, standard_error=0.0)
+    return exact.bounded(EqualValues(difference, comparison.sample.n, -reach, reach))
 
 
-def failures(
-    ours: NDArray[np.bool_], theirs: NDArray[np.bool_], clusters: ArrayLike | None, confidence: float
+def compare_failures(
+    candidate: NDArray[np.bool_], baseline: NDArray[np.bool_], clusters: ArrayLike | None, confidence: float
 ) -> Comparison:
     """Compare the shares of failed or truncated completions, shape (n,) each, by the one-sided exact McNemar test.
 
-    `p_above` is small when the candidate's share is surely the larger one. Of examples that belong together only
-    their sum counts, which makes it a sign test of `clusters`, shape (n,).
+    `p_above` is small if the candidate's share is significantly larger. With `clusters`, shape (n,), only the sum of
+    each cluster counts, which makes it a sign test.
     """
-    differences = ours.astype(np.float64) - theirs
+    differences = candidate.astype(np.float64) - baseline
     units = cluster_sums(differences, clusters)
     more, fewer, n = int((units > 0).sum()), int((units < 0).sum()), len(units)
-    of = f"{n} {'examples' if clusters is None else 'clusters'}"
+    of = unit_text(n, clusters)
     low, high = Tango(more, fewer, n).interval(confidence)
     p = 1.0 - (float(bdtr(more - 1, more + fewer, 0.5)) if more else 0.0)
     return Comparison(
-        Sample(n=len(ours), units=n, of=of),
+        Sample(n=len(candidate), units=n, of=of),
         Question(confidence),
         difference=float(differences.mean()),
         method=f"tango, {of}",
@@ -99,8 +103,8 @@ def failures(
     )
 
 
-def examples_without_change(margin: float, confidence: float) -> int | None:
-    """Return the examples at which a proportion is surely within `margin` if none of them changes.
+def examples_if_unchanged(margin: float, confidence: float) -> int | None:
+    """Return the examples at which the interval of a proportion is within `margin` if none of them changes.
 
     Tango's bound is then z^2 / (n + z^2).
     """
@@ -110,16 +114,17 @@ def examples_without_change(margin: float, confidence: float) -> int | None:
     return int(np.ceil(z2 * (1 - margin) / margin))
 
 
-def examples_where_few_differ(differences: FloatArray, distance: float, confidence: float) -> int | None:
+def examples_if_few_differ(differences: FloatArray, distance: float, confidence: float) -> int | None:
     """Return the examples that decide a difference which is `distance` standard errors from the margin, at 80% power.
 
-    Where a few of the `differences`, shape (n,), make most of the error, the error itself is badly known, and the
-    planner, which takes it as known, names too few. Both it and what is known of it grow with n.
+    If a few of the `differences`, shape (n,), cause most of the standard error, it is poorly estimated, and a power
+    calculation that takes it as known recommends too few examples. This one uses a t distribution whose degrees of
+    freedom grow with n.
     """
     known = differences[np.isfinite(differences)]
     degrees = degrees_of_freedom(known)
     for factor in np.geomspace(1, 10_000, 400):
-        free = degrees * factor
-        if distance * factor**0.5 >= stdtrit(free, (1 + confidence) / 2) + stdtrit(free, POWER):
+        scaled = degrees * factor
+        if distance * factor**0.5 >= stdtrit(scaled, (1 + confidence) / 2) + stdtrit(scaled, POWER):
             return int(np.ceil(len(known) * factor))
     return None

@@ -1,7 +1,4 @@
-"""What a reviewer reads: the outcome and its numbers first, then where it fell, then what fell most, side by side.
-
-A gate as plain JSON values, for scripts.
-"""
+"""The result of a gate as text, markdown and JSON: first the outcome with its numbers, then the examples behind it."""
 
 from __future__ import annotations
 
@@ -10,219 +7,229 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.gate.baseline import AcceptedExample
-from harness.gate.decision import Finding, Gated, scores
+from harness.gate.baseline import BaselineExample
+from harness.gate.decision import CheckResult, GateResult, scores
 from harness.gate.pairing import Paired
 from harness.gate.rules import Check
 from harness.protocols import Metric
-from harness.reports.formatting import markdown, shorten, table, visible
+from harness.reports.formatting import decimals_of, markdown, number, shorten, table, visible
 from harness.stages.score import MAX_SLICES
-from harness.stats.noninferiority import Outcome
+from harness.stats.comparison import direction
+from harness.stats.noninferiority import GateOutcome
 from harness.types import Completion, FinishReason
+from harness.wording import counted, difference
 
-SHOWN_EXAMPLES, SHOWN_SLICES, LIMIT = 5, 3, 160
-"""Examples and slices that are shown, and characters of a completion."""
+MAX_EXAMPLES, MAX_SHOWN_SLICES = 5, 3
+"""Examples and slices that are shown."""
+MAX_CHARACTERS = 160
+"""Characters of a completion or prompt that are shown."""
 HEADLINES = {
-    Outcome.PASS: "not worse than",
-    Outcome.FAIL: "WORSE than",
-    Outcome.UNDERPOWERED: "NOT ENOUGH DATA against",
+    GateOutcome.PASS: "not worse than",
+    GateOutcome.FAIL: "WORSE than",
+    GateOutcome.UNDERPOWERED: "NOT ENOUGH DATA against",
 }
+MARKS = {GateOutcome.PASS: "✅", GateOutcome.FAIL: "❌", GateOutcome.UNDERPOWERED: "⚠️"}
 
 
 @dataclass(frozen=True, slots=True)
-class Fallen:
-    """An example that the candidate answers worse, with both completions and their scores."""
+class WorseExample:
+    """An example on which the candidate scores worse, with both completions and their scores."""
 
-    example: AcceptedExample
+    example: BaselineExample
     completion: Completion
     baseline: float
     candidate: float
 
 
-def one_line(gated: Gated) -> str:
-    """Return the gate in one line: the finding that decides it, and how many others there are."""
-    others = len(gated.findings) - 1
-    more = f" (and {others} more {'check' if others == 1 else 'checks'})" if others else ""
-    task = visible(gated.paired.baseline.result.task)
-    stopped = f"; {gated.stopped}" if gated.stopped else ""
-    return f"{gated.outcome.upper()} {task}: {_sentence(gated.main)}{more}{stopped}"
+def one_line(result: GateResult) -> str:
+    """Return the result in one line: the check that decides it, and how many others there are."""
+    others = len(result.checks) - 1
+    more = f" (and {counted(others, 'more check')})" if others else ""
+    task = visible(result.paired.baseline.result.task)
+    stopped = f"; {result.stopped}" if result.stopped else ""
+    return f"{result.outcome.upper()} {task}: {_sentence(result.main)}{more}{stopped}"
 
 
-def text(gated: Gated) -> str:
+def text(result: GateResult) -> str:
     """Return the whole report as plain text."""
-    return "\n".join(_text(gated))
+    return "\n".join(_text(result))
 
 
-def step_summary(gated: Gated, title: str) -> str:
-    """Return the report in markdown, for GitHub's step summary."""
-    return "\n".join(_markdown(gated, title)) + "\n"
+def step_summary(result: GateResult, title: str) -> str:
+    """Return the report in markdown, for the step summary of GitHub Actions."""
+    return "\n".join(_markdown(result, title)) + "\n"
 
 
-def fallen(paired: Paired, metric: Metric) -> list[Fallen]:
-    """Return the examples that the candidate answers worse by this metric, the worst first."""
-    ours, theirs = (metric.per_example(rows) for rows in paired.stats(metric.name))
-    worse = (theirs - ours) * (-1 if metric.higher_is_better is False else 1)
-    order = paired.used[np.argsort(-worse[paired.used], kind="stable")]
+def as_json(result: GateResult) -> Mapping[str, object]:
+    """Return the result as plain JSON values, for scripts."""
+    return {
+        "outcome": result.outcome.value,
+        "passed": result.passed,
+        "task": result.paired.baseline.result.task,
+        "baseline": result.paired.baseline.result.run_id,
+        "candidate": result.paired.candidate.label,
+        "n": len(result.paired.accepted),
+        "stopped": result.stopped,
+        "checks": [_check_json(check) for check in result.checks],
+    }
+
+
+def worse_examples(paired: Paired, metric: Metric) -> list[WorseExample]:
+    """Return the examples on which the candidate scores worse by this metric, the worst first."""
+    candidate, baseline = paired.per_example(metric)
+    loss = (baseline - candidate) * direction(metric.higher_is_better)
+    order = paired.used[np.argsort(-loss[paired.used], kind="stable")]
     return [
-        Fallen(paired.accepted[i], paired.answers.completions[i], float(theirs[i]), float(ours[i]))
+        WorseExample(paired.accepted[i], paired.candidate.completions[i], float(baseline[i]), float(candidate[i]))
         for i in order
-        if worse[i] > 0
+        if loss[i] > 0
     ]
 
 
 def worst_slices(paired: Paired, metric: Metric) -> list[tuple[str, int, float]]:
-    """Return slice, examples and difference in each slice of several values, the most fallen first."""
-    values = [key for key, _ in paired.parts]
-    found = []
-    for part, rows in paired.parts.items():
-        ours, theirs = scores(paired, Check(metric, 0.0, part, rows))
-        if 1 < values.count(part[0]) <= MAX_SLICES and ours is not None and theirs is not None:
-            found.append(("=".join(part), len(rows), ours - theirs))
-    return sorted(found, key=lambda each: each[2], reverse=metric.higher_is_better is False)
+    """Return slice, examples and difference for each slice key with several values, the largest loss first."""
+    keys = [key for key, _ in paired.parts]
+    rows_of = {part: rows for part, rows in paired.parts.items() if 1 < keys.count(part[0]) <= MAX_SLICES}
+    slices = []
+    for part, rows in rows_of.items():
+        candidate, baseline = scores(paired, Check(metric, 0.0, part, rows))
+        if candidate is not None and baseline is not None:
+            slices.append(("=".join(part), len(rows), candidate - baseline))
+    return sorted(slices, key=lambda row: row[2], reverse=metric.higher_is_better is False)
 
 
-def _text(gated: Gated) -> Iterator[str]:
-    yield _headline(gated)
-    if gated.stopped:
-        yield f"  {gated.stopped}"
-    for found in gated.findings:
-        yield f"  {found.outcome.upper():<12} {_sentence(found)}"
-    metric = _shown(gated)
-    if metric is None or gated.outcome is Outcome.PASS:
+def _text(result: GateResult) -> Iterator[str]:
+    yield _headline(result)
+    if result.stopped:
+        yield f"  {result.stopped}"
+    for check in result.checks:
+        yield f"  {check.outcome.upper():<12} {_sentence(check)}"
+    metric = _explaining_metric(result)
+    if metric is None or result.outcome is GateOutcome.PASS:
         return
-    if slices := worst_slices(gated.paired, metric)[:SHOWN_SLICES]:
+    if slices := worst_slices(result.paired, metric)[:MAX_SHOWN_SLICES]:
         listed = ", ".join(f"{visible(name)} {_signed(change)} (n {n})" for name, n, change in slices)
         yield f"  worst slices by {metric.name}: {listed}"
-    if fell := fallen(gated.paired, metric)[:SHOWN_EXAMPLES]:
-        yield f"  fell most by {metric.name}:"
-        for each in fell:
-            yield f"    {visible(shorten(each.example.prompt, LIMIT))}  {each.baseline:.3g} -> {each.candidate:.3g}"
-            yield f"      baseline  | {_said(each.example)}"
-            yield f"      candidate | {_said(each.completion)}"
-    yield f"  {_advice(gated)}"
+    if worse := worse_examples(result.paired, metric)[:MAX_EXAMPLES]:
+        yield f"  largest losses by {metric.name}:"
+        for row in worse:
+            prompt = visible(shorten(row.example.prompt, MAX_CHARACTERS))
+            yield f"    {prompt}  {row.baseline:.3g} -> {row.candidate:.3g}"
+            yield f"      baseline  | {_completion_text(row.example)}"
+            yield f"      candidate | {_completion_text(row.completion)}"
+    yield f"  {_advice(result)}"
 
 
-def _markdown(gated: Gated, title: str) -> Iterator[str]:
-    marks = {Outcome.PASS: "✅", Outcome.FAIL: "❌", Outcome.UNDERPOWERED: "⚠️"}
-    yield f"### {marks[gated.outcome]} {markdown(title)}\n"
-    yield f"{markdown(_headline(gated))}\n"
+def _markdown(result: GateResult, title: str) -> Iterator[str]:
+    yield f"### {MARKS[result.outcome]} {markdown(title)}\n"
+    yield f"{markdown(_headline(result))}\n"
     rows = [
         (
-            f"{marks[f.outcome]} {markdown(f.check.name)}",
-            _score(f.baseline),
-            _score(f.candidate),
-            _change(f),
-            f"{f.check.margin:g}",
-            str(f.comparison.sample.n),
+            f"{MARKS[check.outcome]} {markdown(check.check.name)}",
+            _score(check.baseline),
+            _score(check.candidate),
+            _change(check),
+            f"{check.check.margin:g}",
+            str(check.comparison.sample.n),
         )
-        for f in gated.findings
+        for check in result.checks
     ]
     yield from table(("check", "baseline", "candidate", "difference", "margin", "n"), rows)
-    metric = _shown(gated)
-    fell = fallen(gated.paired, metric)[:SHOWN_EXAMPLES] if metric and gated.outcome is not Outcome.PASS else []
-    if metric and fell:
-        yield f"\nFell most by {markdown(metric.name)}:\n"
-        sides = [
-            (
-                markdown(shorten(e.example.prompt, LIMIT)),
-                f"{e.baseline:.3g}: {markdown(_said(e.example))}",
-                f"{e.candidate:.3g}: {markdown(_said(e.completion))}",
-            )
-            for e in fell
-        ]
-        yield from table(("example", "baseline", "candidate"), sides)
-    yield f"\n{markdown(_advice(gated))}\n" if gated.outcome is not Outcome.PASS else ""
+    if result.outcome is GateOutcome.PASS:
+        yield ""
+        return
+    if metric := _explaining_metric(result):
+        yield from _worse_table(result.paired, metric)
+    yield f"\n{markdown(_advice(result))}\n"
 
 
-def _headline(gated: Gated) -> str:
-    baseline, answers = gated.paired.baseline.result, gated.paired.answers
-    candidate = visible(answers.run_id or answers.name)
-    return (
-        f"{visible(baseline.task)}: {candidate} is {HEADLINES[gated.outcome]} the baseline {visible(baseline.run_id)}"
-    )
+def _worse_table(paired: Paired, metric: Metric) -> Iterator[str]:
+    rows = [
+        (
+            markdown(shorten(row.example.prompt, MAX_CHARACTERS)),
+            f"{row.baseline:.3g}: {markdown(_completion_text(row.example))}",
+            f"{row.candidate:.3g}: {markdown(_completion_text(row.completion))}",
+        )
+        for row in worse_examples(paired, metric)[:MAX_EXAMPLES]
+    ]
+    if rows:
+        yield f"\nLargest losses by {markdown(metric.name)}:\n"
+        yield from table(("example", "baseline", "candidate"), rows)
 
 
-def _sentence(found: Finding) -> str:
-    """Return metric, both scores, difference, interval, margin and n, and what n would decide it."""
-    check, n = found.check, found.comparison.sample.n
+def _headline(result: GateResult) -> str:
+    baseline, candidate = result.paired.baseline.result, visible(result.paired.candidate.label)
+    headline = HEADLINES[result.outcome]
+    return f"{visible(baseline.task)}: {candidate} is {headline} the baseline {visible(baseline.run_id)}"
+
+
+def _sentence(result: CheckResult) -> str:
+    """Return metric, both scores, difference, interval, margin and n, and which n would decide it."""
+    check, n = result.check, result.comparison.sample.n
     margin = f"margin {check.margin:g}, " if check.metric else ""
-    scored = f"{check.name} {_score(found.baseline)} -> {_score(found.candidate)}, {_change(found)}, {margin}n {n}"
-    if found.comparison.method.startswith("none"):
-        scored += f" ({found.comparison.method})"
-    if found.outcome is not Outcome.UNDERPOWERED:
-        return scored
-    needed = found.decision.n_needed
-    return (
-        f"{scored}; {f'about {needed:,} examples would decide it' if needed else 'no n is known that would decide it'}"
-    )
+    change = f"{_score(result.baseline)} -> {_score(result.candidate)}, {_change(result)}"
+    sentence = f"{check.name} {change}, {margin}n {n}"
+    if result.comparison.method.startswith("none"):
+        sentence += f" ({result.comparison.method})"
+    if result.outcome is not GateOutcome.UNDERPOWERED:
+        return sentence
+    needed = result.decision.n_needed
+    if needed is None:
+        return f"{sentence}; the number of examples that would decide it is unknown"
+    return f"{sentence}; about {needed:,} examples would decide it"
 
 
-def _shown(gated: Gated) -> Metric | None:
+def _explaining_metric(result: GateResult) -> Metric | None:
     """Return the metric whose examples explain the outcome."""
-    metrics = [found.check.metric for found in gated.findings if found.check.metric]
-    return gated.main.check.metric or next(iter(metrics), None)
+    metrics = [check.check.metric for check in result.checks if check.check.metric]
+    return result.main.check.metric or next(iter(metrics), None)
 
 
-def _advice(gated: Gated) -> str:
-    run = gated.paired.answers.run_id or "RUN"
-    if gated.outcome is Outcome.UNDERPOWERED:
-        return "More examples, a wider margin, or underpowered=warn decide it; see `baseline accept` for a larger set."
-    return f"If this is meant: python -m harness baseline accept {run} (or pytest --harness-update-baseline)"
+def _advice(result: GateResult) -> str:
+    run = result.paired.candidate.run_id or "RUN"
+    if result.outcome is GateOutcome.UNDERPOWERED:
+        return (
+            "To decide it, gate on more examples (accept a baseline on a larger set), allow a wider margin, or let it "
+            "pass with underpowered=warn."
+        )
+    return f"If the change is intended: python -m harness baseline accept {run} (or pytest --harness-update-baseline)"
 
 
-def _change(found: Finding) -> str:
-    comparison = found.comparison
+def _change(result: CheckResult) -> str:
+    comparison = result.comparison
     if comparison.difference is None:
         return "unknown"
-    if comparison.low is None or comparison.high is None:
-        return _signed(comparison.difference)
-    return f"{_signed(comparison.difference)} [{_signed(comparison.low)}, {_signed(comparison.high)}]"
+    return difference(comparison.difference, comparison.low, comparison.high, decimals_of(comparison.difference))
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.3f}" if abs(value) < 5 else f"{value:+.1f}"
+    return f"{value:+.{decimals_of(value)}f}"
 
 
 def _score(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.3f}" if abs(value) < 5 else f"{value:.1f}"
+    return number(value, decimals_of(value))
 
 
-def _said(completion: Completion | AcceptedExample) -> str:
-    said = completion.text if isinstance(completion, Completion) else completion.completion
-    if said is None:
-        return f"(error: {visible(shorten(completion.error or 'no completion', LIMIT))})"
-    cut = " (truncated)" if completion.finish_reason is FinishReason.LENGTH else ""
-    return f"{visible(shorten(said, LIMIT)) or '(empty)'}{cut}"
+def _completion_text(completion: Completion | BaselineExample) -> str:
+    content = completion.text if isinstance(completion, Completion) else completion.completion
+    if content is None:
+        return f"(error: {visible(shorten(completion.error or 'no completion', MAX_CHARACTERS))})"
+    truncated = " (truncated)" if completion.finish_reason is FinishReason.LENGTH else ""
+    return f"{visible(shorten(content, MAX_CHARACTERS)) or '(empty)'}{truncated}"
 
 
-def summary(gated: Gated) -> Mapping[str, object]:
-    """Return the gate as plain JSON values."""
+def _check_json(result: CheckResult) -> Mapping[str, object]:
+    comparison = result.comparison
     return {
-        "outcome": gated.outcome.value,
-        "passed": gated.passed,
-        "task": gated.paired.baseline.result.task,
-        "baseline": gated.paired.baseline.result.run_id,
-        "candidate": gated.paired.answers.run_id or gated.paired.answers.name,
-        "n": len(gated.paired.accepted),
-        "stopped": gated.stopped,
-        "checks": [_numbers(each) for each in gated.findings],
-    }
-
-
-def _numbers(found: Finding) -> Mapping[str, object]:
-    comparison = found.comparison
-    return {
-        "check": found.check.name,
-        "outcome": found.outcome.value,
+        "check": result.check.name,
+        "outcome": result.outcome.value,
         "n": comparison.sample.n,
-        "baseline": found.baseline,
-        "candidate": found.candidate,
+        "baseline": result.baseline,
+        "candidate": result.candidate,
         "difference": comparison.difference,
         "low": comparison.low,
         "high": comparison.high,
-        "margin": found.check.margin,
-        "n_needed": found.decision.n_needed,
+        "margin": result.check.margin,
+        "n_needed": result.decision.n_needed,
         "method": comparison.method,
     }

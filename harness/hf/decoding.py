@@ -1,7 +1,7 @@
-"""Prompts decoded together: the model's own forward pass over a cache that finished rows leave.
+"""Batched decoding with the model's own forward pass, over a key-value cache from which finished rows are removed.
 
-transformers' `generate` computes a batch until its last row is done. Answers of one sentence end at very different
-lengths, so most of that is spent on rows that are long finished.
+transformers' `generate` computes all rows of a batch until the last one ends. One-sentence answers have very different
+lengths, so most of that work is on rows that ended long before.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class Batch:
-    """Rows that are decoded in step: `logits` looks at the next token, `advance` takes it.
+class DecodingBatch:
+    """Rows that are decoded in step: `logits` predicts the next token, `advance` appends it.
 
-    What all prompts begin with, a chat's system message or a task's examples, is read once for all of them.
+    The common prefix of the prompts, such as a system message or few-shot examples, is computed once for all rows.
     """
 
     def __init__(self, model: PreTrainedModel, prompts: Sequence[list[int]]) -> None:
@@ -30,7 +30,7 @@ class Batch:
         self._model = model
         self._accepted = inspect.signature(model.forward).parameters
         self._cache = DynamicCache(config=model.config)
-        width, shared = max(len(prompt) for prompt in prompts), self._shared(prompts)
+        width, shared = max(len(prompt) for prompt in prompts), self._prefix_length(prompts)
         pads = [width - len(prompt) for prompt in prompts]
         rows = [prompt[:shared] + [0] * pad + prompt[shared:] for pad, prompt in zip(pads, prompts, strict=True)]
         columns, starts = torch.arange(width), torch.tensor(pads)[:, None] + shared
@@ -38,21 +38,24 @@ class Batch:
         self._mask = ((columns < shared) | (columns >= starts)).long().to(model.device)
         self._positions = (self._mask.cumsum(-1) - 1).clamp(min=0)
         if shared:
-            self._read(shared)
+            self._compute_prefix(shared)
 
-    def _shared(self, prompts: Sequence[list[int]]) -> int:
-        """How many tokens are read once: all but one of a row may be, where padding between columns changes nothing."""
+    def _prefix_length(self, prompts: Sequence[list[int]]) -> int:
+        """Return the length of the common prefix that can be computed once: 0 where padding after it is not supported.
+
+        At least one token of each prompt stays outside.
+        """
         from transformers.cache_utils import DynamicLayer
 
         plain = all(type(layer) is DynamicLayer for layer in self._cache.layers) and "position_ids" in self._accepted
         if not plain or len(prompts) == 1:
             return 0
         longest = min(len(prompt) for prompt in prompts) - 1
-        first, last = min(prompts), max(prompts)  # in lexical order, so that what these two share all share
+        first, last = min(prompts), max(prompts)  # in lexical order: the prefix of these two is common to all
         return next((i for i in range(longest) if first[i] != last[i]), longest)
 
-    def _read(self, shared: int) -> None:
-        """Compute the first row's first `shared` columns, and give all rows their keys and values."""
+    def _compute_prefix(self, shared: int) -> None:
+        """Compute the first `shared` columns of the first row, and copy their keys and values to all rows."""
         import torch
 
         tokens, mask, positions = self._tokens, self._mask, self._positions
@@ -79,7 +82,7 @@ class Batch:
         return last
 
     def advance(self, tokens: Tensor, keep: Sequence[int]) -> None:
-        """Append one of `tokens`, shape (rows,), to each row, and go on with the rows in `keep` alone."""
+        """Append one of `tokens`, shape (rows,), to each row, and keep only the rows in `keep`."""
         import torch
 
         with torch.inference_mode():
@@ -93,19 +96,19 @@ class Batch:
 
 
 def choose(logits: Tensor, decoding: SamplingParams, uniform: Sequence[float]) -> Tensor:
-    """Return the next token of each row, shape (rows,): the likeliest at temperature 0, else one that is drawn.
+    """Return the next token of each row, shape (rows,): the most probable one at temperature 0, else a sample.
 
-    A row's number in [0, 1) picks from its tokens in falling order of probability, by the inverse of their
-    cumulative distribution, cut at the smallest set that holds `top_p` (Holtzman et al. 2020,
-    https://arxiv.org/abs/1904.09751). So what one row draws does not depend on the others.
+    A row's number in [0, 1) selects among its tokens in descending order of probability by the inverse of their
+    cumulative distribution, truncated to the smallest set that holds `top_p` (Holtzman et al. 2020,
+    https://arxiv.org/abs/1904.09751). So the sample of one row does not depend on the others.
     """
     import torch
 
     if decoding.temperature == 0:
         return logits.argmax(-1)
-    falling, order = torch.softmax(logits.double() / decoding.temperature, -1).sort(-1, descending=True)
-    reached = falling.cumsum(-1)
-    last = ((reached - falling) < decoding.top_p).sum(-1, keepdim=True) - 1
-    drawn = torch.tensor(uniform, dtype=torch.double, device=logits.device)[:, None] * reached.gather(-1, last)
-    rank = (reached <= drawn).sum(-1, keepdim=True).minimum(last)
+    probabilities, order = torch.softmax(logits.double() / decoding.temperature, -1).sort(-1, descending=True)
+    cumulative = probabilities.cumsum(-1)
+    last = ((cumulative - probabilities) < decoding.top_p).sum(-1, keepdim=True) - 1
+    drawn = torch.tensor(uniform, dtype=torch.double, device=logits.device)[:, None] * cumulative.gather(-1, last)
+    rank = (cumulative <= drawn).sum(-1, keepdim=True).minimum(last)
     return order.gather(-1, rank).squeeze(-1)

@@ -1,4 +1,4 @@
-"""Encoders for the metrics that compare meaning: found, named and loaded in one place."""
+"""How the metrics that compare meaning load their encoders, and name them in a signature."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from harness import paths as resources
-from harness.errors import ModelError
+from harness.errors import ModelError, require
 from harness.hf import loading, weights
 
 
-def describe(model: str, library: str) -> str:
-    """Return an encoder's part of a signature: a name without this machine's paths, its weights, the library."""
+def encoder_signature(model: str, library: str) -> str:
+    """Return an encoder's part of a signature: a name without local paths, a digest of its weights, the library."""
+    require(library.replace("-", "_"), "embeddings", instead="metrics=fast, or metrics.names without it")
     local = resources.resolve(model)
     name = local.name if local.is_dir() and not model.startswith(resources.PREFIX) else model
     digest = weights.identify(weights.locate(model).folder).weights
@@ -22,19 +23,19 @@ def describe(model: str, library: str) -> str:
 
 
 @contextmanager
-def opening(folder: Path) -> Iterator[None]:
-    """Turn what a library raises on a damaged or unknown encoder into a ModelError, and hide its own bars."""
+def loading_encoder(folder: Path) -> Iterator[None]:
+    """Raise ModelError for whatever a library raises on a damaged or unknown encoder, and hide its progress bars."""
     try:
         from transformers.utils import logging
 
-        bars: Any = logging
-        shown = bars.is_progress_bar_enabled()
-        bars.disable_progress_bar()
+        hf_logging: Any = logging
+        enabled = hf_logging.is_progress_bar_enabled()
+        hf_logging.disable_progress_bar()
         try:
             yield
         finally:
-            if shown:
-                bars.enable_progress_bar()
+            if enabled:
+                hf_logging.enable_progress_bar()
     except ImportError as error:
         raise loading.missing(error) from error
     except (OSError, ValueError, KeyError) as error:

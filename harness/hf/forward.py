@@ -1,23 +1,23 @@
-"""What a model thinks of given completions, with logits only where they are asked for.
+"""Forward passes over given completions, with logits computed only at the positions that are needed.
 
-A vocabulary of tens of thousands makes the last layer a large part of a small model; for prompt tokens and for
-padding, it is never computed.
+With a vocabulary of tens of thousands, the last layer is a large part of a small model's work; it is not computed for
+prompt tokens and padding.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.hf.tokens import Batch
+from harness.hf.tokens import TokenBatch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
 class Forward:
-    """A model whose last layer is computed at chosen positions alone, whatever architecture it has.
+    """A model of any architecture whose last layer is computed at chosen positions only.
 
-    `mixed` multiplies in bfloat16 what is held in float32.
+    With `mixed`, float32 weights are multiplied in bfloat16.
     """
 
     def __init__(self, model: Any, mixed: bool = False) -> None:
@@ -25,8 +25,8 @@ class Forward:
         self._head: nn.Module = model.get_output_embeddings()
         self.device = str(next(model.parameters()).device)
 
-    def logits(self, batch: Batch, chosen: Tensor) -> Tensor:
-        """Return float32 logits at the positions that the mask `chosen` holds, shape (positions, vocabulary)."""
+    def logits(self, batch: TokenBatch, chosen: Tensor) -> Tensor:
+        """Return float32 logits at the positions of the mask `chosen`, shape (positions, vocabulary)."""
         import torch
 
         hook = self._head.register_forward_pre_hook(lambda _, inputs: (inputs[0][chosen],))
@@ -37,17 +37,18 @@ class Forward:
             hook.remove()
         return logits.float()
 
-    def token_losses(self, batch: Batch) -> Tensor:
-        """Return of each example's completion its loss in nats, its tokens that are the likeliest, and its tokens.
+    def token_losses(self, batch: TokenBatch) -> Tensor:
+        """Return, for each example's completion, its loss in nats, its correctly predicted tokens, and its tokens.
 
-        Float64 of shape (examples, 3); each token is predicted from the true ones before it.
+        Float64 of shape (examples, 3); each token is predicted from the true ones before it, by argmax.
         """
         import torch
         from torch.nn.functional import cross_entropy
 
         with torch.inference_mode():
             logits, targets = self.logits(batch, batch.completion), batch.targets[batch.completion]
-            losses, right = cross_entropy(logits, targets, reduction="none"), logits.argmax(-1) == targets
-            values = torch.stack([losses.double(), right.double(), torch.ones_like(losses, dtype=torch.double)], dim=-1)
+            losses, correct = cross_entropy(logits, targets, reduction="none"), logits.argmax(-1) == targets
+            counts = torch.ones_like(losses, dtype=torch.double)
+            values = torch.stack([losses.double(), correct.double(), counts], dim=-1)
             owner = batch.completion.nonzero()[:, 0]
             return values.new_zeros(len(batch.ids), 3).index_add_(0, owner, values)

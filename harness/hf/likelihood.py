@@ -1,4 +1,4 @@
-"""How likely a local model finds given completions, encoded as a fine-tune encodes what it learns."""
+"""Likelihoods of given completions under a local model, with the encoding that fine-tunes use for training."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
 
 
 def likelihoods(
-    model: Any, tokenizer: PreTrainedTokenizerBase, room: int, pairs: Sequence[TrainingPair]
+    model: Any, tokenizer: PreTrainedTokenizerBase, max_length: int, pairs: Sequence[TrainingPair]
 ) -> Iterator[tuple[int, Likelihood]]:
     """Yield each pair's position and likelihood, the longest first; a batch that does not fit memory is halved.
 
-    ModelError names a pair that is longer than `room` tokens, does not fit memory alone, or whose likelihood is no
-    number.
+    ModelError names a pair that is longer than `max_length` tokens, does not fit memory alone, or whose likelihood is
+    not finite.
     """
     encoded = encode(tokenizer, pairs)
-    for each in encoded:
-        if len(each.ids) > room:
+    for example in encoded:
+        if len(example.ids) > max_length:
             raise ModelError(
-                f"Example {each.example_id!r}: prompt and completion have {len(each.ids)} tokens, and the model takes "
-                f"{room}. Leave the example out, or every metric that reads likelihoods."
+                f"Example {example.example_id!r}: prompt and completion have {len(example.ids)} tokens, and the model "
+                f"takes {max_length}. Leave the example out, or every metric that reads likelihoods."
             )
     forward = Forward(model)
-    for part in parts([replace(each, example_id=str(position)) for position, each in enumerate(encoded)]):
-        for each, (nats, greedy, tokens) in zip(part, _judged(forward, part), strict=True):
-            position = int(each.example_id)
-            if not math.isfinite(nats):
+    for part in parts([replace(example, example_id=str(position)) for position, example in enumerate(encoded)]):
+        for example, (nll, greedy, tokens) in zip(part, _token_losses(forward, part), strict=True):
+            position = int(example.example_id)
+            if not math.isfinite(nll):
                 raise ModelError(
-                    f"Example {encoded[position].example_id!r}: the log-likelihood of its completion is {nats}. "
+                    f"Example {encoded[position].example_id!r}: the log-likelihood of its completion is {nll}. "
                     "Set model.dtype=float32."
                 )
-            yield position, Likelihood(nats, int(tokens), int(greedy))
+            yield position, Likelihood(nll, int(tokens), int(greedy))
 
 
-def _judged(forward: Forward, part: Sequence[Tokens]) -> list[list[float]]:
+def _token_losses(forward: Forward, part: Sequence[Tokens]) -> list[list[float]]:
     import torch
 
     try:
@@ -52,8 +52,8 @@ def _judged(forward: Forward, part: Sequence[Tokens]) -> list[list[float]]:
     except torch.OutOfMemoryError as error:
         if len(part) == 1:
             raise ModelError(
-                f"Out of memory with {len(part[0].ids)} tokens of prompt and completion alone: use a smaller dtype."
+                f"Out of memory with a single example of {len(part[0].ids)} tokens: use a smaller dtype."
             ) from error
     torch.cuda.empty_cache()
     half = len(part) // 2
-    return _judged(forward, part[:half]) + _judged(forward, part[half:])
+    return _token_losses(forward, part[:half]) + _token_losses(forward, part[half:])

@@ -1,6 +1,6 @@
-"""Models and tokenizers brought into memory with transformers, on a device and in a number format that are there.
+"""Loading of models and tokenizers with transformers, and the choice of device and number format.
 
-Nothing that is loaded runs code of its own: safetensors only, and remote code is never trusted.
+Nothing that is loaded can run code: only safetensors are read, and remote code is never trusted.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import ConfigError, MissingExtra, ModelError, unknown
 from harness.progress import Bar, track
 from harness.types import Prompt
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -28,22 +29,23 @@ def missing(error: ImportError) -> MissingExtra:
 
 
 def resolve_device(device: str) -> str:
-    """Return cpu or cuda:N for a `device` setting; ConfigError for one that this machine does not have."""
+    """Return cpu or cuda:N for a `device` setting; ConfigError for a device that this machine does not have."""
     try:
         import torch
     except ImportError as error:
         raise missing(error) from error
-    found = torch.cuda.device_count()
+    n_devices = torch.cuda.device_count()
     if device == "auto":
-        return "cuda:0" if found else "cpu"
+        return "cuda:0" if n_devices else "cpu"
     match = re.fullmatch(r"cpu|cuda(?::(\d+))?", device)
     if not match:
         raise ConfigError(unknown("device", device, ("auto", "cpu", "cuda", "cuda:0")))
     if device == "cpu":
         return device
     index = int(match[1] or 0)
-    if index >= found:
-        raise ConfigError(f"device {device}: this machine has {found} CUDA devices. Set device=cpu or device=auto.")
+    if index >= n_devices:
+        devices = counted(n_devices, "CUDA device")
+        raise ConfigError(f"device {device}: this machine has {devices}. Set device=cpu or device=auto.")
     return f"cuda:{index}"
 
 
@@ -65,7 +67,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
-    """Return a prompt's tokens, the same ones for training as for generation; ConfigError without a chat template."""
+    """Return a prompt's tokens, the same for training and generation; ConfigError where a chat template is missing."""
     if not prompt.messages:
         return list(tokenizer(prompt.text)["input_ids"])
     if not tokenizer.chat_template:
@@ -73,7 +75,7 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[in
     turns = [{"role": message.role, "content": message.content} for message in prompt.messages]
     try:
         text = str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-    except Exception as error:  # a template is a program, and raises what it likes
+    except Exception as error:  # a template is a program, which can raise anything
         raise ConfigError(
             f"The model's chat template refuses these messages: {error}. Set prompt.style=plain."
         ) from error
@@ -85,7 +87,7 @@ def load_model(
 ) -> PreTrainedModel:
     """Return the model of a folder in evaluation mode, with `adapter` merged into its weights.
 
-    The merge is done in float32, because an adapter's small changes are lost when they are added in 16 bits.
+    The merge is done in float32, because an adapter's small changes would be lost in 16 bits.
     """
     target, number = resolve_device(device), resolve_dtype(dtype, device)
     with track(f"load {folder.name}", total=1, unit="model") as bar, _checked(folder):
@@ -110,7 +112,7 @@ def load_model(
 def dequantise(gguf: Path, folder: Path, bar: Bar) -> None:
     """Save a .gguf file's tokenizer and its weights in float32 in `folder`; `bar` counts three steps.
 
-    A model that transformers loads from the .gguf file as it is can be neither saved nor trained.
+    A model that transformers loads from a .gguf file directly can be neither saved nor trained.
     """
     with _checked(gguf), _silent_gguf():
         import torch
@@ -138,7 +140,7 @@ def _merge(model: Any, adapter: Path) -> Any:
 
 @contextmanager
 def _checked(source: Path) -> Iterator[None]:
-    """Turn what transformers raises on a damaged or unknown model into a ModelError, and hide its own bars."""
+    """Turn the errors of transformers on a damaged or unknown model into a ModelError, and hide its progress bars."""
     try:
         with quiet():
             yield
@@ -150,7 +152,7 @@ def _checked(source: Path) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide transformers' own progress bars, and its warnings to peft, which calls things by their older names."""
+    """Hide transformers' own progress bars, and the deprecation warnings that peft's calls cause."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
@@ -166,7 +168,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def _silent_gguf() -> Iterator[None]:
-    """Hide the one bar of transformers that its logging setting does not govern."""
+    """Hide the one progress bar of transformers that its logging setting does not control."""
     from transformers import modeling_gguf_pytorch_utils as reader
 
     shown = reader.tqdm  # type: ignore[attr-defined]

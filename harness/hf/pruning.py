@@ -1,8 +1,8 @@
-"""Smaller base models, made by leaving out layers of a larger one.
+"""Smaller base models, made by removing layers of a larger one.
 
-A ladder of sizes needs several bases, and small ones are not always to be had. The layers to leave out are best a
-block in the middle, whose output is most like its input (Gromov et al. 2024, https://arxiv.org/abs/2403.17887). What
-is left is no good as it is and heals in a fine-tune.
+A comparison of sizes needs several base models, and small ones are not always available. It is best to remove a block
+of layers in the middle, whose output is most similar to its input (Gromov et al. 2024,
+https://arxiv.org/abs/2403.17887). A pruned model is poor as it is and recovers in a fine-tune.
 """
 
 from __future__ import annotations
@@ -29,53 +29,53 @@ LAYER = re.compile(r"(.*\blayers\.)(\d+)(\..*)")
 
 
 def locate(config: LocalModelConfig) -> weights.Located:
-    """Return the folder of the base model that a config names, with `layers` left out; see `weights.locate`."""
+    """Return the folder of a config's base model, pruned to `layers` where these are set; see `weights.locate`."""
     located = weights.locate(config.path, config.revision)
     if config.layers is None:
         return located
-    return weights.Located(_keep(located.folder, config.layers), located.revision)
+    return weights.Located(_pruned(located.folder, config.layers), located.revision)
 
 
-def _keep(folder: Path, layers: Sequence[int]) -> Path:
-    """Return a folder with these layers of a model alone, named by its content and made the first time."""
+def _pruned(folder: Path, layers: Sequence[int]) -> Path:
+    """Return a folder with only these layers of a model, named by its content and written the first time."""
     settings = json.loads((folder / "config.json").read_text("utf-8"))
     depth = settings.get("num_hidden_layers", 0)
     if not layers or list(layers) != sorted(set(layers)) or layers[0] < 0 or layers[-1] >= depth:
-        raise ConfigError(f"model.layers: expected layers from 0 to {depth - 1}, rising, got {list(layers)}")
-    made = weights.cache_dir() / "layers" / digest([weights.identify(folder), layers])
-    made.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{made}.lock"):
-        if not made.exists():
-            partial = Path(f"{made}.partial")
+        raise ConfigError(f"model.layers: expected layers from 0 to {depth - 1}, ascending, got {list(layers)}")
+    pruned = weights.cache_dir() / "layers" / digest([weights.identify(folder), layers])
+    pruned.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{pruned}.lock"):
+        if not pruned.exists():
+            partial = Path(f"{pruned}.partial")
             shutil.rmtree(partial, ignore_errors=True)
             shutil.copytree(folder, partial, ignore=shutil.ignore_patterns("*.safetensors*", ".*"))
             _write(folder, partial, layers)
             (partial / "config.json").write_text(json.dumps(_fewer(settings, depth, layers), indent=2), "utf-8")
-            os.rename(partial, made)
-    return made
+            os.rename(partial, pruned)
+    return pruned
 
 
 def _write(folder: Path, partial: Path, layers: Sequence[int]) -> None:
     from safetensors.torch import load_file, save_file
 
-    place = {layer: number for number, layer in enumerate(layers)}
-    kept: dict[str, Tensor] = {}
-    found = False
+    new_index = {layer: number for number, layer in enumerate(layers)}
+    tensors: dict[str, Tensor] = {}
+    has_layers = False
     for file in weights.weight_files(folder):
         for name, tensor in load_file(file).items():
             match = LAYER.fullmatch(name)
-            found = found or match is not None
+            has_layers = has_layers or match is not None
             if match is None:
-                kept[name] = tensor
-            elif int(match[2]) in place:
-                kept[f"{match[1]}{place[int(match[2])]}{match[3]}"] = tensor
-    if not found:
+                tensors[name] = tensor
+            elif int(match[2]) in new_index:
+                tensors[f"{match[1]}{new_index[int(match[2])]}{match[3]}"] = tensor
+    if not has_layers:
         raise ModelError(f"{folder}: expected weights called ...layers.N..., found none. Leave model.layers out.")
-    save_file(kept, partial / "model.safetensors", {"format": "pt"})
+    save_file(tensors, partial / "model.safetensors", {"format": "pt"})
 
 
 def _fewer(settings: dict[str, Any], depth: int, layers: Sequence[int]) -> dict[str, Any]:
-    """Return a model's settings for its kept layers; a list as long as the model is deep has an entry a layer."""
+    """Return a model's settings for the remaining layers, also in lists that have one entry per layer."""
     per_layer = {key: value for key, value in settings.items() if isinstance(value, list) and len(value) == depth}
     fewer = {key: [value[layer] for layer in layers] for key, value in per_layer.items()}
     return {**settings, **fewer, "num_hidden_layers": len(layers)}

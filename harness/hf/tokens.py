@@ -1,8 +1,8 @@
-"""Prompts and the completions that should follow them, as tokens and as batches for one forward pass.
+"""Prompts and their target completions as tokens, and in batches for one forward pass.
 
-Fine-tuning learns from them and likelihoods are of them, so that both mean the same tokens. Examples of like length
-share a batch, so that little padding is computed. The padding stands after the tokens, where a causal model never
-looks back at it: no attention mask is needed, and nothing leaks between examples.
+Fine-tuning and likelihoods share this encoding, so that both are over the same tokens. Examples of similar length share
+a batch, so that little padding is computed. Padding follows the tokens, where a causal model never attends to it: no
+attention mask is needed, and nothing leaks between examples.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 FORWARD_TOKENS = 2048
-"""The most tokens of one forward pass: a larger batch is done in parts, in less memory."""
+"""The most tokens of one forward pass: a larger batch is split into parts, to save memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """One training pair: its tokens, of which the first `n_prompt` are the prompt."""
+    """The tokens of one training pair, of which the first `n_prompt` are the prompt."""
 
     example_id: str
     ids: tuple[int, ...]
@@ -35,11 +35,11 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class TokenBatch:
     """Examples that go through the model together; each tensor has shape (examples, longest).
 
-    `targets` holds each position's next token. `completion` says where that is one of the completion, and `prompt`
-    where it is one of the prompt; padding is neither.
+    `targets` holds each position's next token. The mask `completion` is true where that token is in the completion,
+    `prompt` where it is in the prompt; padding is in neither.
     """
 
     ids: Tensor
@@ -77,8 +77,8 @@ def parts(examples: Sequence[Tokens]) -> Iterator[list[Tokens]]:
         yield part
 
 
-def collate(examples: Sequence[Tokens], device: str) -> Batch:
-    """Return the examples as one batch on `device`, padded behind."""
+def collate(examples: Sequence[Tokens], device: str) -> TokenBatch:
+    """Return the examples as one batch on `device`, right-padded."""
     import torch
 
     shape = len(examples), max(len(example.ids) for example in examples)
@@ -91,4 +91,4 @@ def collate(examples: Sequence[Tokens], device: str) -> Batch:
         completion[row, max(example.n_prompt - 1, 0) : n - 1] = True
         prompt[row, : max(example.n_prompt - 1, 0)] = True
     tensors = (torch.from_numpy(array).to(device) for array in (ids, targets, completion, prompt))
-    return Batch(*tensors)
+    return TokenBatch(*tensors)

@@ -1,7 +1,7 @@
-"""Model weights on this machine, as files: found, converted once, and identified by content.
+"""Model weights as local files: located, converted once, and identified by content.
 
-Generation and fine-tuning start from the same folder, so that both name the same base model by the same digests;
-`harness.hf.loading` brings that folder into memory. Weights are safetensors, never pickles, which could run code.
+Generation and fine-tuning start from the same folder, so that both identify a base model by the same digests;
+`harness.hf.loading` loads that folder. Weights are safetensors, never pickles, which could run code.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from harness.store.stages import write_atomic
 
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 HUB_FILES = ["*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "model*.safetensors"]
-"""What is fetched from a hub repository: no pickles, and no second copy of the weights in another format."""
+"""The files that are downloaded from a hub repository: no pickles, and no copy of the weights in another format."""
 MODEL_WEIGHTS = "model*.safetensors"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 TOKENIZER_FILES = ("tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json", "added_tokens.json")
-ANECDOTAL = {"_name_or_path", "base_model_name_or_path", "transformers_version", "peft_version", "revision"}
-"""Settings that say where a model came from and decide nothing about its text."""
+PROVENANCE = {"_name_or_path", "base_model_name_or_path", "transformers_version", "peft_version", "revision"}
+"""Settings that record where a model came from and do not affect its text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A folder that transformers can load, and its hub commit (empty for weights that are not the hub's)."""
+    """A folder that transformers can load, and its hub commit (empty for weights that are not from the hub)."""
 
     folder: Path
     revision: str = ""
@@ -45,7 +45,7 @@ class Located:
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """What decides a model's text, by content: equal digests are equal models, wherever they lie."""
+    """Content digests of everything that decides a model's text, wherever its files are."""
 
     weights: str
     tokenizer: str
@@ -63,8 +63,8 @@ def cache_dir() -> Path:
 def locate(path: str, revision: str | None = None) -> Located:
     """Return the folder of a model named by a folder, a .gguf file, `package:NAME/path` or a hub id.
 
-    A .gguf file is converted to a folder in `cache_dir()` the first time; a hub id is fetched into the hub's own
-    cache. ConfigError or ModelError says what is missing and how to mend it.
+    A .gguf file is converted to a folder in `cache_dir()` the first time; a hub id is downloaded into the hub's own
+    cache. ConfigError or ModelError says what is missing and how to fix it.
     """
     local = resources.resolve(path)
     if local.is_file() and local.suffix == ".gguf":
@@ -80,7 +80,7 @@ def locate(path: str, revision: str | None = None) -> Located:
 
 
 def identify(folder: Path, adapter: Path | None = None) -> Digests:
-    """Return the digests of a model folder and of the adapter on it, without loading either."""
+    """Return the digests of a model folder and its adapter, without loading either."""
     files = sorted({file for pattern in TOKENIZER_FILES for file in folder.glob(pattern)})
     return Digests(
         weights=_weights_digest(folder, MODEL_WEIGHTS, ("config.json", "generation_config.json")),
@@ -91,7 +91,7 @@ def identify(folder: Path, adapter: Path | None = None) -> Digests:
 
 
 def count_parameters(folder: Path) -> int:
-    """Return how many weights a model folder holds, from the headers of its files."""
+    """Return the number of weights in a model folder, from the headers of its files."""
     from safetensors import safe_open
 
     total = 0
@@ -109,7 +109,7 @@ def weight_files(folder: Path, pattern: str = MODEL_WEIGHTS) -> list[Path]:
     if any(folder.glob("*.bin")):
         raise ModelError(
             f"{folder}: its weights are pickles (*.bin), which can run code. "
-            "Load them where you trust them and save them again with save_pretrained: it writes safetensors."
+            "If you trust them, load them and save them again with save_pretrained, which writes safetensors."
         )
     raise ModelError(f"{folder}: expected {pattern}, found none. Save the weights there with save_pretrained.")
 
@@ -120,12 +120,12 @@ def _check_folder(folder: Path) -> None:
     if (folder / "adapter_config.json").exists():
         raise ConfigError(f"{folder} is an adapter. Set model.adapter to it and model.path to its base model.")
     ggufs = sorted(file.name for file in folder.glob("*.gguf"))
-    mend = f"Name the file itself: {folder / ggufs[0]}" if ggufs else "Name the folder that save_pretrained wrote."
-    raise ConfigError(f"{folder}: expected a model folder with a config.json. {mend}")
+    fix = f"Name the file itself: {folder / ggufs[0]}" if ggufs else "Name the folder that save_pretrained wrote."
+    raise ConfigError(f"{folder}: expected a model folder with a config.json. {fix}")
 
 
 def _convert(gguf: Path) -> Path:
-    """Dequantise a .gguf file into a folder named by its content, once even when two processes ask for it."""
+    """Dequantise a .gguf file into a folder named by its content, once even when two processes need it."""
     folder = cache_dir() / "gguf" / f"{gguf.stem}-{_file_digest(gguf)[:16]}"
     if folder.exists():
         return folder
@@ -146,14 +146,14 @@ def _download(name: str, revision: str | None) -> Path:
     except ImportError as error:
         raise loading.missing(error) from error
     try:
-        with track(f"fetch {name}", total=1, unit="model") as bar:
+        with track(f"download {name}", total=1, unit="model") as bar:
             bar.advance(0)
             folder = Path(snapshot_download(name, revision=revision, allow_patterns=HUB_FILES))
             bar.advance()
     except (HfHubHTTPError, OSError, ValueError) as error:
         at = f" at revision {revision}" if revision else ""
         raise ModelError(
-            f"{name}{at} is neither a folder here nor a model that the hub gave "
+            f"{name}{at} is neither a local folder nor a model that could be downloaded from the hub "
             f"({type(error).__name__}: {str(error).strip().splitlines()[0]}). Check the name, log in with "
             "`hf auth login` where it is gated, unset HF_HUB_OFFLINE, or set model.path to a local folder."
         ) from error
@@ -175,16 +175,16 @@ def _template_digest(folder: Path) -> str:
 
 def _settings(path: Path) -> dict[str, Any]:
     values = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    return {key: value for key, value in values.items() if key not in ANECDOTAL}
+    return {key: value for key, value in values.items() if key not in PROVENANCE}
 
 
 def _file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, remembered by path, size and time of change: weights can be many gigabytes."""
+    """Return the SHA-256 of a file, cached by path, size and modification time: weights can be many gigabytes."""
     stat = path.stat()
-    known = cache_dir() / "digests" / digest([str(path.resolve()), stat.st_ino, stat.st_size, stat.st_mtime_ns])
-    if known.exists():
-        return known.read_text("ascii")
+    cached = cache_dir() / "digests" / digest([str(path.resolve()), stat.st_ino, stat.st_size, stat.st_mtime_ns])
+    if cached.exists():
+        return cached.read_text("ascii")
     with path.open("rb") as stream:
         value = hashlib.file_digest(stream, "sha256").hexdigest()
-    write_atomic(known, value)
+    write_atomic(cached, value)
     return value

@@ -1,1 +1,1 @@
-"""An LLM judge over two stored runs: asked in both orders, doubted by its own answers, off by default."""
+"""An LLM judge that compares two stored runs in both orders, and measures of its own reliability."""

@@ -1,7 +1,7 @@
-"""An LLM judge: a model is asked which of two runs' completions is better, for each example and in both orders.
+"""Pairwise judging: a model says which of two runs' completions is better, for each example and in both orders.
 
-Whatever place a judge favours, it favours once for each run. An example is won only where the judge names the same
-completion in both orders; where its answers contradict each other the example is a tie, and counts as a flip. Source:
+A position bias of the judge thus favours each run once. A run wins an example only if the judge prefers its completion
+in both orders; if the two answers contradict each other, the example is a tie and counts as a flip. Source:
 Zheng et al. (2023), Judging LLM-as-a-judge with MT-bench and chatbot arena, https://arxiv.org/abs/2306.05685, sections
 3.1 (pairwise, reference-guided), 3.3 (biases) and 3.4 (swapped places, the conservative rule).
 """
@@ -25,26 +25,26 @@ from harness.types import Completion, Example, Message, Prompt, SamplingParams, 
 
 
 class Choice(StrEnum):
-    """What one answer of the judge says; the places are those that the completions were shown in."""
+    """What one answer of the judge prefers: the completion shown as A, the one shown as B, or neither."""
 
     A = "A"
     B = "B"
     TIE = "tie"
 
 
-class Outcome(StrEnum):
-    """What both answers say about the first run on one example."""
+class JudgeOutcome(StrEnum):
+    """The result of one example for the first run, from the answers in both orders."""
 
     WIN = "win"
     LOSS = "loss"
     TIE = "tie"
     NO_VERDICT = "no verdict"
-    """An answer is missing or names no choice."""
+    """An answer is missing or is not a choice."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """One example and both runs' completions of it; `question` is what the judge is told that was asked."""
+class CompletionPair:
+    """One example and both runs' completions of it; `question` is the prompt as shown to the judge."""
 
     example: Example
     question: str
@@ -53,42 +53,42 @@ class Pair:
 
     @property
     def same(self) -> bool:
-        """Whether there is nothing to choose: such a pair is a tie and is not asked."""
+        """Whether both completions are the same text: a tie, without asking the judge."""
         return self.first == self.second
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """What the judge said about one example: as shown in the order of the runs, and with their places swapped.
+class JudgedExample:
+    """The judge's answers on one example, with the completions in the order of the runs and swapped.
 
-    A choice is None where there is no verdict, and an answer where the judge failed. `asked` is false where both
+    A choice is None if the answer could not be parsed, an answer is None if the judge failed. `asked` is false if both
     completions are the same text.
     """
 
     example_id: str
-    outcome: Outcome
+    outcome: JudgeOutcome
     asked: bool
     choices: tuple[Choice | None, Choice | None] = (None, None)
     answers: tuple[str | None, str | None] = (None, None)
 
     @property
     def flipped(self) -> bool:
-        """Whether the two verdicts contradict each other; a tie in one order alone is a contradiction as well."""
+        """Whether the two choices contradict each other; a tie in only one order is a contradiction too."""
         return None not in self.choices and self.choices not in _CONSISTENT
 
 
-_CONSISTENT: dict[tuple[Choice | None, Choice | None], Outcome] = {
-    (Choice.A, Choice.B): Outcome.WIN,
-    (Choice.B, Choice.A): Outcome.LOSS,
-    (Choice.TIE, Choice.TIE): Outcome.TIE,
+_CONSISTENT: dict[tuple[Choice | None, Choice | None], JudgeOutcome] = {
+    (Choice.A, Choice.B): JudgeOutcome.WIN,
+    (Choice.B, Choice.A): JudgeOutcome.LOSS,
+    (Choice.TIE, Choice.TIE): JudgeOutcome.TIE,
 }
 
 
-def pairs(aligned: Aligned, n: int | None = None) -> tuple[Pair, ...]:
-    """Return the first `n` of the examples that two runs share, or all; StoreError where they are not the same ones."""
+def pairs(aligned: Aligned, n: int | None = None) -> tuple[CompletionPair, ...]:
+    """Return the pairs of the first `n` shared examples of two runs, or of all; StoreError if the examples differ."""
     instructions = {str(run.result.config["task"]["instruction"]) for run in aligned.runs}
     instruction = instructions.pop() if len(instructions) == 1 else SLOT
-    found = []
+    shared = []
     for first, second in list(zip(*aligned.predictions(), strict=True))[:n]:
         example = first.example
         same = all(getattr(example, key) == getattr(second.example, key) for key in ("prompt", "reference", "messages"))
@@ -98,14 +98,14 @@ def pairs(aligned: Aligned, n: int | None = None) -> tuple[Pair, ...]:
                 "Judge runs on the same data."
             )
         question = example.prompt if example.messages else instruction.replace(SLOT, example.prompt)
-        found.append(Pair(example, question, first.completion.text, second.completion.text))
-    return tuple(found)
+        shared.append(CompletionPair(example, question, first.completion.text, second.completion.text))
+    return tuple(shared)
 
 
-def prompts(pair: Pair, template: str) -> tuple[Prompt, Prompt]:
-    """Return the question in both orders.
+def prompts(pair: CompletionPair, template: str) -> tuple[Prompt, Prompt]:
+    """Return the judge's prompt in both orders.
 
-    `{mark}` is a digest of all the texts: a completion that would close its own frame had to hold its own digest.
+    `{mark}` is a digest of all the texts: to forge the end of its frame, a completion would have to contain it.
     """
     texts = {"prompt": pair.question, "reference": pair.example.reference, "mark": _mark(pair)}
     orders = (("AB", pair.first, pair.second), ("BA", pair.second, pair.first))
@@ -119,12 +119,13 @@ def prompts(pair: Pair, template: str) -> tuple[Prompt, Prompt]:
     return straight, swapped
 
 
-def read(answer: str) -> Choice | None:
-    """Return what an answer says, or None where it does not say one thing.
+def parse(answer: str) -> Choice | None:
+    """Return the choice that an answer makes, or None if it is not exactly one.
 
-    It is a verdict in double brackets, as after reasons that were asked for, or one that is the whole first line.
+    Accepted are a verdict in double brackets anywhere, which templates that ask for reasons use, and a verdict that is
+    the whole first line.
     """
-    bracketed = {_CHOICES[found.lower()] for found in _BRACKETED.findall(answer)}
+    bracketed = {_CHOICES[name.lower()] for name in _BRACKETED.findall(answer)}
     if bracketed:
         return bracketed.pop() if len(bracketed) == 1 else None
     whole = _WHOLE.fullmatch(answer.strip().partition("\n")[0])
@@ -132,7 +133,7 @@ def read(answer: str) -> Choice | None:
 
 
 _CHOICES = {"a": Choice.A, "b": Choice.B, "tie": Choice.TIE, "c": Choice.TIE}
-"""[[C]] is the tie of the paper's own template."""
+"""[[C]] is a tie in the template of the paper."""
 _BRACKETED = re.compile(r"\[\[\s*(A|B|C|tie)\s*\]\]", re.IGNORECASE)
 _WHOLE = re.compile(
     r"\W*(?:(?:(?:my|the|final)\s+)*(?:verdict|winner|choice)(?:\s+is)?\W+)?(?:(?:it\s+is\s+)?a\s+(?=tie))?"
@@ -142,43 +143,45 @@ _WHOLE = re.compile(
 
 
 def decoding(config: JudgeConfig) -> SamplingParams:
-    """Return how the judge answers: greedily, so that the same question has the same answer."""
+    """Return the sampling parameters of the judge: greedy, so that equal prompts have equal answers."""
     return SamplingParams(max_tokens=config.max_tokens)
 
 
-def ask(model: Model, asked: Sequence[Pair], config: JudgeConfig, store: Store) -> tuple[list[Judged], StageRecord]:
-    """Return what the judge says about each pair, in order; answers that are stored are not asked for again.
+def ask(
+    model: Model, to_judge: Sequence[CompletionPair], config: JudgeConfig, store: Store
+) -> tuple[list[JudgedExample], StageRecord]:
+    """Ask the judge about each pair and return the results, in order; stored answers are reused.
 
-    ModelError where the judge failed on every question.
+    ModelError if the judge failed on every prompt.
     """
-    both = [prompts(pair, config.template) for pair in asked if not pair.same]
-    flat = [prompt for straight_and_swapped in both for prompt in straight_and_swapped]
+    both = [prompts(pair, config.template) for pair in to_judge if not pair.same]
+    flat = [prompt for orders in both for prompt in orders]
     answers, stage = generate.complete(model, flat, decoding(config), store)
     if answers and all(answer.error is not None for answer in answers):
-        raise ModelError(f"The judge answered none of {len(answers)} questions. The first error: {answers[0].error}")
-    left = iter(answers)
-    return [_same(pair) if pair.same else _judged(pair, next(left), next(left)) for pair in asked], stage
+        raise ModelError(f"The judge failed on all {len(answers)} prompts. The first error: {answers[0].error}")
+    remaining = iter(answers)
+    return [_same(pair) if pair.same else _judged(pair, next(remaining), next(remaining)) for pair in to_judge], stage
 
 
-def _same(pair: Pair) -> Judged:
-    return Judged(pair.example.id, Outcome.TIE, asked=False)
+def _same(pair: CompletionPair) -> JudgedExample:
+    return JudgedExample(pair.example.id, JudgeOutcome.TIE, asked=False)
 
 
-def _judged(pair: Pair, straight: Completion, swapped: Completion) -> Judged:
+def _judged(pair: CompletionPair, straight: Completion, swapped: Completion) -> JudgedExample:
     answers = (straight.text, swapped.text)
     choices = (_choice(straight.text), _choice(swapped.text))
-    outcome = Outcome.NO_VERDICT if None in choices else _CONSISTENT.get(choices, Outcome.TIE)
-    return Judged(pair.example.id, outcome, True, choices, answers)
+    outcome = JudgeOutcome.NO_VERDICT if None in choices else _CONSISTENT.get(choices, JudgeOutcome.TIE)
+    return JudgedExample(pair.example.id, outcome, True, choices, answers)
 
 
 def _choice(answer: str | None) -> Choice | None:
-    return None if answer is None else read(answer)
+    return None if answer is None else parse(answer)
 
 
-def _mark(pair: Pair) -> str:
+def _mark(pair: CompletionPair) -> str:
     return digest([pair.question, pair.example.reference, *sorted((pair.first, pair.second))])[:8]
 
 
 def _fill(template: str, texts: dict[str, str]) -> str:
-    """Fill all places at once, so that a text that holds the name of a place stays as it is."""
+    """Fill all placeholders at once, so that a placeholder inside a text is not filled."""
     return re.sub(r"\{(\w+)\}", lambda place: texts.get(place[1], place[0]), template)

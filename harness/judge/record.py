@@ -1,4 +1,4 @@
-"""The record of what an LLM judge found about two runs, with the numbers that say whether it can be believed.
+"""The stored record of an LLM judge's comparison of two runs, with measures of the judge's reliability.
 
 <store>/judgements/<key>.json    a `Judgement`; its JSON schema is `judgement_schema()`
 """
@@ -13,57 +13,57 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from harness.judge.pairwise import Judged
+from harness.judge.pairwise import JudgedExample
 from harness.store.stages import Store, write_atomic
 from harness.types import ModelIdentity, Score
+from harness.wording import counted
 
 SCHEMA_VERSION = 1
-COIN = 0.5
-"""The flip rate of a judge that tosses a coin for every answer."""
-MANY = 0.1
-"""A share of pairs without a verdict from which on they are warned about."""
+RANDOM_FLIP_RATE = 0.5
+"""The flip rate of a judge that chooses A or B at random."""
+MAX_NO_VERDICT = 0.1
+"""The largest share of pairs without a verdict that is accepted without a warning."""
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
-    """How often the completion that the judge named is the one that a metric scores better."""
+class JudgeAgreement:
+    """How often the judge prefers the completion that scores better on a metric."""
 
     metric: str
     signature: str
     share: Score
-    """Of the examples that the judge decided and the metric does not tie."""
+    """Over the examples that neither the judge nor the metric ties."""
     ties: int
-    """Examples that the judge decided and the metric ties."""
+    """Examples that the metric ties and the judge does not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The judged examples, each of them one of `wins`, `losses`, `ties` and `no_verdict`, for the first run."""
+    """The numbers of examples by outcome for the first run: `wins`, `losses`, `ties` and `no_verdict` add up to all."""
 
     wins: int
     losses: int
     ties: int
-    """The judge's own, `flips`, and those that are the `same`."""
+    """Ties by the judge, `flips` and `same` together."""
     flips: int
-    """The verdict changed with the order."""
+    """Examples where the verdict changed with the order of the answers."""
     same: int
-    """Both completions are one text; the judge was not asked."""
+    """Examples where both completions are the same text; the judge was not asked."""
     no_verdict: int
-    """An answer is missing or names no choice; left out of the win rate."""
+    """Examples where an answer is missing or is not a choice; excluded from the win rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whether the judge can be believed: shares with their Wilson intervals."""
+    """Measures of the judge's reliability: shares with their Wilson intervals."""
 
     flip_rate: Score
-    """Of the pairs that were asked and have a verdict, those whose verdict changed with the order: 1 minus the
-    consistency of Zheng et al."""
+    """The share of judged pairs whose verdict changed with the order: 1 minus the consistency of Zheng et al."""
     first_place: Score
-    """Of the answers that name a completion, those that name the one shown first; 0.5 is no position bias."""
+    """The share of choices for the completion shown first; 0.5 is no position bias."""
     longer: Score
-    """Of the decided examples, those that went to the longer text; far above 0.5 may be verbosity bias."""
-    agreement: tuple[Agreement, ...]
+    """The share of decided examples that the longer completion won; far above 0.5 may be verbosity bias."""
+    agreement: tuple[JudgeAgreement, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,9 @@ class Judgement:
 
     schema_version: int
     key: str
-    """The digest of all that decides this record."""
+    """The digest of all inputs of this record."""
     signature: str
-    """Equal signatures mean the same judge, question and rule."""
+    """Equal signatures mean the same judge, template and decoding."""
     runs: tuple[str, str]
     models: tuple[ModelIdentity, ModelIdentity]
     task: str
@@ -82,59 +82,63 @@ class Judgement:
     template: str
     max_tokens: int
     left_out: str
-    """Which of the runs' examples could not be used, in words."""
+    """Which of the runs' examples were excluded, as text."""
     counts: Counts
     win_rate: Score
-    """(wins + ties / 2) / n of the first run, where 0.5 is no difference; `worst` and `best` are with every
-    `no_verdict` lost and won."""
+    """(wins + ties / 2) / n of the first run; 0.5 is no difference. `worst` and `best` count every `no_verdict` as a
+    loss and as a win."""
     p: float | None
-    """Two-sided, of "as many wins as losses"."""
+    """The two-sided p-value of no difference between wins and losses."""
     interval: str
-    """How the win rate's interval was made, or why there is none."""
+    """The method of the win rate's interval, or why there is none."""
     test: str
-    """How `p` was made."""
+    """The test behind `p`."""
     confidence: float
     trust: Trust
-    examples: tuple[Judged, ...]
+    examples: tuple[JudgedExample, ...]
     warnings: tuple[str, ...] = ()
-    """Reasons not to believe the judge, in plain sentences."""
+    """Reasons to doubt the judge."""
 
 
-def warnings(found: Judgement) -> Iterator[str]:
-    """Yield the reasons not to believe the judge; none where there are none."""
-    flips, places, counts = found.trust.flip_rate, found.trust.first_place, found.counts
-    if flips.value is not None and flips.high is not None and flips.high >= COIN:
-        what = f"it contradicted itself in {flips.value:.0%} of {flips.n} pairs when the answers changed places"
-        if flips.value >= COIN:
-            yield f"The judge is guessing: {what}, and a coin does so in 50%. Its win rate means nothing."
-        else:
-            yield f"Too few pairs to tell the judge from guessing: {what}, and a coin does so in 50%."
-    if places.value is not None and places.low is not None and places.high is not None:
-        place = "first" if places.low > COIN else "second" if places.high < COIN else ""
-        if place:
-            share = places.value if place == "first" else 1 - places.value
-            yield f"The judge favours the {place} place: {share:.0%} of its choices are what was shown there."
-    asked = sum(each.asked for each in found.examples)
-    if counts.no_verdict > MANY * asked:
-        yield (
-            f"{counts.no_verdict} of {asked} pairs have no verdict: the judge failed or did not answer A, B or tie. "
-            "Its answers are in the record; a larger max_tokens= helps where they are cut short."
+def warnings(judgement: Judgement) -> Iterator[str]:
+    """Yield the reasons to doubt the judge."""
+    flips, first, counts = judgement.trust.flip_rate, judgement.trust.first_place, judgement.counts
+    if flips.value is not None and flips.high is not None and flips.high >= RANDOM_FLIP_RATE:
+        what = (
+            f"it contradicted itself in {flips.value:.0%} of {counted(flips.n, 'pair')} when the answers were swapped; "
+            f"random answers do so in {RANDOM_FLIP_RATE:.0%}"
         )
-    own = [run_id for run_id, model in zip(found.runs, found.models, strict=True) if _same_base(model, found.judge)]
+        if flips.value >= RANDOM_FLIP_RATE:
+            yield f"The judge is no better than random: {what}. Its win rate is meaningless."
+        else:
+            yield f"Too few pairs to distinguish the judge from random: {what}."
+    if first.value is not None and first.low is not None and first.high is not None:
+        if first.low > 0.5:
+            yield f"The judge favours the answer shown first: {first.value:.0%} of its choices."
+        elif first.high < 0.5:
+            yield f"The judge favours the answer shown second: {1 - first.value:.0%} of its choices."
+    n_asked = sum(example.asked for example in judgement.examples)
+    if counts.no_verdict > MAX_NO_VERDICT * n_asked:
+        yield (
+            f"No verdict for {counts.no_verdict} of {counted(n_asked, 'pair')}: the judge failed or did not answer A, "
+            "B or tie. Its answers are in the record; if they are truncated, raise max_tokens."
+        )
+    runs = zip(judgement.runs, judgement.models, strict=True)
+    own = [run_id for run_id, model in runs if _same_base(model, judgement.judge)]
     if own:
         yield f"The judge is the base model of {' and '.join(own)}: models tend to favour their own answers."
 
 
-def save(found: Judgement, store: Store) -> Path:
-    """Write the record whole, and return its path."""
-    path = store.root / "judgements" / f"{found.key}.json"
-    write_atomic(path, _adapter().dump_json(found, indent=2) + b"\n")
+def save(judgement: Judgement, store: Store) -> Path:
+    """Write the record atomically and return its path."""
+    path = store.root / "judgements" / f"{judgement.key}.json"
+    write_atomic(path, _adapter().dump_json(judgement, indent=2) + b"\n")
     return path
 
 
-def judgement_json(found: Judgement) -> dict[str, Any]:
+def judgement_json(judgement: Judgement) -> dict[str, Any]:
     """Return the record as plain JSON values."""
-    values: dict[str, Any] = _adapter().dump_python(found, mode="json")
+    values: dict[str, Any] = _adapter().dump_python(judgement, mode="json")
     return values
 
 

@@ -1,6 +1,6 @@
-"""An LLM judge's verdicts in numbers: the win rate, by the paired test of any binary metric, and shares about trust.
+"""The statistics of an LLM judge's verdicts: the win rate, with the paired test of any binary metric, and reliability.
 
-Where examples belong to clusters (`stats.cluster`), every interval is that of clustered examples.
+If examples belong to clusters (`stats.cluster`), every interval accounts for the clustering.
 """
 
 from __future__ import annotations
@@ -13,42 +13,42 @@ from numpy.typing import ArrayLike, NDArray
 
 from harness.analysis.comparisons import Aligned
 from harness.config import JudgeConfig
-from harness.judge import pairwise as asking
-from harness.judge.pairwise import Choice, Judged, Outcome, Pair
-from harness.judge.record import SCHEMA_VERSION, Agreement, Counts, Judgement, Trust, warnings
+from harness.judge import pairwise
+from harness.judge.pairwise import Choice, CompletionPair, JudgedExample, JudgeOutcome
+from harness.judge.record import SCHEMA_VERSION, Counts, JudgeAgreement, Judgement, Trust, warnings
 from harness.metrics.base import mean_stats
 from harness.metrics.exact import ExactMatch
 from harness.protocols import Metric
-from harness.stats.comparison import Comparison, Question
+from harness.stats.comparison import Comparison, Question, direction
 from harness.stats.paired import compare
 from harness.stats.proportions import effective_size, wilson
 from harness.store.digest import digest
 from harness.types import FloatArray, ModelIdentity, Score
 
 EQUAL = 1e-12
-"""Scores of one example that differ by less are equal but for rounding."""
-_SIGNS = {Outcome.WIN: 1.0, Outcome.LOSS: -1.0, Outcome.TIE: 0.0, Outcome.NO_VERDICT: np.nan}
+"""Scores of one example that differ by less are equal up to rounding."""
+_SIGNS = {JudgeOutcome.WIN: 1.0, JudgeOutcome.LOSS: -1.0, JudgeOutcome.TIE: 0.0, JudgeOutcome.NO_VERDICT: np.nan}
 _SHARE = ExactMatch()
-"""Stands for any metric whose examples count 0 or 1: verdicts are compared by its rule."""
+"""Any metric of zeros and ones; verdicts are compared as its scores are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """The pairs, the first ones of `aligned`, and what the judge said about each."""
+    """The judged pairs, which are the first ones of `aligned`, and the judge's answers on each."""
 
     aligned: Aligned
-    pairs: Sequence[Pair]
-    judged: Sequence[Judged]
+    pairs: Sequence[CompletionPair]
+    judged: Sequence[JudgedExample]
 
     def judgement(self, metrics: Sequence[Metric], judge: ModelIdentity, config: JudgeConfig) -> Judgement:
-        """Return all that the verdicts show; `metrics` are those that both runs were scored with."""
+        """Return the record of the comparison; `metrics` are those that both runs were scored with."""
         first, second = (run.result for run in self.aligned.runs)
-        rule = asking.decoding(config)
+        rule = pairwise.decoding(config)
         signature = f"judge|model:{digest(judge)}|template:{digest(config.template)}|decoding:{digest(rule)}|orders:2"
         texts = [[pair.question, pair.example.reference, pair.first, pair.second] for pair in self.pairs]
         decides = [signature, first.run_id, second.run_id, texts, [m.signature for m in metrics], self.aligned.config]
         compared = self.compared()
-        found = Judgement(
+        record = Judgement(
             schema_version=SCHEMA_VERSION,
             key=digest(decides),
             signature=signature,
@@ -68,12 +68,12 @@ class Verdicts:
             trust=self.trust(metrics),
             examples=tuple(self.judged),
         )
-        return replace(found, warnings=tuple(warnings(found)))
+        return replace(record, warnings=tuple(warnings(record)))
 
     @property
     def signs(self) -> FloatArray:
-        """The outcomes for the first run, shape (n,): 1 won, 0 tied, -1 lost, nan where there is no verdict."""
-        return np.array([_SIGNS[each.outcome] for each in self.judged], np.float64)
+        """The outcomes for the first run, shape (n,): 1 for a win, 0 for a tie, -1 for a loss, nan for no verdict."""
+        return np.array([_SIGNS[example.outcome] for example in self.judged], np.float64)
 
     @property
     def clusters(self) -> NDArray[np.str_] | None:
@@ -83,18 +83,18 @@ class Verdicts:
 
     def counts(self) -> Counts:
         """Count the outcomes."""
-        outcomes = [each.outcome for each in self.judged]
+        outcomes = [example.outcome for example in self.judged]
         return Counts(
-            wins=outcomes.count(Outcome.WIN),
-            losses=outcomes.count(Outcome.LOSS),
-            ties=outcomes.count(Outcome.TIE),
-            flips=sum(each.flipped for each in self.judged),
-            same=sum(not each.asked for each in self.judged),
-            no_verdict=outcomes.count(Outcome.NO_VERDICT),
+            wins=outcomes.count(JudgeOutcome.WIN),
+            losses=outcomes.count(JudgeOutcome.LOSS),
+            ties=outcomes.count(JudgeOutcome.TIE),
+            flips=sum(example.flipped for example in self.judged),
+            same=sum(not example.asked for example in self.judged),
+            no_verdict=outcomes.count(JudgeOutcome.NO_VERDICT),
         )
 
     def compared(self) -> Comparison:
-        """Compare the share of examples that the first run won with the share that the second won.
+        """Compare the shares of examples that the first and the second run won.
 
         Independent examples: Tango's interval and McNemar's mid-p test, which is the sign test on wins and losses.
         """
@@ -105,7 +105,7 @@ class Verdicts:
         return compare(_SHARE, won, lost, self.aligned.resampler, labels, Question(self.aligned.config.confidence))
 
     def win_rate(self, compared: Comparison) -> Score:
-        """Return the first run's win rate: half of the difference between both shares, from 1/2."""
+        """Return the first run's win rate, which is 1/2 plus half the difference of both shares."""
         counts = self.counts()
         points, missing = counts.wins + counts.ties / 2, counts.no_verdict
         n = len(self.judged) - missing
@@ -120,7 +120,7 @@ class Verdicts:
         )
 
     def trust(self, metrics: Sequence[Metric]) -> Trust:
-        """Return what says whether the judge can be believed."""
+        """Return the measures of the judge's reliability."""
         flipped = [float(e.flipped) if e.asked and None not in e.choices else np.nan for e in self.judged]
         longer = np.sign([len(pair.first) - len(pair.second) for pair in self.pairs])
         agreement = tuple(self._agreement(m) for m in metrics if m.higher_is_better is not None)
@@ -132,22 +132,26 @@ class Verdicts:
         )
 
     def _first_place(self) -> Score:
-        """Each example gives up to two answers that are not independent, so it is a cluster where it is in none."""
-        labels = np.arange(len(self.judged)) if self.clusters is None else self.clusters
-        rows = [(label, choice) for label, each in zip(labels, self.judged, strict=True) for choice in each.choices]
-        named = [float(choice is Choice.A) if choice in (Choice.A, Choice.B) else np.nan for _, choice in rows]
-        return _share(named, [label for label, _ in rows], self.aligned.config.confidence)
+        """Return the share of choices for the answer shown first.
 
-    def _agreement(self, metric: Metric) -> Agreement:
+        The two answers on an example are not independent, so unless examples are clustered, each example is a cluster.
+        """
+        labels = np.arange(len(self.judged)) if self.clusters is None else self.clusters
+        by_example = zip(labels, self.judged, strict=True)
+        rows = [(label, choice) for label, example in by_example for choice in example.choices]
+        chosen = [float(choice is Choice.A) if choice in (Choice.A, Choice.B) else np.nan for _, choice in rows]
+        return _share(chosen, [label for label, _ in rows], self.aligned.config.confidence)
+
+    def _agreement(self, metric: Metric) -> JudgeAgreement:
         first, second = (metric.per_example(stats[: len(self.judged)]) for stats in self.aligned.stats(metric.name))
-        better = (first - second) * (1 if metric.higher_is_better else -1)
+        better = direction(metric.higher_is_better) * (first - second)
         better = np.where(np.abs(better) > EQUAL, np.sign(better), 0.0)
         decided = np.isin(self.signs, (1, -1))
         share = self._share(self._same_side(better))
-        return Agreement(metric.name, metric.signature, share, int(decided.sum()) - share.n)
+        return JudgeAgreement(metric.name, metric.signature, share, int(decided.sum()) - share.n)
 
     def _same_side(self, sides: FloatArray) -> FloatArray:
-        """Return 1 where the judge and `sides` name the same run, 0 where not, nan where either names none."""
+        """Return 1 where the judge and `sides` prefer the same run, 0 where not, nan where either prefers none."""
         product = self.signs * sides
         return np.where(np.isin(product, (1, -1)), product > 0, np.nan)
 
@@ -156,7 +160,7 @@ class Verdicts:
 
 
 def _share(values: ArrayLike, clusters: ArrayLike | None, confidence: float) -> Score:
-    """Return the share of ones among zeros and ones with its Wilson interval; nan does not count."""
+    """Return the share of ones among zeros and ones with its Wilson interval, ignoring nan."""
     value = np.asarray(values, np.float64)
     counts = np.isfinite(value)
     n = int(counts.sum())

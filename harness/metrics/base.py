@@ -1,4 +1,10 @@
-"""The base of every metric whose score is a ratio of two sums, means over examples among them."""
+"""The contract that the metrics here share, and the arithmetic of ratios and means.
+
+A metric returns sufficient statistics per example, shape (n, k), and a rule that turns their sums into a score, as in
+sacrebleu (Post, 2018, https://aclanthology.org/W18-6319/). Sums over resampled, paired or sliced examples are then all
+that intervals, tests and reports need. `harness.protocols.Metric` is what callers rely on; `BaseMetric` is the default
+implementation.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +16,12 @@ import numpy as np
 from harness.types import Completion, Example, FloatArray
 
 
-class RatioMetric(ABC):
-    """A metric with statistics (numerator, denominator), shape (n, 2), and the ratio of their sums as its score."""
+class BaseMetric(ABC):
+    """A metric whose score is a ratio of two sums, unless it overrides `aggregate`; means are ratios too.
+
+    A subclass has a `name`, a `signature` and `stats`, and sets the attributes that differ from these defaults; see
+    `harness.protocols.Metric` for their meaning.
+    """
 
     name: str
     higher_is_better: bool | None = True
@@ -25,14 +35,14 @@ class RatioMetric(ABC):
 
     @abstractmethod
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
-        """Return each example's numerator and denominator, shape (n, 2)."""
+        """Return the statistics of each example, shape (n, k): by default numerator and denominator, k = 2."""
 
     def aggregate(self, sums: FloatArray) -> FloatArray:
         """Divide summed numerators by summed denominators, shape (..., 2) to (...); nan where nothing was counted."""
         return ratio(sums[..., 0], sums[..., 1])
 
     def per_example(self, stats: FloatArray) -> FloatArray:
-        """Return each example's own ratio, shape (n,); nan for an example that does not count."""
+        """Return the score of each example alone, shape (n,); nan for an example that does not count."""
         return self.aggregate(stats)
 
 
@@ -43,7 +53,7 @@ def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
 
 
 def mean_of_known(values: FloatArray) -> FloatArray:
-    """Average over the last axis, leaving nan out, shape (..., n) to (...); nan where nothing is left."""
+    """Average over the last axis without nan, shape (..., n) to (...); nan where all values are nan."""
     known = ~np.isnan(values)
     return ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))
 

@@ -1,8 +1,7 @@
 """Corpus BLEU (Papineni et al., 2002, https://aclanthology.org/P02-1040/) with sacrebleu's numbers and signature.
 
-sacrebleu (Post, 2018, https://aclanthology.org/W18-6319/) stays the authority for what a token is and for the score.
-What is done differently is how: each distinct word is tokenised once, and n-grams are matched for the whole corpus
-at once.
+sacrebleu (Post, 2018, https://aclanthology.org/W18-6319/) stays the authority for tokens and scores. Only the
+computation differs: each distinct word is tokenised once, and n-grams are matched for the whole corpus at once.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from functools import cache
 import numpy as np
 
 from harness.errors import ConfigError, unknown
+from harness.metrics.base import BaseMetric
 from harness.metrics.inputs import Texts, pairs
 from harness.metrics.ngrams import clipped_matches
 from harness.metrics.vocabulary import Vocabulary
@@ -22,28 +22,26 @@ from harness.types import Completion, Example, FloatArray
 ORDER = 4
 """The longest n-grams that count."""
 LOG_ZERO = -9999999999.0
-"""What sacrebleu takes as the logarithm of 0."""
+"""sacrebleu's value for the logarithm of 0."""
 
 WORDWISE = frozenset({"13a", "char", "none"})
-"""Tokenisers to which a word is the same whatever stands beside it; the others are given whole texts."""
+"""Tokenisers that split each word independently of its neighbours; the others get whole texts."""
 
-APART = frozenset('!"#$%&()*+/:;<=>?@[\\]^_`{|}~')
-"""Symbols that 13a always sets apart."""
-ENDING = APART | {".", ","}
-"""Symbols that it sets apart at the end of a word."""
-WHOLE = re.compile(r"(?:[^!-~]|[A-Za-z'-]|[0-9](?!-))+")
-"""Characters that it leaves together: a hyphen is set apart only after a digit."""
+SPLIT_13A = frozenset('!"#$%&()*+/:;<=>?@[\\]^_`{|}~')
+"""Symbols that the tokeniser 13a always splits off."""
+SPLIT_13A_AT_END = SPLIT_13A | {".", ","}
+"""Symbols that it splits off at the end of a word."""
+UNSPLIT_13A = re.compile(r"(?:[^!-~]|[A-Za-z'-]|[0-9](?!-))+")
+"""Characters that it leaves together: a hyphen is split off only after a digit."""
 
 
-class Bleu:
-    """Corpus BLEU from 0 to 100, up to 4-grams, with exponential smoothing of orders that have no match.
+class Bleu(BaseMetric):
+    """Corpus BLEU from 0 to 100, up to 4-grams, with exponential smoothing of orders without a match.
 
     `tokenize` is the name of any sacrebleu tokeniser: 13a, intl, char, zh and so on.
     """
 
     name = "bleu"
-    higher_is_better: bool | None = True
-    is_proportion = False
     parallel = True
 
     def __init__(self, tokenize: str = "13a", lowercase: bool = False) -> None:
@@ -61,11 +59,11 @@ class Bleu:
         return f"BLEU|{metric.get_signature().format()}"
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
-        """Return tokens of completion and reference, matches of each order, n-grams of each order, shape (n, 10)."""
-        lines = (_lines(texts, self._tokenize, self._lowercase) for texts in pairs(completions, examples))
-        ours, theirs = _lexicon(self._tokenize).encode(*lines)
-        matches = clipped_matches(ours, theirs, ORDER)
-        columns = (ours.lengths[:, None], theirs.lengths[:, None], matches, ours.totals(ORDER))
+        """Return the lengths of hypothesis and reference, matches and n-grams of each order, shape (n, 10)."""
+        lines = (_prepare(texts, self._tokenize, self._lowercase) for texts in pairs(completions, examples))
+        hypotheses, references = _vocabulary(self._tokenize).encode(*lines)
+        matches = clipped_matches(hypotheses, references, ORDER)
+        columns = (hypotheses.lengths[:, None], references.lengths[:, None], matches, hypotheses.totals(ORDER))
         return np.concatenate(columns, axis=1).astype(np.float64)
 
     def aggregate(self, sums: FloatArray) -> FloatArray:
@@ -73,62 +71,63 @@ class Bleu:
         return _score(sums, effective_order=False)
 
     def per_example(self, stats: FloatArray) -> FloatArray:
-        """Return sentence BLEU, shape (n,), over the orders that a completion is long enough for, as sacrebleu does."""
+        """Return sentence BLEU, shape (n,), over the orders that a completion is long enough for, as in sacrebleu."""
         return _score(stats, effective_order=True)
 
 
 def _score(sums: FloatArray, effective_order: bool) -> FloatArray:
-    ours, theirs = sums[..., 0], sums[..., 1]
+    hypothesis_length, reference_length = sums[..., 0], sums[..., 1]
     matches, totals = sums[..., 2 : 2 + ORDER], sums[..., 2 + ORDER :]
-    penalty = np.where(ours < theirs, np.exp(1 - theirs / np.maximum(ours, 1)), 1.0)
+    too_short = hypothesis_length < reference_length
+    brevity_penalty = np.where(too_short, np.exp(1 - reference_length / np.maximum(hypothesis_length, 1)), 1.0)
     counted = np.logical_and.accumulate(totals > 0, axis=-1)
     smoothing = 2.0 ** np.cumsum(counted & (matches == 0), axis=-1)
-    shares = np.where(matches > 0, matches, 1 / smoothing) / np.maximum(totals, 1)
-    logs = np.where(counted, np.log(100 * shares), 0.0 if effective_order else LOG_ZERO)
+    precisions = np.where(matches > 0, matches, 1 / smoothing) / np.maximum(totals, 1)
+    logs = np.where(counted, np.log(100 * precisions), 0.0 if effective_order else LOG_ZERO)
     orders = np.maximum(counted.sum(axis=-1), 1) if effective_order else ORDER
-    return np.where(matches.any(axis=-1), penalty * np.exp(logs.sum(axis=-1) / orders), 0.0)
+    return np.where(matches.any(axis=-1), brevity_penalty * np.exp(logs.sum(axis=-1) / orders), 0.0)
 
 
-def _lines(texts: Texts, tokenize: str, lowercase: bool) -> Texts:
-    """Return texts in which words can be tokenised one at a time."""
+def _prepare(texts: Texts, tokenize: str, lowercase: bool) -> Texts:
+    """Return texts whose words can be tokenised one at a time."""
     lines = map(str.lower, texts) if lowercase else texts
     if tokenize not in WORDWISE:
         return tuple(map(_tokenizer(tokenize), map(str.rstrip, lines)))
     if tokenize == "13a":
-        return tuple(map(_joined, lines))
+        return tuple(map(_without_13a_markup, lines))
     return tuple(lines)
 
 
-def _joined(line: str) -> str:
-    """Join words over what 13a takes out before it looks at words."""
+def _without_13a_markup(line: str) -> str:
+    """Remove what 13a removes before it splits words, which can join two of them."""
     if "<skipped>" in line or "-\n" in line:
         return line.rstrip().replace("<skipped>", "").replace("-\n", "")
     return line
 
 
 @cache
-def _lexicon(tokenize: str) -> Vocabulary:
+def _vocabulary(tokenize: str) -> Vocabulary:
     if tokenize not in WORDWISE:
         return Vocabulary(lambda word: [word])
     tokenizer = _tokenizer(tokenize)
     if tokenize == "13a":
-        return Vocabulary(lambda word: _apart(word) or tokenizer(word).split())
+        return Vocabulary(lambda word: _quick_13a(word) or tokenizer(word).split())
     return Vocabulary(lambda word: tokenizer(word).split())
 
 
-def _apart(word: str) -> list[str]:
-    """Return 13a's tokens of most words, and none of those that it must see: it splits at ASCII symbols only."""
-    if _whole(word):
+def _quick_13a(word: str) -> list[str]:
+    """Return 13a's tokens of a common kind of word, or an empty list for a word that needs the tokeniser itself."""
+    if _is_unsplit(word):
         return [word]
-    if word[-1] in ENDING and _whole(word[:-1]):
+    if word[-1] in SPLIT_13A_AT_END and _is_unsplit(word[:-1]):
         return [word[:-1], word[-1]]
-    if word[0] in APART and _whole(word[1:]):
+    if word[0] in SPLIT_13A and _is_unsplit(word[1:]):
         return [word[0], word[1:]]
     return []
 
 
-def _whole(word: str) -> bool:
-    return word.isalnum() or WHOLE.fullmatch(word) is not None
+def _is_unsplit(word: str) -> bool:
+    return word.isalnum() or UNSPLIT_13A.fullmatch(word) is not None
 
 
 @cache

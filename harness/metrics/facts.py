@@ -1,9 +1,9 @@
-"""Fact agreement: does a completion state the reference's numbers, dates and names, however it words them?
+"""Fact agreement: the share of numbers, dates and names that completion and reference agree on, in any wording.
 
-Overlap metrics reward the style of a reference as much as its content; a fine-tune can learn the one without the
-other. This counts only what a style cannot supply: numbers, years, dates and capitalised names that are not in the
-prompt already. The idea is that of entity-level precision and recall (Nan et al., 2021,
-https://aclanthology.org/2021.eacl-main.235/); facts are found by rules for English, without a model.
+Overlap metrics reward the style of a reference as much as its content, and a fine-tune can learn one without the other.
+These metrics count only what a style cannot supply: numbers, years, dates and capitalised names that are not in the
+prompt. The idea is that of entity-level precision and recall (Nan et al., 2021,
+https://aclanthology.org/2021.eacl-main.235/). Facts are extracted by rules for English, without a model.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Literal
 
 import numpy as np
 
-from harness.metrics.base import RatioMetric
+from harness.metrics.base import BaseMetric
 from harness.metrics.inputs import Texts, pairs
 from harness.metrics.token_ids import IntArray
-from harness.metrics.vocabulary import KEPT, Vocabulary, words
+from harness.metrics.vocabulary import CACHED_SETS, Vocabulary, words
 from harness.types import Completion, Example, FloatArray
 
 Kind = Literal["f1", "precision", "recall"]
 
-APART = 2**32
-"""More than there are facts: what parts the numbers of one text's facts from the next one's."""
+TEXT_STRIDE = 2**32
+"""More than there are facts: a fact of text i has the key i * TEXT_STRIDE + the number of the fact."""
 
 _MONTHS = ["january", "february", "march", "april", "may", "june"]
 _MONTHS += ["july", "august", "september", "october", "november", "december"]
@@ -41,8 +41,8 @@ _DATES = [
 ]
 _ISO_DATE = _DATES[-1]
 _FOUR_DIGITS = re.compile(r"\d{4}")
-_OF_DATE = re.compile(rf"{'|'.join(_MONTHS)}|\d{{4}}-\d\d-\d\d", re.IGNORECASE)
-"""What some word of each text has that states a date."""
+_DATE_WORD = re.compile(rf"{'|'.join(_MONTHS)}|\d{{4}}-\d\d-\d\d", re.IGNORECASE)
+"""Found in some word of every text that states a date."""
 _NUMBER = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 _WORD = re.compile(r"[^\W\d_]\w*(?:[-'’]\w+)*")
 _FUNCTION_WORDS = frozenset(
@@ -55,10 +55,10 @@ _FUNCTION_WORDS = frozenset(
         "you your"
     )
 )
-"""Capitalised only because a sentence starts with them."""
+"""Words that are capitalised only at the start of a sentence, and are not names."""
 
 
-class Facts(RatioMetric):
+class Facts(BaseMetric):
     """Precision, recall or F1 of the facts that completions state, over all facts of all examples.
 
     An example without facts on either side does not count.
@@ -76,23 +76,24 @@ class Facts(RatioMetric):
         return f"{self.name}|facts:numbers+dates+names|lang:en|prompt:excluded|agg:corpus|v:1"
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
-        """Return agreeing facts and the facts that they are a share of, shape (n, 2); for F1 both count twice."""
-        common, stated, due = _counts(*pairs(completions, examples), tuple(example.prompt for example in examples)).T
+        """Return the number of facts in both texts, and that of which it is a share, shape (n, 2); doubled for F1."""
+        prompts = tuple(example.prompt for example in examples)
+        common, n_hypothesis, n_reference = _counts(*pairs(completions, examples), prompts).T
         if self._kind == "f1":
-            return np.column_stack([2 * common, stated + due])
-        return np.column_stack([common, stated if self._kind == "precision" else due])
+            return np.column_stack([2 * common, n_hypothesis + n_reference])
+        return np.column_stack([common, n_hypothesis if self._kind == "precision" else n_reference])
 
 
 def facts(text: str) -> frozenset[str]:
-    """Return the facts that `text` states, in a form that equal facts share: '1867', '1867-11-07', 'curie'.
+    """Return the facts that `text` states, in a normal form: '1867', '1867-11-07', 'curie'.
 
     A date counts as itself and as its year.
     """
-    return frozenset[str]().union(*map(_of_word, _with_iso_dates(text).split()))
+    return frozenset[str]().union(*map(_facts_of_word, _with_iso_dates(text).split()))
 
 
 def _with_iso_dates(text: str) -> str:
-    """Write each date as a word of its own, '1867-11-07'."""
+    """Replace each date by a word of its own, '1867-11-07'."""
     if _FOUR_DIGITS.search(text):
         for pattern in _DATES:
             text = pattern.sub(_iso, text)
@@ -105,7 +106,7 @@ def _iso(match: re.Match[str]) -> str:
     return f" {match['year']}-{number:02}-{int(match['day']):02} "
 
 
-def _of_word(word: str) -> frozenset[str]:
+def _facts_of_word(word: str) -> frozenset[str]:
     if word.islower() and word.isalpha():
         return frozenset()
     if _ISO_DATE.fullmatch(word):
@@ -117,43 +118,45 @@ def _of_word(word: str) -> frozenset[str]:
 
 
 @cache
-def _lexicon() -> Vocabulary:
-    return Vocabulary(_of_word)
+def _fact_vocabulary() -> Vocabulary:
+    return Vocabulary(_facts_of_word)
 
 
 @cache
-def _of_dates() -> Vocabulary:
-    return Vocabulary(lambda word: ["date"] if _OF_DATE.search(word) else [])
+def _date_vocabulary() -> Vocabulary:
+    return Vocabulary(lambda word: ["date"] if _DATE_WORD.search(word) else [])
 
 
 @lru_cache(maxsize=2)
-def _counts(texts: Texts, references: Texts, prompts: Texts) -> FloatArray:
-    """Count facts that both state, that the completion states, and that the reference states; shape (n, 3)."""
-    for lexicon in (_lexicon(), _of_dates()):
-        lexicon.make_room()
-    emptied = words().emptied
-    stated, due = (np.setdiff1d(_keys(each, emptied), _given(prompts, emptied), True) for each in (texts, references))
-    both = np.intersect1d(stated, due, assume_unique=True)
-    counts = [np.bincount(keys // APART, minlength=len(texts)) for keys in (both, stated, due)]
+def _counts(hypotheses: Texts, references: Texts, prompts: Texts) -> FloatArray:
+    """Count the facts in both texts, in the hypothesis and in the reference, shape (n, 3), without the prompt's."""
+    for vocabulary in (_fact_vocabulary(), _date_vocabulary()):
+        vocabulary.make_room()
+    n_clears = words().n_clears
+    prompt_facts = _prompt_keys(prompts, n_clears)
+    stated, expected = (np.setdiff1d(_keys(texts, n_clears), prompt_facts, True) for texts in (hypotheses, references))
+    both = np.intersect1d(stated, expected, assume_unique=True)
+    counts = [np.bincount(keys // TEXT_STRIDE, minlength=len(hypotheses)) for keys in (both, stated, expected)]
     return np.stack(counts, axis=1).astype(np.float64)
 
 
-@lru_cache(maxsize=KEPT)
-def _keys(texts: Texts, emptied: int) -> IntArray:  # noqa: ARG001 - numbers hold until all were forgotten
-    """Return a number for each different fact of each text, in order: the text times APART, and the fact."""
-    encoded = _lexicon().encode_next(texts)
-    keys = encoded.rows() * APART + encoded.symbols
-    perhaps_dated = np.flatnonzero(_of_dates().encode_next(texts).lengths).tolist()
-    dated = {i: written for i in perhaps_dated if (written := _with_iso_dates(texts[i])) != texts[i]}
+@lru_cache(maxsize=CACHED_SETS)
+def _keys(texts: Texts, n_clears: int) -> IntArray:  # noqa: ARG001 - cached until the numbers are cleared
+    """Return the sorted keys of the distinct facts of each text; see TEXT_STRIDE."""
+    encoded = _fact_vocabulary().encode_next(texts)
+    keys = encoded.rows() * TEXT_STRIDE + encoded.symbols
+    perhaps_dated = np.flatnonzero(_date_vocabulary().encode_next(texts).lengths).tolist()
+    dated = {i: rewritten for i in perhaps_dated if (rewritten := _with_iso_dates(texts[i])) != texts[i]}
     undated = ~np.isin(encoded.rows(), list(dated))
-    facts_of_dated = zip(dated, _lexicon().tokens(list(dated.values())), strict=True)
-    more = [i * APART + fact for i, facts in facts_of_dated for fact in facts]
-    return np.unique(np.append(keys[(encoded.symbols > 0) & undated], np.array(more, np.int64)))
+    facts_of_dated = zip(dated, _fact_vocabulary().tokens(list(dated.values())), strict=True)
+    dated_keys = [i * TEXT_STRIDE + fact for i, facts in facts_of_dated for fact in facts]
+    return np.unique(np.append(keys[(encoded.symbols > 0) & undated], np.array(dated_keys, np.int64)))
 
 
-@lru_cache(maxsize=KEPT)
-def _given(prompts: Texts, emptied: int) -> IntArray:  # noqa: ARG001 - as above
-    """Return what each prompt gives away, numbered likewise: its facts, and its words however they are written."""
-    number = _lexicon().number
-    given = [{word.casefold() for word in _WORD.findall(prompt)} | facts(prompt) for prompt in prompts]
-    return np.array([i * APART + number(word) for i, words in enumerate(given) for word in words], np.int64)
+@lru_cache(maxsize=CACHED_SETS)
+def _prompt_keys(prompts: Texts, n_clears: int) -> IntArray:  # noqa: ARG001 - as above
+    """Return the keys of what each prompt states already: its facts, and its words in any case."""
+    number = _fact_vocabulary().number
+    excluded = [{word.casefold() for word in _WORD.findall(prompt)} | facts(prompt) for prompt in prompts]
+    keys = [i * TEXT_STRIDE + number(word) for i, words in enumerate(excluded) for word in words]
+    return np.array(keys, np.int64)

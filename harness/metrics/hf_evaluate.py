@@ -1,8 +1,8 @@
 """Any metric of Hugging Face's `evaluate`, by name or by the path of its script: `evaluate:NAME_OR_PATH`.
 
-What such a metric computes inside is unknown, so its only honest statistics are its values on single examples, and
-its score here is their mean. For a corpus metric (BLEU, say) that is not what `evaluate` returns for the whole
-corpus: the signature says `aggregation:mean-of-examples`, and the shipped metrics do it properly.
+How such a metric aggregates is unknown, so its statistics are its values on single examples, and its score here is
+their mean. For a corpus metric such as BLEU that is not what `evaluate` returns for the whole corpus: the signature
+says `aggregation:mean-of-examples`, and the metrics of this package aggregate properly.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from harness.errors import ConfigError, ModelError, unknown
-from harness.metrics.base import RatioMetric, mean_stats
+from harness.errors import ConfigError, ModelError, require, unknown
+from harness.metrics.base import BaseMetric, mean_stats
 from harness.metrics.inputs import Texts, pairs
 from harness.progress import track
 from harness.types import Completion, Example, FloatArray
 
 
-class HubMetric(RatioMetric):
+class HubMetric(BaseMetric):
     """The mean over examples of an `evaluate` metric.
 
-    `path` is a name on the hub, or a script or its folder. `key` says which of several results is meant, `options`
-    go to the metric's `compute`, and `higher_is_better` is the user's word for it: `evaluate` does not know.
+    `path` is a name on the hub, or a script or its folder. `key` selects one of several results, `options` are passed
+    to the metric's `compute`, and `higher_is_better` comes from the user, as `evaluate` does not know it.
     """
 
     def __init__(
@@ -55,27 +55,27 @@ class HubMetric(RatioMetric):
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return the metric's value for each example, and a weight of 1, shape (n, 2); nan does not count."""
-        texts, references = pairs(completions, examples)
-        if not texts:
+        hypotheses, references = pairs(completions, examples)
+        if not hypotheses:
             return mean_stats([])
-        together = self._compute(texts, references)
-        if np.ndim(together) == 1 and len(together) == len(texts):
-            return mean_stats(np.asarray(together, dtype=np.float64))
+        batched = self._compute(hypotheses, references)
+        if np.ndim(batched) == 1 and len(batched) == len(hypotheses):
+            return mean_stats(np.asarray(batched, dtype=np.float64))
         values = []
-        with track(self.name, total=len(texts), unit="examples") as bar:
-            for text, reference in zip(texts, references, strict=True):
-                value = self._compute((text,), (reference,))
+        with track(self.name, total=len(hypotheses), unit="examples") as bar:
+            for hypothesis, reference in zip(hypotheses, references, strict=True):
+                value = self._compute((hypothesis,), (reference,))
                 values.append(float(value[0] if np.ndim(value) else value))
                 bar.advance()
         return mean_stats(values)
 
-    def _compute(self, texts: Texts, references: Texts) -> Any:
+    def _compute(self, hypotheses: Texts, references: Texts) -> Any:
         try:
-            results = self._metric.compute(predictions=list(texts), references=list(references), **self._options)
+            results = self._metric.compute(predictions=list(hypotheses), references=list(references), **self._options)
         except (TypeError, ValueError) as error:
             raise ConfigError(
                 f"{self.name} does not take texts and options {self._options}: {error} "
-                "Its card says what it takes; set metrics.options, or write a metric of your own."
+                "See its card for what it takes; set metrics.options, or write a metric of your own."
             ) from error
         key = self._key or (next(iter(results)) if len(results) == 1 else self._metric.name)
         if key not in results:
@@ -85,7 +85,8 @@ class HubMetric(RatioMetric):
     @cached_property
     def _metric(self) -> Any:
         if self._path.endswith(".py") and not Path(self._path).exists():
-            raise ConfigError(f"{self.name}: there is no such file. Give the path of a metric's script.")
+            raise ConfigError(f"{self.name}: no such file. Give the path of a metric's script.")
+        require("evaluate", "evaluate", instead="metrics.names without it")
         with track("import evaluate"):
             import evaluate
         try:
@@ -94,6 +95,6 @@ class HubMetric(RatioMetric):
             raise ModelError(f"{self.name} cannot be imported: {error}") from error
         except (OSError, ValueError) as error:
             raise ModelError(
-                f"{self.name} is no script here and did not come from the hub ({type(error).__name__}). Check the "
-                "name and the network, unset HF_HUB_OFFLINE, or give the path of the metric's .py file."
+                f"{self.name} is not a local script and could not be loaded from the hub ({type(error).__name__}). "
+                "Check the name and the network, unset HF_HUB_OFFLINE, or give the path of the metric's .py file."
             ) from error

@@ -1,7 +1,7 @@
-"""The texts of completions and examples, checked once for every metric.
+"""The texts that metrics read from completions and examples, checked once for every metric.
 
-Tuples, because they are the keys under which metrics keep what they worked out about a set of texts: the references
-are the same for every model of a leaderboard.
+Texts are tuples, because metrics cache what they compute under them: the references are the same for every model of a
+leaderboard.
 """
 
 from __future__ import annotations
@@ -16,40 +16,39 @@ Texts = tuple[str, ...]
 
 
 def pairs(completions: Sequence[Completion], examples: Sequence[Example]) -> tuple[Texts, Texts]:
-    """Return the completions' texts and the references; ValueError unless they are aligned and all have a text.
+    """Return the hypotheses and the references; ValueError unless they are aligned and every completion has a text.
 
-    Rows that are tuples, which cannot change, are read once for all metrics that ask for them one after the other.
+    The latest result is cached for tuples, which cannot change, because several metrics in a row read the same rows.
     """
-    last = _last[0]
-    if completions is last.completions and examples is last.examples:
-        return last.texts
-    found = _pairs(completions, examples)
+    latest = _latest[0]
+    if completions is latest.completions and examples is latest.examples:
+        return latest.texts
+    texts = _checked_pairs(completions, examples)
     if isinstance(completions, tuple) and isinstance(examples, tuple):
-        _last[0] = _Read(completions, examples, found)
-    return found
+        _latest[0] = _Latest(completions, examples, texts)
+    return texts
 
 
-class _Read(NamedTuple):
+class _Latest(NamedTuple):
     completions: tuple[Completion, ...] = ()
     examples: tuple[Example, ...] = ()
     texts: tuple[Texts, Texts] = ((), ())
 
 
-_last = [_Read()]
+_latest = [_Latest()]
 
 
-def _pairs(completions: Sequence[Completion], examples: Sequence[Example]) -> tuple[Texts, Texts]:
+def _checked_pairs(completions: Sequence[Completion], examples: Sequence[Example]) -> tuple[Texts, Texts]:
     if len(completions) != len(examples):
-        raise ValueError(f"Expected one completion an example, got {len(completions)} for {len(examples)}.")
-    ids = map(eq, map(attrgetter("example_id"), completions), map(attrgetter("id"), examples))
-    texts = tuple(map(attrgetter("text"), completions))
-    if not all(ids) or None in texts:
-        _check(completions, examples)
-    return texts, tuple(map(attrgetter("reference"), examples))
+        raise ValueError(f"Expected one completion per example, got {len(completions)} for {len(examples)}.")
+    aligned = map(eq, map(attrgetter("example_id"), completions), map(attrgetter("id"), examples))
+    hypotheses = tuple(map(attrgetter("text"), completions))
+    if not all(aligned) or None in hypotheses:
+        _raise_for_first_problem(completions, examples)
+    return hypotheses, tuple(map(attrgetter("reference"), examples))
 
 
-def _check(completions: Sequence[Completion], examples: Sequence[Example]) -> None:
-    """Raise ValueError for the first row that does not fit."""
+def _raise_for_first_problem(completions: Sequence[Completion], examples: Sequence[Example]) -> None:
     for completion, example in zip(completions, examples, strict=True):
         if completion.example_id != example.id:
             raise ValueError(f"Expected the completion of example {example.id!r}, got {completion.example_id!r}'s.")
@@ -58,14 +57,18 @@ def _check(completions: Sequence[Completion], examples: Sequence[Example]) -> No
 
 
 def likelihoods(
-    completions: Sequence[Completion], examples: Sequence[Example], wanted: Callable[[Example], Sequence[str]]
+    completions: Sequence[Completion], examples: Sequence[Example], texts_to_score: Callable[[Example], Sequence[str]]
 ) -> list[list[Likelihood]]:
-    """Return the likelihoods of each example's `wanted` texts; ValueError where rows do not fit or one is unknown."""
+    """Return the likelihoods of each example's `texts_to_score`; ValueError if one is missing, or as `pairs`."""
     pairs(completions, examples)
-    found = []
+    rows = []
     for completion, example in zip(completions, examples, strict=True):
-        for text in wanted(example):
+        texts = texts_to_score(example)
+        for text in texts:
             if text not in completion.likelihoods:
-                raise ValueError(f"Completion {example.id!r} has no likelihood of {text!r}: ask a model that tells it.")
-        found.append([completion.likelihoods[text] for text in wanted(example)])
-    return found
+                raise ValueError(
+                    f"Completion {example.id!r} has no likelihood of {text!r}: "
+                    "use a model that returns log-probabilities."
+                )
+        rows.append([completion.likelihoods[text] for text in texts])
+    return rows

@@ -1,9 +1,10 @@
-"""How likely the references are to a model: what a fine-tune lowers, over every scored example, with intervals.
+"""How likely the references are to a model: validation loss, perplexity, accuracies and bits per byte.
 
-Loss and accuracies are those that OpenAI's first fine-tuning API gave on batches of the validation file
-(https://platform.openai.com/docs/guides/legacy-fine-tuning, "Analyzing your fine-tuned model"). A reference's tokens
-are those that a fine-tune would learn, the end-of-text token among them. Numbers by the token compare only between
-models that cut texts into the same tokens, so their signatures name the tokenizer; bits by the byte compare for all.
+Loss and accuracies are those that OpenAI's first fine-tuning API reported for batches of the validation file
+(https://platform.openai.com/docs/guides/legacy-fine-tuning, "Analyzing your fine-tuned model"); here they cover every
+scored example and have intervals. A reference's tokens are those that a fine-tune learns, including the end-of-text
+token. Metrics per token are comparable only between models with the same tokenizer, so their signatures include it;
+bits per byte are comparable between all models.
 """
 
 from __future__ import annotations
@@ -14,26 +15,29 @@ from typing import Literal
 
 import numpy as np
 
-from harness.metrics.base import RatioMetric, mean_stats
+from harness.metrics.base import BaseMetric, mean_stats
 from harness.metrics.inputs import likelihoods
-from harness.types import Completion, Example, FloatArray
+from harness.types import Completion, Example, FloatArray, Likelihood
 
 Kind = Literal["validation_loss", "perplexity", "token_accuracy"]
 
 
-class _OfReference(RatioMetric):
-    """Anything that is worked out from the likelihood of the reference alone."""
+class _ReferenceLikelihood(BaseMetric):
+    """A metric of the likelihood of the reference alone."""
 
-    def wanted(self, example: Example) -> Sequence[str]:
+    def texts_to_score(self, example: Example) -> Sequence[str]:
         """Return the reference."""
         return (example.reference,)
 
+    def _likelihoods(self, completions: Sequence[Completion], examples: Sequence[Example]) -> list[Likelihood]:
+        return [row[0] for row in likelihoods(completions, examples, self.texts_to_score)]
 
-class TokenLikelihood(_OfReference):
-    """Validation loss in nats per token, its exponential, or the share of tokens that the model finds likeliest.
 
-    All are over the tokens of all examples: long references weigh more. Perplexity: Jelinek et al. (1977),
-    doi:10.1121/1.2016299.
+class TokenLikelihood(_ReferenceLikelihood):
+    """Validation loss in nats per token, its exponential (perplexity), or the share of tokens predicted correctly.
+
+    A token is predicted correctly if it is the most likely one after the true tokens before it. All are over the tokens
+    of all examples, so that long references weigh more. Perplexity: Jelinek et al. (1977), doi:10.1121/1.2016299.
     """
 
     def __init__(self, kind: Kind = "validation_loss", tokenizer: str = "") -> None:
@@ -47,21 +51,21 @@ class TokenLikelihood(_OfReference):
         return f"{self.name}|of:reference+end|tokenizer:{self._tokenizer or 'unknown'}|agg:ratio"
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
-        """Return each reference's nats, or right tokens, and its tokens, shape (n, 2)."""
-        found = [row[0] for row in likelihoods(completions, examples, self.wanted)]
-        counted = [each.greedy if self.name == "token_accuracy" else each.nll for each in found]
-        return np.array([counted, [each.tokens for each in found]], np.float64).T
+        """Return each reference's nats, or correct tokens, and its tokens, shape (n, 2)."""
+        rows = self._likelihoods(completions, examples)
+        numerators = [row.greedy if self.name == "token_accuracy" else row.nll for row in rows]
+        return np.array([numerators, [row.tokens for row in rows]], np.float64).T
 
     def aggregate(self, sums: FloatArray) -> FloatArray:
-        """Divide summed nats or right tokens by summed tokens, shape (..., 2) to (...); nan where there are none."""
+        """Divide summed nats or correct tokens by summed tokens, shape (..., 2) to (...); nan where there are none."""
         mean = super().aggregate(sums)
         return np.exp(mean) if self.name == "perplexity" else mean
 
 
-class SequenceAccuracy(_OfReference):
-    """The share of references whose every token is the one that the model finds likeliest after the true ones before.
+class SequenceAccuracy(_ReferenceLikelihood):
+    """The share of references all of whose tokens are predicted correctly; see `TokenLikelihood`.
 
-    For greedy decoding without a stop rule that is the share that it would say word for word.
+    For greedy decoding without a stop rule that is the share that the model would generate word for word.
     """
 
     name = "sequence_accuracy"
@@ -69,13 +73,13 @@ class SequenceAccuracy(_OfReference):
     signature = "sequence_accuracy|of:reference+end|agg:mean"
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
-        """Return 1 or 0 for each reference, and 1, shape (n, 2)."""
-        found = likelihoods(completions, examples, self.wanted)
-        return mean_stats([float(row[0].greedy == row[0].tokens) for row in found])
+        """Return 1 or 0 for each reference, and a weight of 1, shape (n, 2)."""
+        rows = self._likelihoods(completions, examples)
+        return mean_stats([float(row.greedy == row.tokens) for row in rows])
 
 
-class BitsPerByte(_OfReference):
-    """Bits that the references take, for each byte of their text: validation loss for any tokenizer.
+class BitsPerByte(_ReferenceLikelihood):
+    """Negative log-likelihood of the references in bits per byte of their text: a loss for any tokenizer.
 
     The end-of-text token costs bits and has no bytes. Gao et al. (2020), https://arxiv.org/abs/2101.00027, section 3.1.
     """
@@ -86,6 +90,6 @@ class BitsPerByte(_OfReference):
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return each reference's bits and bytes, shape (n, 2)."""
-        found = likelihoods(completions, examples, self.wanted)
-        size = [len(example.reference.encode("utf-8", "surrogatepass")) for example in examples]
-        return np.array([[row[0].nll / math.log(2) for row in found], size], np.float64).T
+        bits = [row.nll / math.log(2) for row in self._likelihoods(completions, examples)]
+        n_bytes = [len(example.reference.encode("utf-8", "surrogatepass")) for example in examples]
+        return np.array([bits, n_bytes], np.float64).T

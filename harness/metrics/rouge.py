@@ -1,13 +1,9 @@
 """ROUGE (Lin, 2004, https://aclanthology.org/W04-1013/) with the numbers of Google's rouge-score, many times faster.
 
-Most of rouge-score's time goes into the Porter stemmer and into tables for the longest common subsequence. Here each
-distinct word is stemmed once, words are numbers, n-grams of the whole corpus are matched at once, and rapidfuzz finds
-the subsequence lengths. The four kinds share all of that, and models share what concerns the references.
-
-Porter's stemmer (1980, https://doi.org/10.1108/eb046814) as rouge-score uses it, two or three times sooner.
-
-nltk's tries every rule of a step on every word; here a step is left out where none of its rules can apply, and words
-on which no rule of any step can are not looked at.
+rouge-score spends most of its time in nltk's Porter stemmer (1980, https://doi.org/10.1108/eb046814) and in tables for
+the longest common subsequence. Here each distinct word is stemmed once, and only by the steps that can change it; words
+are numbers; n-grams of the whole corpus are matched at once; and rapidfuzz computes the subsequence lengths. The four
+kinds of ROUGE share all of that, and models share the references.
 """
 
 from __future__ import annotations
@@ -21,16 +17,20 @@ from typing import Literal
 
 import numpy as np
 
-from harness.metrics.base import RatioMetric, mean_stats
+from harness.metrics.base import BaseMetric, mean_stats
 from harness.metrics.inputs import Texts, pairs
 from harness.metrics.ngrams import clipped_matches
 from harness.metrics.token_ids import IntArray
 from harness.metrics.vocabulary import MAX_WORDS, Vocabulary
 from harness.types import Completion, Example, FloatArray
 
+Kind = Literal["rouge1", "rouge2", "rougeL", "rougeLsum"]
+Stem = Callable[[str], str]
+
+_WORD = re.compile(r"[a-z0-9]+")
 STEMMED_FROM = 4
 """rouge-score stems only words of at least so many characters."""
-ENDINGS: dict[str, tuple[str, ...]] = {
+STEP_ENDINGS: dict[str, tuple[str, ...]] = {
     "_step1a": ("s",),
     "_step1b": ("ed", "ing"),
     "_step1c": ("y",),
@@ -44,36 +44,14 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "_step5b": ("ll",),
 }
 """How a word must end for a step of nltk's stemmer to change it."""
-SUFFIXES = tuple(suffix for endings in ENDINGS.values() for suffix in endings)
-
-Stem = Callable[[str], str]
+SUFFIXES = tuple(suffix for endings in STEP_ENDINGS.values() for suffix in endings)
 
 
-def stemmer() -> Stem:
-    """Return what stems a lower-case word; a short one is its own stem."""
-    from nltk.stem.porter import PorterStemmer
-
-    nltks = PorterStemmer()
-    for name, endings in ENDINGS.items():
-        if step := getattr(nltks, name, None):
-            setattr(nltks, name, _only_for(endings, step))
-    return lambda word: str(nltks.stem(word)) if len(word) >= STEMMED_FROM and word.endswith(SUFFIXES) else word
-
-
-def _only_for(endings: tuple[str, ...], step: Stem) -> Stem:
-    return lambda word: step(word) if word.endswith(endings) else word
-
-
-Kind = Literal["rouge1", "rouge2", "rougeL", "rougeLsum"]
-
-_WORD = re.compile(r"[a-z0-9]+")
-
-
-class Rouge(RatioMetric):
+class Rouge(BaseMetric):
     """The mean over examples of ROUGE's F-measure, by unigrams, bigrams or longest common subsequence.
 
-    `rougeLsum` takes each line as a sentence, as rouge-score does without `split_summaries`; on texts of one line it
-    is `rougeL`. `stem` False compares words as they are written.
+    `rougeLsum` takes each line as a sentence, as rouge-score does without `split_summaries`; for texts of one line it
+    equals `rougeL`. `stem` False compares words without stemming.
     """
 
     parallel = True
@@ -86,97 +64,117 @@ class Rouge(RatioMetric):
 
     @property
     def signature(self) -> str:
-        """Kind, options and the version of rouge-score whose numbers these are."""
+        """Kind, options and the version of rouge-score that gives the same numbers."""
         stemmer = "porter" if self._stem else "none"
         return f"{self.name}|tok:rouge|stem:{stemmer}|score:f|agg:mean|version:{version('rouge-score')}"
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return an F-measure from 0 to 1, and a weight of 1, shape (n, 2)."""
-        texts, references = pairs(completions, examples)
-        ours, theirs = (encoded.totals(2) for encoded in _lexicon(self._stem).encode(texts, references))
+        hypotheses, references = pairs(completions, examples)
+        totals = [encoded.totals(2) for encoded in _vocabulary(self._stem).encode(hypotheses, references)]
         order = 1
         if self._kind == "rougeL":
-            matches = _subsequences(texts, references, self._stem)
+            matches = _subsequences(hypotheses, references, self._stem)
         elif self._kind == "rougeLsum":
-            matches = _union_subsequences(texts, references, self._stem)
+            matches = _union_subsequences(hypotheses, references, self._stem)
         else:
             order = int(self._kind[-1])
-            matches = _ngrams(texts, references, self._stem)[:, order - 1]
-        return mean_stats(_f_measure(matches, ours[:, order - 1], theirs[:, order - 1]))
+            matches = _ngrams(hypotheses, references, self._stem)[:, order - 1]
+        n_hypothesis, n_reference = (counts[:, order - 1] for counts in totals)
+        return mean_stats(_f_measure(matches, n_hypothesis, n_reference))
 
 
-def _f_measure(matches: IntArray, ours: IntArray, theirs: IntArray) -> FloatArray:
-    precision, recall = matches / np.maximum(ours, 1), matches / np.maximum(theirs, 1)
+def _f_measure(matches: IntArray, n_hypothesis: IntArray, n_reference: IntArray) -> FloatArray:
+    precision, recall = matches / np.maximum(n_hypothesis, 1), matches / np.maximum(n_reference, 1)
     total = precision + recall
     return np.where(total > 0, 2 * precision * recall / np.where(total > 0, total, 1.0), 0.0)
 
 
 @cache
-def _lexicon(stem: bool) -> Vocabulary:
+def _vocabulary(stem: bool) -> Vocabulary:
     if not stem:
         return Vocabulary(lambda word: _WORD.findall(word.lower()))
     stemmed = lru_cache(maxsize=MAX_WORDS)(stemmer())
     return Vocabulary(lambda word: map(stemmed, _WORD.findall(word.lower())))
 
 
-@lru_cache(maxsize=2)
-def _ngrams(texts: Texts, references: Texts, stem: bool) -> IntArray:
-    ours, theirs = _lexicon(stem).encode(texts, references)
-    return clipped_matches(ours, theirs, 2)
+def stemmer() -> Stem:
+    """Return a function that stems a lower-case word as rouge-score does: nltk's, without steps that change nothing."""
+    from nltk.stem.porter import PorterStemmer
+
+    porter = PorterStemmer()
+    for name, endings in STEP_ENDINGS.items():
+        if step := getattr(porter, name, None):
+            setattr(porter, name, _only_for(endings, step))
+    return lambda word: str(porter.stem(word)) if len(word) >= STEMMED_FROM and word.endswith(SUFFIXES) else word
+
+
+def _only_for(endings: tuple[str, ...], step: Stem) -> Stem:
+    return lambda word: step(word) if word.endswith(endings) else word
 
 
 @lru_cache(maxsize=2)
-def _subsequences(texts: Texts, references: Texts, stem: bool) -> IntArray:
+def _ngrams(hypotheses: Texts, references: Texts, stem: bool) -> IntArray:
+    """Count the common unigrams and bigrams of each pair, shape (n, 2)."""
+    encoded, encoded_references = _vocabulary(stem).encode(hypotheses, references)
+    return clipped_matches(encoded, encoded_references, 2)
+
+
+@lru_cache(maxsize=2)
+def _subsequences(hypotheses: Texts, references: Texts, stem: bool) -> IntArray:
+    """Return the length of the longest common subsequence of each pair, shape (n,)."""
     from rapidfuzz import process
     from rapidfuzz.distance import LCSseq
 
-    ours, theirs = _lexicon(stem).encode(texts, references)
-    found: IntArray = process.cpdist(ours.strings(), theirs.strings(), scorer=LCSseq.similarity, dtype=np.int64)
-    return found
+    strings = (encoded.strings() for encoded in _vocabulary(stem).encode(hypotheses, references))
+    lengths: IntArray = process.cpdist(*strings, scorer=LCSseq.similarity, dtype=np.int64)
+    return lengths
 
 
-def _union_subsequences(texts: Texts, references: Texts, stem: bool) -> IntArray:
-    matches = _subsequences(texts, references, stem).copy()
-    pairs = {i: pair for i, pair in enumerate(zip(texts, references, strict=True)) if "\n" in pair[0] + pair[1]}
+def _union_subsequences(hypotheses: Texts, references: Texts, stem: bool) -> IntArray:
+    """Count the matches of rougeLsum, shape (n,): those of rougeL, except for texts of several lines."""
+    matches = _subsequences(hypotheses, references, stem).copy()
+    pairs = {i: pair for i, pair in enumerate(zip(hypotheses, references, strict=True)) if "\n" in "".join(pair)}
     lines = [line for pair in pairs.values() for text in pair for line in text.split("\n")]
-    tokens = iter(_lexicon(stem).tokens(lines))
+    tokens = iter(_vocabulary(stem).tokens(lines))
     for i, pair in pairs.items():
-        ours, theirs = ([next(tokens) for _ in text.split("\n")] for text in pair)
-        matches[i] = _union_matches(ours, theirs)
+        hypothesis_lines, reference_lines = ([next(tokens) for _ in text.split("\n")] for text in pair)
+        matches[i] = _union_matches(hypothesis_lines, reference_lines)
     return matches
 
 
-def _union_matches(ours: list[list[int]], theirs: list[list[int]]) -> int:
-    """Count the union of each reference line's common subsequences with all of our lines (Lin, 2004, section 3.2).
+def _union_matches(hypothesis_lines: list[list[int]], reference_lines: list[list[int]]) -> int:
+    """Count the union of each reference line's common subsequences with all hypothesis lines (Lin, 2004, section 3.2).
 
-    As in ROUGE 1.5.5, a word counts at most as often as both texts hold it.
+    As in ROUGE 1.5.5, a word counts at most as often as it occurs in both texts.
     """
-    left_ours, left_theirs = (Counter(word for line in lines for word in line) for lines in (ours, theirs))
-    hits = 0
-    for line in theirs:
-        union = {position for other in ours for position in _common_positions(line, other)}
-        for word in map(line.__getitem__, sorted(union)):
-            if left_ours[word] and left_theirs[word]:
-                hits += 1
-                left_ours[word] -= 1
-                left_theirs[word] -= 1
-    return hits
+    lines_of_both = (hypothesis_lines, reference_lines)
+    unused, unused_reference = (Counter(word for line in lines for word in line) for lines in lines_of_both)
+    matches = 0
+    for reference in reference_lines:
+        union = {position for line in hypothesis_lines for position in _common_positions(reference, line)}
+        for word in map(reference.__getitem__, sorted(union)):
+            if unused[word] and unused_reference[word]:
+                matches += 1
+                unused[word] -= 1
+                unused_reference[word] -= 1
+    return matches
 
 
 def _common_positions(line: list[int], other: list[int]) -> list[int]:
-    """Return the positions in `line` of the common subsequence that rouge-score's table leads to.
+    """Return the positions in `line` of the longest common subsequence that rouge-score's backtracking finds.
 
-    The table's rows are bit vectors (Hyyrö, 2004): the zeros among the lowest j bits of row i are the length of the
+    Rows of the table are bit vectors (Hyyrö, 2004): the zeros among the lowest j bits of row i are the length of the
     longest common subsequence of the first i and j words.
     """
-    where: dict[int, int] = {}
+    masks: dict[int, int] = {}
     for j, word in enumerate(other):
-        where[word] = where.get(word, 0) | 1 << j
+        masks[word] = masks.get(word, 0) | 1 << j
     full = (1 << len(other)) - 1
     rows = [full]
     for word in line:
         row = rows[-1]
-        matched = row & where.get(word, 0)
+        matched = row & masks.get(word, 0)
         rows.append(((row + matched) | (row - matched)) & full)
     positions = []
     i, j = len(line), len(other)

@@ -1,6 +1,8 @@
-"""TER, the translation edit rate, with sacrebleu's numbers and signature.
+"""TER, the translation edit rate (Snover et al., 2006, https://aclanthology.org/2006.amta-papers.25/).
 
-Source: Snover et al. (2006), https://aclanthology.org/2006.amta-papers.25/.
+Numbers and signature are sacrebleu's. Its algorithm is explained in `harness.metrics.ter_edits`, which runs it for one
+pair of texts; `harness.metrics.ter_edits_batched` runs it for thousands of short pairs at once. This module holds the
+metric, and sends each pair to the cheapest of them.
 """
 
 from __future__ import annotations
@@ -10,22 +12,24 @@ from functools import cache
 
 import numpy as np
 
+from harness.metrics.base import BaseMetric
 from harness.metrics.inputs import Texts, pairs
 from harness.metrics.ngrams import clipped_matches
-from harness.metrics.ter_edits import edits
+from harness.metrics.ter_edits import OUTSIDE_BEAM, edits_single, safe_distance
+from harness.metrics.ter_edits_batched import WIDTH, edits_batched
+from harness.metrics.token_ids import Encoded, IntArray
 from harness.metrics.vocabulary import Vocabulary
 from harness.types import Completion, Example, FloatArray
 
 
-class Ter:
+class Ter(BaseMetric):
     """Edits and shifts of words per word of the references, times 100; lower is better, and it can exceed 100.
 
-    `normalized` sets punctuation apart and `no_punct` drops it, as in sacrebleu's options of these names.
+    `normalized` splits punctuation off and `no_punct` removes it, as in sacrebleu's options of these names.
     """
 
     name = "ter"
-    higher_is_better: bool | None = False
-    is_proportion = False
+    higher_is_better = False
     parallel = True
 
     def __init__(self, normalized: bool = False, no_punct: bool = False, case_sensitive: bool = False) -> None:
@@ -43,25 +47,20 @@ class Ter:
         return f"TER|{metric.get_signature().format()}"
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
-        """Return edits, and words of the reference, shape (n, 2)."""
-        texts = (self._tokenised(texts) for texts in pairs(completions, examples))
-        ours, theirs = _lexicon(self._case_sensitive).encode(*texts)
-        floors = np.maximum(ours.lengths, theirs.lengths) - clipped_matches(ours, theirs, 1)[:, 0]
-        return np.column_stack([edits(ours, theirs, floors), theirs.lengths]).astype(np.float64)
+        """Return the number of edits, and of words of the reference, shape (n, 2)."""
+        texts = (self._tokenize(texts) for texts in pairs(completions, examples))
+        hypotheses, references = _vocabulary(self._case_sensitive).encode(*texts)
+        return np.column_stack([count_edits(hypotheses, references), references.lengths]).astype(np.float64)
 
     def aggregate(self, sums: FloatArray) -> FloatArray:
         """Turn summed statistics, shape (..., 2), into TER, shape (...).
 
         As in sacrebleu, it is 100 where the references are empty and the completions are not.
         """
-        errors, words = sums[..., 0], sums[..., 1]
-        return 100 * np.where(words > 0, errors / np.where(words > 0, words, 1.0), errors > 0)
+        edits, words = sums[..., 0], sums[..., 1]
+        return 100 * np.where(words > 0, edits / np.where(words > 0, words, 1.0), edits > 0)
 
-    def per_example(self, stats: FloatArray) -> FloatArray:
-        """Return sentence TER, shape (n,)."""
-        return self.aggregate(stats)
-
-    def _tokenised(self, texts: Texts) -> Texts:
+    def _tokenize(self, texts: Texts) -> Texts:
         from sacrebleu.tokenizers.tokenizer_ter import TercomTokenizer
 
         if self._normalized or self._no_punct:
@@ -70,6 +69,38 @@ class Ter:
         return texts
 
 
+def count_edits(hypotheses: Encoded, references: Encoded) -> IntArray:
+    """Count the insertions, deletions, substitutions and shifts from each hypothesis to its reference, shape (n,).
+
+    Most pairs need no search: where the edit distance has reached its lower bound, the longer length minus the common
+    words, no shift can reduce it.
+    """
+    from rapidfuzz import process
+    from rapidfuzz.distance import Levenshtein
+
+    hypothesis_texts, reference_texts = hypotheses.strings(), references.strings()
+    edits: IntArray = process.cpdist(hypothesis_texts, reference_texts, scorer=Levenshtein.distance, dtype=np.int64)
+    longer = np.maximum(hypotheses.lengths, references.lengths)
+    bounds = longer - clipped_matches(hypotheses, references, 1)[:, 0]
+    safe = np.fromiter(map(safe_distance, hypotheses.lengths.tolist(), references.lengths.tolist()), np.float64)
+    searched = ((edits > bounds) | (edits >= safe)) & (references.lengths > 0)
+    short = np.flatnonzero(searched & (longer <= WIDTH))
+    edits[short] = edits_batched(
+        hypotheses.take(short), references.take(short), edits[short], bounds[short], safe[short]
+    )
+    for i in np.flatnonzero(searched & (longer > WIDTH)).tolist():
+        edits[i] = edits_single(hypothesis_texts[i], reference_texts[i], int(edits[i]), int(bounds[i]), float(safe[i]))
+    for i in np.flatnonzero(edits == OUTSIDE_BEAM).tolist():
+        edits[i] = _sacrebleu_edits(hypothesis_texts[i], reference_texts[i])
+    return edits
+
+
+def _sacrebleu_edits(hypothesis: str, reference: str) -> int:
+    from sacrebleu.metrics.lib_ter import translation_edit_rate
+
+    return int(translation_edit_rate(list(hypothesis), list(reference))[0])
+
+
 @cache
-def _lexicon(case_sensitive: bool) -> Vocabulary:
+def _vocabulary(case_sensitive: bool) -> Vocabulary:
     return Vocabulary(lambda word: [word if case_sensitive else word.lower()])

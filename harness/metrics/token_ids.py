@@ -1,4 +1,4 @@
-"""Texts as numbers in one array, and what is read off it for all texts at once."""
+"""Texts as arrays of numbers, and what is computed from them for all texts at once."""
 
 from __future__ import annotations
 
@@ -11,29 +11,33 @@ from numpy.typing import NDArray
 IntArray = NDArray[np.int64]
 
 MAX_BITS = 63
-"""What a signed 64-bit integer holds."""
+"""Bits of a signed 64-bit integer without its sign."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """Texts as numbers: all `symbols` in a row with a 0 after each text, and where each text starts, shape (n + 1,)."""
+    """Texts as numbers, in one array.
+
+    `symbols` are the symbols of all texts in a row, with a 0 after each text; `starts`, shape (n + 1,), is where each
+    text starts.
+    """
 
     symbols: IntArray
     starts: IntArray
 
     @classmethod
     def of(cls, symbols: IntArray) -> Encoded:
-        """Find the texts in `symbols`, which ends each of them with a 0."""
+        """Find the texts in `symbols`, in which a 0 ends each text."""
         return cls(symbols, np.concatenate([[0], np.flatnonzero(symbols == 0) + 1]))
 
     @classmethod
     def of_strings(cls, texts: Iterable[str]) -> Encoded:
-        """Take each character for a symbol, none of which may be the 0 that ends a text."""
+        """Encode each character as one symbol; none of them may be NUL, the 0 that ends a text."""
         return cls.of(code_points(texts))
 
     @property
     def lengths(self) -> IntArray:
-        """Symbols of each text, shape (n,)."""
+        """The number of symbols of each text, shape (n,)."""
         return np.diff(self.starts) - 1
 
     def part(self, first: int, last: int) -> Encoded:
@@ -41,13 +45,13 @@ class Encoded:
         starts = self.starts[first : last + 1]
         return Encoded(self.symbols[starts[0] : starts[-1]], starts - starts[0])
 
-    def chosen(self, texts: IntArray) -> Encoded:
-        """Return the texts of these numbers."""
-        lengths = self.lengths[texts] + 1
-        return Encoded(self.symbols[ranges(self.starts[texts], lengths)], np.concatenate([[0], np.cumsum(lengths)]))
+    def take(self, indices: IntArray) -> Encoded:
+        """Return the texts at these indices."""
+        lengths = self.lengths[indices] + 1
+        return Encoded(self.symbols[ranges(self.starts[indices], lengths)], np.concatenate([[0], np.cumsum(lengths)]))
 
     def rows(self) -> IntArray:
-        """Return the number of the text that each symbol, or 0 at the end, belongs to."""
+        """Return the index of the text that each symbol belongs to, including the 0 that ends it."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths + 1)
 
     def totals(self, order: int) -> IntArray:
@@ -55,7 +59,7 @@ class Encoded:
         return np.asarray(np.maximum(self.lengths[:, None] - np.arange(order), 0))
 
     def repeating(self) -> IntArray:
-        """Return which texts hold any two symbols in a row twice, as every text with a longer repetition does."""
+        """Return the indices of texts that contain some bigram twice, as every text with a longer repetition does."""
         bits = int(self.symbols.max(initial=0)).bit_length()
         if 2 * bits + len(self.lengths).bit_length() > MAX_BITS:
             return np.arange(len(self.lengths))
@@ -65,7 +69,7 @@ class Encoded:
         return np.unique(keys[1:][keys[1:] == keys[:-1]] >> 2 * bits)
 
     def strings(self) -> list[str]:
-        """Return each text as a string with one character a symbol, which is what rapidfuzz compares fastest."""
+        """Return each text as a string with one character per symbol, which rapidfuzz compares fastest."""
         return self.symbols.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass").split("\0")[:-1]
 
 
@@ -75,19 +79,19 @@ def code_points(texts: Iterable[str]) -> IntArray:
     return np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.int64)
 
 
-def common_prefixes(ours: Encoded, theirs: Encoded) -> IntArray:
-    """Return how many symbols each text and its counterpart share before they first differ, shape (n,)."""
-    shorter = np.minimum(ours.lengths, theirs.lengths)
+def common_prefixes(texts: Encoded, others: Encoded) -> IntArray:
+    """Return the number of symbols that each text and its counterpart share before they first differ, shape (n,)."""
+    shorter = np.minimum(texts.lengths, others.lengths)
     if not len(shorter):
         return shorter
-    same = (each.symbols[ranges(each.starts[:-1], shorter + 1)] for each in (ours, theirs))
+    prefixes = (side.symbols[ranges(side.starts[:-1], shorter + 1)] for side in (texts, others))
     first = np.cumsum(shorter + 1) - shorter - 1
-    differ = np.not_equal(*same)
+    differ = np.not_equal(*prefixes)
     places = np.where(differ, np.arange(len(differ)), len(differ))
     return np.asarray(np.minimum(np.minimum.reduceat(places, first) - first, shorter))
 
 
 def ranges(starts: IntArray, lengths: IntArray) -> IntArray:
-    """Return the positions of all ranges in a row."""
+    """Return the integers of all ranges, given by their starts and lengths, in a row."""
     before = np.cumsum(lengths) - lengths
     return np.asarray(np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths))

@@ -1,1 +1,1 @@
-"""What completes prompts: weights on this machine, a fake for tests, and completions that somebody already has."""
+"""What completes prompts: local weights, models behind a service, stored completions, and a fake for tests."""

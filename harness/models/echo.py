@@ -1,6 +1,6 @@
 """The shipped fake: completions made from the prompt, for tests and dry runs without weights.
 
-It obeys every decoding option that bears on length, so that what is tested with it holds for real models.
+It obeys every decoding option that limits the length, so that what is tested with it holds for real models.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.types import Completion, FinishReason, ModelIdentity, Prompt, Sampl
 
 
 class EchoModel:
-    """Says the prompt back in one sentence; a token is a word."""
+    """Repeats the prompt in a sentence; a token is a word."""
 
     parameters = None
 
@@ -27,27 +27,27 @@ class EchoModel:
         self.identity = ModelIdentity(backend="echo", base="echo", revision=f"1, error_rate {config.error_rate}")
 
     def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:
-        """Yield a completion a prompt, in order; the same prompts fail each time."""
+        """Yield one completion per prompt, in order; the same prompts fail each time."""
         for prompt in prompts:
             time.sleep(self._config.seconds)
-            asked = prompt.messages[-1].content if prompt.messages else prompt.text
-            if int(digest(asked), 16) / 16**16 < self._config.error_rate:
+            question = prompt.messages[-1].content if prompt.messages else prompt.text
+            if int(digest(question), 16) / 16**16 < self._config.error_rate:
                 yield Completion(
                     prompt.example_id, None, FinishReason.ERROR, error="chosen to fail by model.error_rate"
                 )
             else:
-                yield self._answer(prompt.example_id, asked.split(), decoding)
+                yield self._answer(prompt.example_id, question.split(), decoding)
 
-    def _answer(self, example_id: str, asked: list[str], decoding: SamplingParams) -> Completion:
-        words = f"{' '.join(asked)} is what was asked. Nothing more is known.".split()
-        said = words[: decoding.max_tokens]
-        text = " ".join(said)
+    def _answer(self, example_id: str, question: list[str], decoding: SamplingParams) -> Completion:
+        words = f"{' '.join(question)} is what was asked. Nothing more is known.".split()
+        generated = words[: decoding.max_tokens]
+        text = " ".join(generated)
         end = end_of(text, decoding)
         return Completion(
             example_id,
             tidy(text, end),
-            FinishReason.LENGTH if end is None and len(said) < len(words) else FinishReason.STOP,
-            prompt_tokens=len(asked),
-            completion_tokens=len(said),
+            FinishReason.LENGTH if end is None and len(generated) < len(words) else FinishReason.STOP,
+            prompt_tokens=len(question),
+            completion_tokens=len(generated),
             seconds=self._config.seconds,
         )

@@ -1,7 +1,7 @@
-"""Weights on this machine, run by transformers: the harness's reference backend.
+"""Local weights, run by transformers: the harness's reference backend.
 
-Greedy text in float32 is `generate`'s, row for row, and depends on no other prompt. Of a model's generation
-settings only its end-of-text tokens count; temperature and the rest are the run's, so that they are on record.
+Greedy text in float32 equals that of transformers' `generate`, row for row, and depends on no other prompt. Of a
+model's generation settings only its end-of-text tokens are used; temperature and the rest are recorded with the run.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import numpy as np
 
 from harness.config import LocalModelConfig
 from harness.errors import ConfigError
-from harness.hf import likelihood, loading, weights
-from harness.hf import pruning as layers
-from harness.hf.decoding import Batch, choose
+from harness.hf import likelihood, loading, pruning, weights
+from harness.hf.decoding import DecodingBatch, choose
 from harness.store.digest import digest
 from harness.tasks.stopping import end_of, has_rule, tidy
 from harness.types import Completion, FinishReason, Likelihood, ModelIdentity, Prompt, SamplingParams, TrainingPair
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Row:
-    """One prompt on its way: its tokens, how many it may be answered with, and those it has so far."""
+    """One prompt in progress: its tokens, the most new tokens, and the new tokens so far."""
 
     example_id: str
     tokens: list[int]
@@ -40,12 +40,12 @@ class _Row:
     new: list[int] = field(default_factory=list)
 
     def uniform(self, seed: int) -> float:
-        """Draw the next token's number in [0, 1) from the seed, the prompt and the position, and nothing else."""
+        """Draw the next token's number in [0, 1) from the seed, the prompt and the position alone."""
         return float(np.random.default_rng([seed, int(digest(self.tokens), 16), len(self.new)]).random())
 
 
 class LocalModel:
-    """A causal language model of transformers, with an optional adapter on it."""
+    """A causal language model of transformers, with an optional adapter."""
 
     def __init__(self, config: LocalModelConfig) -> None:
         if config.batch_size < 1:
@@ -54,7 +54,7 @@ class LocalModel:
 
     @cached_property
     def identity(self) -> ModelIdentity:
-        """Identify the model by the digests of its files, which are not loaded."""
+        """Identify the model by the digests of its files, without loading them."""
         digests = weights.identify(self._located.folder, self._adapter)
         return ModelIdentity(
             backend="local",
@@ -75,26 +75,27 @@ class LocalModel:
     def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:
         """Yield completions as they finish, the longest prompts first; a batch that does not fit memory is halved.
 
-        Text is cut where `decoding` ends it and has no outer white space. Tokens count the end-of-text token and
-        whatever was read to be sure of the end; seconds run from the start of the batch.
+        Text is truncated where `decoding` ends it, without outer white space. Tokens include the end-of-text token and
+        those that were generated beyond the end to detect it; seconds run from the start of the batch.
         """
         return self.generate_watched(prompts, decoding, {})
 
     def generate_watched(
         self, prompts: Sequence[Prompt], decoding: SamplingParams, watchers: Mapping[str, Callable[[str], None]]
     ) -> Iterator[Completion]:
-        """As `generate`; `watchers`, by example id, are told the text so far, neither cut nor tidied, at each token."""
+        """Generate, and call each example's watcher with its raw text so far at every token; see `generate`."""
         import torch
 
         rows = self._rows(prompts, decoding)
         for row in rows:
             if row.limit < 1:
-                yield _failure(row, f"the prompt has {len(row.tokens)} tokens, the model takes 1 to {self._room - 1}")
+                tokens = counted(len(row.tokens), "token")
+                yield _failure(row, f"the prompt has {tokens}, the model takes 1 to {self._max_length - 1}")
         waiting = sorted((row for row in rows if row.limit > 0), key=lambda row: -len(row.tokens))
         size = self._config.batch_size
         while waiting:
             batch, waiting = waiting[:size], waiting[size:]
-            with contextlib.suppress(torch.OutOfMemoryError):  # on leaving it, the failed batch's memory is free
+            with contextlib.suppress(torch.OutOfMemoryError):  # the failed batch's memory is freed on leaving it
                 yield from self._decode(batch, decoding, watchers)
                 continue
             torch.cuda.empty_cache()
@@ -106,11 +107,11 @@ class LocalModel:
 
     def likelihoods(self, pairs: Sequence[TrainingPair]) -> Iterator[tuple[int, Likelihood]]:
         """Yield each pair's position and likelihood, the longest first; ModelError names one that does not fit."""
-        return likelihood.likelihoods(self._model, self._tokenizer, self._room, pairs)
+        return likelihood.likelihoods(self._model, self._tokenizer, self._max_length, pairs)
 
     @cached_property
     def _located(self) -> weights.Located:
-        return layers.locate(self._config)
+        return pruning.locate(self._config)
 
     @cached_property
     def _adapter(self) -> Path | None:
@@ -125,14 +126,14 @@ class LocalModel:
         return loading.load_model(self._located.folder, self._config.dtype, self._config.device, self._adapter)
 
     @cached_property
-    def _room(self) -> int:
-        """How many tokens prompt and completion can have together."""
+    def _max_length(self) -> int:
+        """The most tokens that prompt and completion can have together."""
         settings = self._model.config.get_text_config()
         return int(getattr(settings, "max_position_embeddings", sys.maxsize))
 
     @cached_property
     def _ends(self) -> set[int]:
-        """The end-of-text tokens: the model's, and the tokenizer's, which a fine-tune learns to end with."""
+        """The end-of-text tokens: the model's, and the tokenizer's, which fine-tunes are trained on."""
         own: Any = self._model.generation_config.eos_token_id
         return {*(own if isinstance(own, list) else [own]), self._tokenizer.eos_token_id} - {None}
 
@@ -140,16 +141,16 @@ class LocalModel:
         rows = []
         for prompt in prompts:
             tokens = loading.encode_prompt(self._tokenizer, prompt)
-            limit = min(decoding.max_tokens, self._room - len(tokens)) if tokens else 0
+            limit = min(decoding.max_tokens, self._max_length - len(tokens)) if tokens else 0
             rows.append(_Row(prompt.example_id, tokens, limit))
         return rows
 
     def _decode(
         self, rows: list[_Row], decoding: SamplingParams, watchers: Mapping[str, Callable[[str], None]]
     ) -> Iterator[Completion]:
-        """Decode one batch; `rows` loses each row before its completion is yielded, and holds what is left."""
+        """Decode one batch; each row is removed from `rows` before its completion is yielded."""
         start = time.perf_counter()
-        batch = Batch(self._model, [row.tokens for row in rows])
+        batch = DecodingBatch(self._model, [row.tokens for row in rows])
         while rows:
             uniform = [row.uniform(decoding.seed) for row in rows] if decoding.temperature else []
             chosen = choose(batch.logits(), decoding, uniform)

@@ -1,8 +1,8 @@
-"""Any model behind an OpenAI-compatible service, reused as it is: chat or plain completions.
+"""Models behind an OpenAI-compatible service, through its chat or its completions endpoint.
 
 A completion ends by the same rule on text as every other backend's, so stop sequences that are sent only save tokens.
-What a service makes of its own accord, such as the weights behind a name, cannot be seen from here: which model and
-fingerprint each answer says that it is from is kept with it.
+A service can change the weights behind a name, so the model and fingerprint that each answer reports are stored with
+it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ PATHS = {EndpointKind.chat: "/chat/completions", EndpointKind.completions: "/com
 
 
 class OpenAIModel:
-    """A model behind `base_url`; the key is read from the environment when the first completion is asked for."""
+    """A model behind `base_url`; its API key is read from the environment when completions are requested."""
 
     parameters = None
     pause = 1.0
-    """The most seconds before a second try, where the service does not say; tests are less patient."""
+    """The most seconds before the second try, where the service names none; tests use less."""
 
     def __init__(self, config: OpenAIModelConfig) -> None:
         check_url(config.base_url)
@@ -36,23 +36,23 @@ class OpenAIModel:
 
     @cached_property
     def identity(self) -> ModelIdentity:
-        """Identify the model by where it is, what it is called there and what else is sent."""
+        """Identify the model by the service's address, its name there and the extra settings that are sent."""
         extra = f" {canonical(self.config.extra)}" if self.config.extra else ""
-        where = f"{self.config.base_url.rstrip('/')}{PATHS[self.config.endpoint]}"
-        return ModelIdentity(backend="openai", base=self.config.id, revision=f"{where}{extra}")
+        url = f"{self.config.base_url.rstrip('/')}{PATHS[self.config.endpoint]}"
+        return ModelIdentity(backend="openai", base=self.config.id, revision=f"{url}{extra}")
 
     def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:
-        """Yield one completion a prompt as they come; ModelError where the service refuses every request."""
+        """Yield one completion per prompt as they arrive; ModelError where the service refuses every request."""
         if not prompts:
             return
         dialect = Dialect(self.config, decoding)
         endpoint = Endpoint.of(self.config.base_url, self.config.api_key_env)
         pool = Pool(endpoint, PATHS[self.config.endpoint], dialect, self._policy(decoding))
-        for outcome in pool.run(map(dialect.job, prompts)):
+        for outcome in pool.run(map(dialect.request, prompts)):
             yield dialect.completion(outcome)
 
     def shutdown_date(self) -> str | None:
-        """Return the date on which the service ends this model, or the one that it was tuned from; None if unknown."""
+        """Return the date on which the service retires this model or its base model; None if unknown."""
         from openai import OpenAIError
 
         tuned_from = self.config.id.split(":")[1:2] if self.config.id.startswith("ft:") else []
@@ -61,7 +61,7 @@ class OpenAIModel:
             try:
                 client = Endpoint.of(self.config.base_url, self.config.api_key_env).client(timeout=10.0, retries=0)
                 date = client.models.retrieve(name).shutdown_date
-            except (OpenAIError, ModelError):  # no key is here any more, or the service lists no models: it is unknown
+            except (OpenAIError, ModelError):  # there is no key any more, or the service lists no models
                 continue
             dates += [date] if date else []
         return min(dates, default=None)

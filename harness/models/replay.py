@@ -1,7 +1,7 @@
-"""Completions that somebody already has, scored like any model's: whatever made them need not be here.
+"""Completions from a file, scored like any model's, so that whatever generated them need not be available.
 
 A line of the file is {"id" or "prompt", "completion"}, with an optional finish_reason, or {"id" or "prompt", "error"}
-where there is no completion; other keys are left alone. The text is taken as it stands: no stop rule cuts it.
+where there is no completion; other keys are ignored. The text is used as it is: no stop rule truncates it.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class ReplayModel:
         return ModelIdentity(backend="replay", base=self._path.name, weights=hashlib.sha256(self._content).hexdigest())
 
     def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:  # noqa: ARG002
-        """Yield the file's completion for each prompt, in order; one that it lacks is an error."""
+        """Yield the file's completion for each prompt, in order; a missing one is a completion with an error."""
         by_id, by_prompt = self._index("id"), self._index("prompt")
         for prompt in prompts:
             line = by_id.get(prompt.example_id) or by_prompt.get(prompt.source)
             if line is None:
-                lack = f"no completion in {self._path} for id {prompt.example_id!r} or prompt {prompt.source!r}"
-                yield _failure(prompt.example_id, lack)
+                error = f"no completion in {self._path} for id {prompt.example_id!r} or prompt {prompt.source!r}"
+                yield _failure(prompt.example_id, error)
                 continue
             if line.prompt is not None and line.prompt != prompt.source:
                 raise DataError(
@@ -90,9 +90,9 @@ def _parse(text: str, where: str) -> _Line:
     try:
         row: Any = json.loads(text)
     except ValueError as error:
-        raise DataError(f"{where}: not JSON ({error}). Write one JSON object a line.") from error
+        raise DataError(f"{where}: not JSON ({error}). Write one JSON object per line.") from error
     if not isinstance(row, dict):
-        raise DataError(f"{where}: expected a JSON object, got {text.strip()[:80]}. Write one JSON object a line.")
+        raise DataError(f"{where}: expected a JSON object, got {text.strip()[:80]}. Write one JSON object per line.")
     for name in KEYS:
         if not isinstance(row.get(name), str | None):
             raise DataError(f"{where}: expected text as {name!r}, got {row[name]!r}. Put it in quotes.")
@@ -107,7 +107,9 @@ def _completion(row: Mapping[str, str | None], where: str) -> Completion:
         return _failure("", error)
     text = row.get("completion")
     if text is None:
-        raise DataError(f'{where}: has neither "completion" nor "error". Add the text, or why there is none.')
+        raise DataError(
+            f'{where}: has neither "completion" nor "error". Add the text, or the reason why there is none.'
+        )
     reason = row.get("finish_reason") or FinishReason.UNKNOWN.value
     if reason not in FINISH_REASONS:
         raise DataError(f"{where}: expected a finish_reason of {', '.join(FINISH_REASONS)}, got {reason!r}.")

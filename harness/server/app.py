@@ -1,4 +1,4 @@
-"""The server as an ASGI application: routes, the guard before them, and errors in OpenAI's shape."""
+"""The server as an ASGI application: its routes, the guard before them, and errors in OpenAI's shape."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from harness.server.middleware import Guard
 from harness.server.routes import ROUTES
 from harness.server.settings import Settings
 
-GONE = 499
-"""What a log shows for a client that did not wait; nobody receives it."""
+DISCONNECTED = 499
+"""The status in a log for a client that disconnected; nobody receives it."""
 
 
 def application(settings: Settings) -> Starlette:
-    """Return the application of one server; its threads begin and end with it.
+    """Return the application of one server; its threads start and stop with it.
 
-    StoreError where a record of the settings' folder is damaged.
+    StoreError when a record in the settings' folder is damaged.
     """
     server = state.build(settings)
 
@@ -43,7 +43,7 @@ def application(settings: Settings) -> Starlette:
             ApiError: answer_api_error,
             HarnessError: answer_api_error,
             HTTPException: answer_http_error,
-            ClientDisconnect: _gone,
+            ClientDisconnect: _disconnected,
             Exception: answer_api_error,
         },
         lifespan=lifespan,
@@ -52,5 +52,5 @@ def application(settings: Settings) -> Starlette:
     return app
 
 
-async def _gone(_: Request, __: Exception) -> Response:
-    return Response(status_code=GONE)
+async def _disconnected(_: Request, __: Exception) -> Response:
+    return Response(status_code=DISCONNECTED)

@@ -1,7 +1,7 @@
-"""Batches as they are kept: what was asked for, how far they are, and every answer as it came.
+"""Batches as they are stored: the request, the progress, and every answer.
 
 <folder>/batches/<id>/record.json     a `Batch`
-<folder>/batches/<id>/answers.jsonl   an answer a line, appended as they come: what is there is not asked again
+<folder>/batches/<id>/answers.jsonl   one answer per line, appended when it is there; its request is not sent again
 """
 
 from __future__ import annotations
@@ -12,25 +12,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
-from harness.server import records as ids
-from harness.server.errors import ApiError, busy
-from harness.server.fields import Fields, parse
+from harness.server import ids
+from harness.server.errors import ApiError, busy, invalid
 from harness.server.files import Files
+from harness.server.ids import IdKind
 from harness.server.records import Records
+from harness.server.requests import Metadata, Name, RequestModel, parse, unsupported, validated
 from harness.server.settings import Settings
+from harness.wording import counted
 
-ENDPOINTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
+if TYPE_CHECKING:
+    from openai import types
+
+BatchEndpoint = Literal["/v1/chat/completions", "/v1/completions", "/v1/embeddings"]
 WINDOW_SECONDS = 24 * 3600
 BAD_LINES = 50
-"""How many bad lines a batch names."""
+"""How many bad lines a batch reports."""
 
 
 class BatchStatus(StrEnum):
-    """How far a batch is."""
+    """The state of a batch."""
 
     VALIDATING = "validating"
     FAILED = "failed"
@@ -46,7 +51,7 @@ OPEN = (BatchStatus.VALIDATING, BatchStatus.IN_PROGRESS, BatchStatus.FINALIZING,
 
 
 @dataclass(frozen=True, slots=True)
-class BadLine:
+class LineError:
     """What is wrong with one line of an input file."""
 
     line: int
@@ -57,16 +62,16 @@ class BadLine:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One batch; `times` says when it came to each status, in seconds since 1970."""
+    """One batch; `times` holds when it entered each status, in seconds since 1970."""
 
     id: str
     created: float
-    endpoint: str
+    endpoint: BatchEndpoint
     input_file: str
     metadata: Mapping[str, str] = field(default_factory=dict)
     status: BatchStatus = BatchStatus.VALIDATING
     times: Mapping[str, float] = field(default_factory=dict)
-    bad_lines: tuple[BadLine, ...] = ()
+    bad_lines: tuple[LineError, ...] = ()
     total: int = 0
     completed: int = 0
     failed: int = 0
@@ -74,38 +79,56 @@ class Batch:
     error_file: str | None = None
 
     def at(self, status: BatchStatus) -> Batch:
-        """Return the batch in another status, from now on."""
+        """Return the batch in another status, entered now."""
         return dataclasses.replace(self, status=status, times={**self.times, status.value: time.time()})
 
-    def json(self) -> dict[str, Any]:
+    def to_openai(self) -> types.Batch:
         """Return OpenAI's batch object."""
-        at = {f"{status.value}_at": self.times.get(status.value) for status in BatchStatus}
+        from openai import types
+        from openai.types.batch import Errors
+
+        at: dict[str, Any] = {f"{name.value}_at": self._entered(name) for name in BatchStatus}
         at.pop("validating_at")
-        data = [dataclasses.asdict(line) for line in self.bad_lines]
-        return {
-            "id": self.id,
-            "object": "batch",
-            "endpoint": self.endpoint,
-            "errors": {"object": "list", "data": data} if data else None,
-            "input_file_id": self.input_file,
-            "completion_window": "24h",
-            "status": self.status.value,
-            "output_file_id": self.output_file,
-            "error_file_id": self.error_file,
-            "created_at": int(self.created),
-            "expires_at": int(self.created + WINDOW_SECONDS),
-            **{key: None if value is None else int(value) for key, value in at.items()},
-            "request_counts": {"total": self.total, "completed": self.completed, "failed": self.failed},
-            "metadata": dict(self.metadata),
-        }
+        errors = [types.BatchError(**dataclasses.asdict(line)) for line in self.bad_lines]
+        return types.Batch(
+            id=self.id,
+            object="batch",
+            endpoint=self.endpoint,
+            errors=Errors(object="list", data=errors) if errors else None,
+            input_file_id=self.input_file,
+            completion_window="24h",
+            status=self.status.value,
+            output_file_id=self.output_file,
+            error_file_id=self.error_file,
+            created_at=int(self.created),
+            expires_at=int(self.created + WINDOW_SECONDS),
+            request_counts=types.BatchRequestCounts(total=self.total, completed=self.completed, failed=self.failed),
+            metadata=dict(self.metadata),
+            **at,
+        )
+
+    def _entered(self, status: BatchStatus) -> int | None:
+        seconds = self.times.get(status.value)
+        return None if seconds is None else int(seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One request of a batch."""
+class BatchRequest(RequestModel):
+    """A body of /v1/batches."""
 
-    custom_id: str
-    body: Mapping[str, Any]
+    endpoint: BatchEndpoint
+    input_file_id: Name
+    completion_window: Literal["24h"]
+    metadata: Metadata = Field({})
+    output_expires_after: Annotated[Any, unsupported()] = None
+
+
+class BatchLine(RequestModel):
+    """One line of an input file: a request and the name that its sender gave it."""
+
+    custom_id: Name
+    method: Literal["POST"]
+    url: str
+    body: dict[str, Any]
 
 
 class Batches:
@@ -113,22 +136,20 @@ class Batches:
 
     def __init__(self, settings: Settings, files: Files) -> None:
         self._limits, self.files = settings.limits, files
-        self.records: Records[Batch] = Records(settings.folder / "batches", ids.Kind.BATCH, TypeAdapter(Batch))
+        self.records: Records[Batch] = Records(settings.folder / "batches", IdKind.BATCH, TypeAdapter(Batch))
 
-    def create(self, given: Fields) -> Batch:
-        """Keep a new batch; an error in OpenAI's shape where too many are not finished."""
-        endpoint, input_file = given.choice("endpoint", ENDPOINTS), given.text("input_file_id")
-        given.choice("completion_window", ("24h",))
-        metadata = given.metadata()
-        given.neutral({"output_expires_after": ()})
-        given.done()
-        self.files.uploaded(input_file, "batch", "input_file_id")
-        batch = Batch(ids.new(ids.Kind.BATCH), time.time(), endpoint, input_file, metadata)
-        full = busy(f"{self._limits.batches} batches are not finished yet. Ask again later.", 30)
-        return self.records.add(batch, self._limits.batches, lambda: full, lambda each: each.status in OPEN)
+    def create(self, request: BatchRequest) -> Batch:
+        """Store a new batch; a 429 error when too many are not finished."""
+        self.files.uploaded(request.input_file_id, "batch", "input_file_id")
+        batch = Batch(
+            ids.new(IdKind.BATCH), time.time(), request.endpoint, request.input_file_id, dict(request.metadata)
+        )
+        limit = self._limits.batches
+        full = busy(f"The limit is {counted(limit, 'unfinished batch', 'unfinished batches')}. Try again later.", 30)
+        return self.records.add(batch, limit, lambda: full, lambda other: other.status in OPEN)
 
     def cancel(self, batch_id: str) -> Batch:
-        """Have a batch end soon; what it has answered is kept."""
+        """Make a batch end soon; its answers so far are kept."""
 
         def cancelling(batch: Batch) -> Batch:
             if batch.status not in OPEN:
@@ -137,45 +158,37 @@ class Batches:
 
         return self.records.change(batch_id, cancelling)
 
-    def lines(self, batch: Batch) -> tuple[list[Line], list[BadLine]]:
-        """Return the requests of a batch, and what is wrong with those that are none."""
-        lines: dict[str, Line] = {}
-        bad: list[BadLine] = []
-        with self._input(batch).open("rb") as stream:
+    def lines(self, batch: Batch) -> tuple[list[BatchLine], list[LineError]]:
+        """Return the requests of a batch, and what is wrong with its bad lines."""
+        lines: dict[str, BatchLine] = {}
+        bad: list[LineError] = []
+        with self.files.path(batch.input_file, "input_file_id").open("rb") as stream:
             for number, text in enumerate(stream, 1):
                 if not text.strip():
                     continue
                 try:
                     line = _line(text, batch.endpoint)
                 except ApiError as error:
-                    bad.append(BadLine(number, error.code or "invalid_request", error.message, error.param))
+                    bad.append(LineError(number, error.code or "invalid_request", error.message, error.param))
                     continue
                 if line.custom_id in lines:
-                    told = f"The custom_id {line.custom_id!r:.80} was used before."
-                    bad.append(BadLine(number, "duplicate_custom_id", told, "custom_id"))
+                    message = f"The custom_id {line.custom_id!r:.80} was used before."
+                    bad.append(LineError(number, "duplicate_custom_id", message, "custom_id"))
                 lines[line.custom_id] = line
                 if len(lines) > self._limits.batch_requests:
-                    told = f"A batch takes {self._limits.batch_requests} requests."
-                    return [], [BadLine(number, "too_many_requests", told)]
+                    message = f"A batch takes at most {counted(self._limits.batch_requests, 'request')}."
+                    return [], [LineError(number, "too_many_requests", message)]
         if not lines and not bad:
-            bad.append(BadLine(1, "empty_file", "Expected a line a request, got an empty file."))
+            bad.append(LineError(1, "empty_file", "Expected one request per line, got an empty file."))
         return list(lines.values()), bad[:BAD_LINES]
 
     def answers(self, batch: Batch) -> Path:
-        """Return where a batch's answers are kept."""
+        """Return the path of a batch's answers."""
         return self.records.folder(batch.id) / "answers.jsonl"
 
-    def _input(self, batch: Batch) -> Path:
-        return self.files.path(batch.input_file, "input_file_id")
 
-
-def _line(text: bytes, endpoint: str) -> Line:
-    fields = Fields(parse(text))
-    custom_id = fields.text("custom_id")
-    fields.choice("method", ("POST",))
-    fields.choice("url", (endpoint,))
-    body = fields.take("body")
-    if not isinstance(body, dict):
-        fields.refuse("body", "an object", body)
-    fields.done()
-    return Line(custom_id, body)
+def _line(text: bytes, endpoint: str) -> BatchLine:
+    line = validated(BatchLine, parse(text))
+    if line.url != endpoint:
+        raise invalid(f"url: expected the batch's endpoint {endpoint}, got {line.url!r:.80}.", "url", "invalid_value")
+    return line

@@ -1,7 +1,4 @@
-"""Errors in OpenAI's shape: {"error": {"message", "type", "param", "code"}}, which its clients raise by status.
-
-What the server refuses, it refuses by name: a parameter that were ignored would be an answer to another question.
-"""
+"""Errors in OpenAI's shape, {"error": {"message", "type", "param", "code"}}, which its clients raise by status."""
 
 from __future__ import annotations
 
@@ -26,8 +23,11 @@ class ApiError(Exception):
 
     def json(self) -> dict[str, Any]:
         """Return the body of the answer."""
+        from openai.types import ErrorObject
+
         kind = LIMITED if self.status == 429 else FAILED if self.status >= 500 else INVALID
-        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+        error = ErrorObject(message=self.message, type=kind, param=self.param, code=self.code)
+        return {"error": error.model_dump(exclude_unset=True)}
 
     def response(self) -> JSONResponse:
         """Return the answer."""
@@ -38,47 +38,47 @@ class ApiError(Exception):
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> ApiError:
-    """Return the error for a request that cannot be done as it stands."""
+    """Return the error for a request that is not valid."""
     return ApiError(400, message, param, code)
 
 
 def missing(what: str, name: str, param: str = "id") -> ApiError:
-    """Return the error for something that is not there; an id of the wrong form is not there either."""
+    """Return the error for something that does not exist, an id of the wrong form included."""
     return ApiError(404, f"No such {what}: {name[:80]!r}.", param, "not_found")
 
 
 def busy(message: str, seconds: int = 1) -> ApiError:
-    """Return the error for a request that may be asked again after so many seconds."""
+    """Return the error for a request that may be sent again after so many seconds."""
     error = ApiError(429, message, code="rate_limit_exceeded")
     error.retry_after = seconds
     return error
 
 
-def ending() -> ApiError:
-    """Return the error for a request that the end of the server breaks off."""
-    error = ApiError(503, "The server is ending. Ask again when it is back.")
+def stopping() -> ApiError:
+    """Return the error for a request that the server's stop interrupts."""
+    error = ApiError(503, "The server is stopping. Try again when it is back.")
     error.retry_after = 5
     return error
 
 
 def explain(error: Exception) -> ApiError:
-    """Return what a request is answered with when `error` came up on the way."""
+    """Return what a request is answered with when `error` was raised."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, ConfigError | DataError | FineTuneError):
         return invalid(str(error))
     if isinstance(error, HarnessError):
         return ApiError(500, str(error))
-    return ApiError(500, "The server failed on this request; its log says how.")
+    return ApiError(500, "The server failed on this request; see its log.")
 
 
 async def answer_api_error(_: Request, error: Exception) -> JSONResponse:
-    """Answer an ApiError, or an error of the harness, which says what to mend."""
+    """Answer with an ApiError, or with an error of the harness, whose message says what to fix."""
     return explain(error).response()
 
 
 async def answer_http_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer what the router or the form parser refused."""
+    """Answer a request that the router or the form parser refused."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     texts = {
         404: f"Unknown request URL: {request.method} {request.url.path}.",

@@ -1,4 +1,4 @@
-"""Uploaded files and those that the server makes: a record and the content beside it.
+"""Files, uploaded or made by the server: a record and the content beside it.
 
 <folder>/files/<id>/content     as it was uploaded; nothing in it is ever run
 <folder>/files/<id>/record.json
@@ -11,43 +11,48 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from pydantic import TypeAdapter
 
-from harness.server import records as ids
-from harness.server.errors import ApiError, missing
+from harness.server import ids
+from harness.server.errors import ApiError
+from harness.server.ids import IdKind
 from harness.server.records import Records
 from harness.server.settings import Settings
 
-UPLOADED = ("fine-tune", "batch")
-"""What a file may be uploaded for."""
+if TYPE_CHECKING:
+    from openai.types import FileObject
+
+Purpose = Literal["fine-tune", "batch", "fine-tune-results", "batch_output"]
 NAME_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file; `name` is what its owner calls it and is no path."""
+    """One file; `name` is what its owner calls it, and never used as a path."""
 
     id: str
     created: float
     name: str
-    purpose: str
+    purpose: Purpose
     size: int
 
-    def json(self) -> dict[str, Any]:
+    def to_openai(self) -> FileObject:
         """Return OpenAI's file object."""
-        return {
-            "id": self.id,
-            "object": "file",
-            "bytes": self.size,
-            "created_at": int(self.created),
-            "filename": self.name,
-            "purpose": self.purpose,
-            "status": "processed",
-            "status_details": None,
-            "expires_at": None,
-        }
+        from openai.types import FileObject
+
+        return FileObject(
+            id=self.id,
+            object="file",
+            bytes=self.size,
+            created_at=int(self.created),
+            filename=self.name,
+            purpose=self.purpose,
+            status="processed",
+            status_details=None,
+            expires_at=None,
+        )
 
 
 class Files:
@@ -56,13 +61,13 @@ class Files:
     def __init__(self, settings: Settings) -> None:
         self._folder, self._limits = settings.folder / "files", settings.limits
         for path in self._folder.glob("*/content"):
-            if not (path.parent / "record.json").exists():  # an upload that a kill cut short
+            if not (path.parent / "record.json").exists():  # an upload that a kill interrupted
                 shutil.rmtree(path.parent)
-        self.records: Records[File] = Records(self._folder, ids.Kind.FILE, TypeAdapter(File))
+        self.records: Records[File] = Records(self._folder, IdKind.FILE, TypeAdapter(File))
 
-    def save(self, source: BinaryIO, name: str, purpose: str, limited: bool = True) -> File:
-        """Keep what `source` holds; an error in OpenAI's shape where there are too many files."""
-        file_id = ids.new(ids.Kind.FILE)
+    def save(self, source: BinaryIO, name: str, purpose: Purpose, limited: bool = True) -> File:
+        """Store the content of `source`; a 413 error when `limited` and the server holds too many files or bytes."""
+        file_id = ids.new(IdKind.FILE)
         path = self.records.folder(file_id) / "content"
         path.parent.mkdir(parents=True)
         try:
@@ -72,46 +77,26 @@ class Files:
                 os.fsync(target.fileno())
                 size = target.tell()
             file = File(file_id, time.time(), Path(name).name[:NAME_LENGTH] or "file", purpose, size)
-            if not limited:  # what was computed is never thrown away
+            if not limited:  # a computed result is never lost
                 return self.records.put(file)
-            if size + sum(each.size for each in self.records.all()) > self._limits.stored_bytes:
+            if size + sum(other.size for other in self.records.all()) > self._limits.stored_bytes:
                 raise self._full(f"{self._limits.stored_bytes} bytes of files")
-            full = self._full(f"{self._limits.files} files")
-            return self.records.add(file, self._limits.files, lambda: full, lambda _: True)
+            too_many = self._full(f"{self._limits.files} files")
+            return self.records.add(file, self._limits.files, lambda: too_many, lambda _: True)
         except BaseException:
             shutil.rmtree(path.parent, ignore_errors=True)
             raise
 
     def path(self, file_id: str, param: str = "file_id") -> Path:
-        """Return where the content of a file lies."""
+        """Return the path of a file's content."""
         return self.records.folder(self.records.get(file_id, param).id) / "content"
 
     def uploaded(self, file_id: str, purpose: str, param: str) -> Path:
-        """Return where the content of a file lies that was uploaded for this purpose."""
-        file = self.records.get(ids.check(ids.Kind.FILE, file_id, param), param)
+        """Return the path of the content of a file that was uploaded for this purpose."""
+        file = self.records.get(ids.check(IdKind.FILE, file_id, param), param)
         if file.purpose != purpose:
             raise ApiError(400, f"{param}: expected a file with purpose {purpose!r}, got {file.purpose!r}.", param)
         return self.path(file_id, param)
 
-    def has(self, file_id: str) -> bool:
-        """Say whether a file is there."""
-        try:
-            self.records.get(file_id)
-        except ApiError:
-            return False
-        return True
-
-    def _full(self, most: str) -> ApiError:
-        return ApiError(413, f"The server keeps {most}: delete some.", "file", "too_many_files")
-
-
-def check_purpose(purpose: object) -> str:
-    """Return what a file is uploaded for."""
-    if not isinstance(purpose, str) or purpose not in UPLOADED:
-        raise ApiError(400, f"purpose: expected one of {', '.join(UPLOADED)}, got {purpose!r:.80}.", "purpose")
-    return purpose
-
-
-def no_file() -> ApiError:
-    """Return the error for a form without a file."""
-    return ApiError(400, "file: expected a file in a multipart form, got none.", "file", missing("file", "").code)
+    def _full(self, limit: str) -> ApiError:
+        return ApiError(413, f"The server holds at most {limit}: delete some.", "file", "too_many_files")

@@ -1,185 +1,136 @@
-"""What completions and chat completions have in common: decoding options, the wait for the model, usage.
+"""From the engine's queue to a client: whole answers, and streams of server-sent events.
 
-Each of the two says in its own file what its requests and answers look like, as a `Form`.
+A client that disconnects takes its prompts out of the queue. The texts of a stream, joined, are exactly the answer
+that is not streamed. So a text is held back while it may still be truncated: white space at its end, the beginning of
+a stop sequence, and a character of which only some bytes are generated.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
+import contextlib
+import json
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import StreamingResponse
 
-from harness.server import records as ids
-from harness.server.engine import Answer, Ask, Watch
-from harness.server.errors import ApiError, ending, invalid
-from harness.server.fields import Fields, kind
-from harness.server.settings import Limits
-from harness.types import Completion, FinishReason, Prompt, SamplingParams
+from harness.server.completions import Generation, GenerationEndpoint, finish_reason, usage
+from harness.server.engine import Engine, EngineResult, QueuedPrompt
+from harness.server.errors import ApiError, explain, invalid, stopping
+from harness.types import SamplingParams
 
 T = TypeVar("T")
-STOPS = 4
-"""The most stop sequences, as at OpenAI."""
-NEUTRAL: dict[str, Sequence[object]] = {
-    "n": (1,),
-    "logit_bias": ({},),
-    "presence_penalty": (0, 0.0),
-    "frequency_penalty": (0, 0.0),
-}
-"""What changes the text and is not supported, with the values that would change nothing."""
-LABELS = ("user", "safety_identifier", "prompt_cache_key")
-"""Names for the asker, which decide nothing."""
+UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A request for text; `seeded` says whether its answer is to be the same each time."""
-
-    model: str
-    prompts: tuple[Prompt, ...]
-    decoding: SamplingParams
-    seeded: bool
-    stream: bool = False
-    include_usage: bool = False
-
-    def asks(self, watch: Watch | None = None) -> list[Ask]:
-        """Return what the engine is asked."""
-        return [Ask(self.model, prompt, self.decoding, self.seeded, watch) for prompt in self.prompts]
+async def results(request: Request, prompts: Sequence[QueuedPrompt]) -> list[EngineResult]:
+    """Wait for all prompts; those that have not started are cancelled when the client disconnects."""
+    futures = asyncio.gather(*(asyncio.wrap_future(prompt.future) for prompt in prompts))
+    return [checked(result) for result in await unless_disconnected(request, futures)]
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What every part of one answer carries."""
-
-    id: str
-    created: int
-    model: str
-
-    def json(self, kind: str, fingerprint: str | None) -> dict[str, Any]:
-        """Return the first keys of an answer."""
-        head = {"id": self.id, "object": kind, "created": self.created, "model": self.model}
-        return {**head, "system_fingerprint": fingerprint}
+def collected(futures: Sequence[Future[EngineResult]]) -> list[EngineResult]:
+    """Wait for all results in the calling thread."""
+    return [checked(future.result()) for future in futures]
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """How one endpoint's requests are read and its answers written."""
-
-    prefix: str
-    """What the ids of its answers start with."""
-    parse: Callable[[Fields, Limits], Wanted]
-    whole: Callable[[Head, Sequence[Answer]], dict[str, Any]]
-    piece: Callable[[Head, str | None, str | None, bool], dict[str, Any]]
-    """One part of a stream: its text, its finish reason, and whether it is the first."""
-
-    def head(self, model: str) -> Head:
-        """Return the head of a new answer."""
-        return Head(ids.new(self.prefix), int(time.time()), model)
+def checked(result: EngineResult) -> EngineResult:
+    """Return a result that has a text; otherwise raise the error in OpenAI's shape."""
+    completion = result.completion
+    if completion.error is None:
+        return result
+    if completion.prompt_tokens is not None:  # the model read the prompt, which does not fit
+        raise invalid(f"{completion.error}.", "messages", "context_length_exceeded")
+    raise ApiError(500, f"The model failed: {completion.error}.")
 
 
-def finish(fields: Fields, prompts: tuple[Prompt, ...], max_tokens: int) -> Wanted:
-    """Read the options of a request whose model and prompts are next; every key is read or refused."""
-    model = fields.text("model")
-    temperature, top_p = fields.number("temperature", 0, 2), fields.number("top_p", 0, 1)
-    if top_p == 0:
-        fields.refuse("top_p", "more than 0 (temperature 0 takes the likeliest token)", top_p)
-    seed = fields.integer("seed", -(2**63), 2**63)
-    stream = fields.flag("stream")
-    options = Fields(fields.take("stream_options") or {}, "stream_options")
-    include_usage = options.flag("include_usage")
-    options.neutral({"include_obfuscation": (True, False)})
-    options.done()
-    stop = _stop(fields)
-    for label in LABELS:
-        fields.take(label)
-    fields.neutral(NEUTRAL)
-    fields.done()
-    decoding = SamplingParams(
-        max_tokens=max_tokens,
-        temperature=1.0 if temperature is None else temperature,
-        top_p=1.0 if top_p is None else top_p,
-        stop=stop,
-        seed=(seed or 0) % 2**63,  # numpy takes no seed below 0
-    )
-    return Wanted(model, prompts, decoding, seed is not None, stream, include_usage)
-
-
-def _stop(fields: Fields) -> tuple[str, ...]:
-    value = fields.take("stop")
-    stops = [value] if isinstance(value, str) else value or []
-    if not isinstance(stops, list) or len(stops) > STOPS:
-        fields.refuse("stop", f"a text or a list of at most {STOPS}", value)
-    for number, stop in enumerate(stops):
-        if not isinstance(stop, str) or not stop:
-            fields.refuse(f"stop[{number}]", "a text that is not empty", stop)
-    return tuple(stops)
-
-
-def text(value: object, name: str) -> str:
-    """Return a text that a tokenizer can read."""
-    if not isinstance(value, str):
-        raise invalid(f"{name}: expected a text, got {kind(value)}.", name, "invalid_value")
+async def unless_disconnected(request: Request, awaited: asyncio.Future[T]) -> T:
+    """Wait for a future; cancel it when the client disconnects first, or the server stops."""
+    disconnected = asyncio.ensure_future(_disconnected(request))
+    awaited.add_done_callback(lambda done: done.cancelled() or done.exception())  # so that it counts as retrieved
     try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise invalid(f"{name}: has half a surrogate pair.", name, "invalid_value") from error
-    return value
-
-
-async def answers(request: Request, asks: Sequence[Ask]) -> list[Answer]:
-    """Wait for all answers; where the client goes away first, what has not begun is not done."""
-    found = asyncio.gather(*(asyncio.wrap_future(ask.future) for ask in asks))
-    return [checked(answer) for answer in await unless_gone(request, found)]
-
-
-async def unless_gone(request: Request, wanted: asyncio.Future[T]) -> T:
-    """Wait for what is wanted, and cancel it where the client goes away first, or the server ends."""
-    gone = asyncio.ensure_future(_gone(request))
-    wanted.add_done_callback(lambda done: done.cancelled() or done.exception())  # so that it counts as seen
-    try:
-        first: set[asyncio.Future[Any]] = {wanted, gone}
-        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-        if not wanted.done():
+        both: set[asyncio.Future[Any]] = {awaited, disconnected}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if not awaited.done():
             raise ClientDisconnect
-        return wanted.result()
+        return awaited.result()
     except asyncio.CancelledError as error:
-        raise ending() from error
+        raise stopping() from error
     finally:
-        wanted.cancel()
-        gone.cancel()
+        awaited.cancel()
+        disconnected.cancel()
 
 
-async def _gone(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-def collected(futures: Sequence[Future[Answer]]) -> list[Answer]:
-    """Wait for all answers in a thread of one's own."""
-    return [checked(future.result()) for future in futures]
+async def stream(
+    request: Request, endpoint: GenerationEndpoint, generation: Generation, engine: Engine
+) -> StreamingResponse:
+    """Answer a request as a stream; what fails before the first piece is an error like any other."""
+    loop = asyncio.get_running_loop()
+    texts: asyncio.Queue[str | None] = asyncio.Queue()
+
+    def put(text: str | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the server has stopped, and nobody listens
+            loop.call_soon_threadsafe(texts.put_nowait, text)
+
+    [prompt] = generation.queued(watch=put)
+    prompt.future.add_done_callback(lambda _: put(None))
+    engine.submit([prompt])
+    try:
+        first = await unless_disconnected(request, asyncio.ensure_future(texts.get()))
+        if first is None:
+            checked(prompt.future.result())
+    except BaseException:
+        prompt.future.cancel()
+        raise
+    return StreamingResponse(_events(endpoint, generation, prompt, texts, first), media_type="text/event-stream")
 
 
-def checked(answer: Answer) -> Answer:
-    """Return an answer that is one; else the error in OpenAI's shape."""
-    found = answer.completion
-    if found.error is None:
-        return answer
-    if found.prompt_tokens is not None:  # the model read the prompt and would not have it
-        raise invalid(f"{found.error}.", "messages", "context_length_exceeded")
-    raise ApiError(500, f"The model failed: {found.error}.")
+async def _events(
+    endpoint: GenerationEndpoint,
+    generation: Generation,
+    prompt: QueuedPrompt,
+    texts: asyncio.Queue[str | None],
+    text: str | None,
+) -> AsyncIterator[str]:
+    chunk, sent = endpoint.chunk(endpoint.head(generation.model)), ""
+    yield _event(endpoint.piece(chunk, "", first=True))
+    try:
+        while text is not None:
+            final = settled(text, generation.decoding)
+            if len(final) > len(sent) and final.startswith(sent):
+                yield _event(endpoint.piece(chunk, final[len(sent) :]))
+                sent = final
+            text = await texts.get()
+        result = checked(prompt.future.result())
+        if rest := (result.completion.text or "")[len(sent) :]:
+            yield _event(endpoint.piece(chunk, rest))
+        yield _event(endpoint.piece(chunk, None, finish_reason(result.completion)))
+        if generation.include_usage:
+            yield _event({**chunk, "choices": [], "usage": usage([result]).model_dump(exclude_unset=True)})
+        yield "data: [DONE]\n\n"
+    except Exception as error:  # the answer has begun, so its status can no longer be changed
+        yield _event(explain(error).json())
 
 
-def reason(completion: Completion) -> str:
-    """Return OpenAI's word for why a completion ended."""
-    return "length" if completion.finish_reason is FinishReason.LENGTH else "stop"
+def settled(text: str, decoding: SamplingParams) -> str:
+    """Return the beginning of an unfinished text that the rest of it can no longer change."""
+    text = text.rstrip(UNFINISHED)
+    held = max((_overlap(text, stop) for stop in decoding.stop), default=0)
+    return text[: len(text) - held].strip()
 
 
-def usage(found: Sequence[Answer]) -> dict[str, int]:
-    """Return OpenAI's usage object of some answers."""
-    prompt = sum(answer.completion.prompt_tokens or 0 for answer in found)
-    completion = sum(answer.completion.completion_tokens or 0 for answer in found)
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+def _overlap(text: str, stop: str) -> int:
+    """Return how many of the last characters could be the first ones of a stop sequence."""
+    return next((n for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n])), 0)
+
+
+def _event(value: dict[str, Any]) -> str:
+    return f"data: {json.dumps(value, separators=(',', ':'))}\n\n"

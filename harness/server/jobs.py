@@ -1,8 +1,8 @@
-"""Fine-tuning jobs as they are kept: what was asked for, how far it is, and what happened on the way.
+"""Fine-tuning jobs as they are stored: the request, the progress, and the events.
 
-<folder>/jobs/<id>/record.json      a `Job`, written by the server alone
-<folder>/jobs/<id>/events.jsonl     an `Event` a line, appended by server and worker
-<folder>/jobs/<id>/outcome.json     an `Outcome`, written by the worker when it is done
+<folder>/jobs/<id>/record.json      a `FineTuningJob`, written by the server only
+<folder>/jobs/<id>/events.jsonl     one `JobEvent` per line, appended by server and worker
+<folder>/jobs/<id>/outcome.json     a `TrainingOutcome`, written by the worker at the end
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter
 
 from harness.config import LocalModelConfig, LoraConfig, TrainingConfig
-from harness.server import records as ids
+from harness.server import ids
 from harness.store.stages import Log
 from harness.types import CurvePoint, FineTuneRecord
 
+if TYPE_CHECKING:
+    from openai.types import fine_tuning
+
 
 class JobStatus(StrEnum):
-    """How far a job is."""
+    """The state of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -46,8 +49,8 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the worker left: how training went and the model it gave, or why it failed."""
+class TrainingOutcome:
+    """The result of the worker: the course of training and its model, or why it failed."""
 
     record: FineTuneRecord | None = None
     model: LocalModelConfig | None = None
@@ -55,26 +58,26 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One fine-tuning job. Everything that decides its weights is in it, so that it outlives the server's settings."""
+class FineTuningJob:
+    """One fine-tuning job, with everything that decides its weights: the server's settings may change meanwhile."""
 
     id: str
     created: float
     base_name: str
-    """What the base model is called by clients."""
+    """The name of the base model for clients."""
     base: LocalModelConfig
-    training: TrainingConfig | LoraConfig  # in this order, in which the reader of a record takes the fitting one
+    training: TrainingConfig | LoraConfig  # in this order, so that a record is read as the right one
     training_file: str
     validation_file: str | None = None
     suffix: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     status: JobStatus = JobStatus.QUEUED
     attempts: int = 0
-    """How often the worker died over it."""
+    """How many times the worker died while it trained."""
     finished: float | None = None
     failure: Failure | None = None
     model: LocalModelConfig | None = None
-    """What it gave; None where there is none yet, or it was deleted."""
+    """The fine-tuned model; None before it exists, and after it was deleted."""
     trained_tokens: int | None = None
     kept: CurvePoint | None = None
     """The evaluation whose weights were kept."""
@@ -82,79 +85,114 @@ class Job:
 
     @property
     def model_name(self) -> str:
-        """What its model is called by clients."""
+        """The name of its model for clients."""
         return ids.tuned_model(self.base_name, self.suffix, self.id)
 
-    def json(self) -> dict[str, Any]:
+    def to_openai(self) -> fine_tuning.FineTuningJob:
         """Return OpenAI's fine-tuning job object."""
-        hyperparameters = {
+        from openai.types import fine_tuning
+        from openai.types.fine_tuning.fine_tuning_job import Error, Hyperparameters, Method
+
+        hyperparameters: dict[str, Any] = {
             "n_epochs": self.training.n_epochs,
             "batch_size": self.training.batch_size,
             "learning_rate_multiplier": self.training.learning_rate_multiplier,
         }
-        done = self.status is JobStatus.SUCCEEDED
-        return {
-            "id": self.id,
-            "object": "fine_tuning.job",
-            "created_at": int(self.created),
-            "error": dataclasses.asdict(self.failure) if self.failure else None,
-            "fine_tuned_model": self.model_name if done else None,
-            "finished_at": None if self.finished is None else int(self.finished),
-            "hyperparameters": hyperparameters,
-            "method": {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
-            "model": self.base_name,
-            "organization_id": ids.OWNER,
-            "result_files": [self.result_file] if self.result_file else [],
-            "seed": self.training.seed,
-            "status": self.status.value,
-            "trained_tokens": self.trained_tokens,
-            "training_file": self.training_file,
-            "validation_file": self.validation_file,
-            "estimated_finish": None,
-            "integrations": [],
-            "metadata": dict(self.metadata),
-        }
+        supervised = fine_tuning.SupervisedMethod(
+            hyperparameters=fine_tuning.SupervisedHyperparameters(**hyperparameters)
+        )
+        failure = self.failure
+        error = Error(code=failure.code, message=failure.message, param=failure.param) if failure else None
+        return fine_tuning.FineTuningJob(
+            id=self.id,
+            object="fine_tuning.job",
+            created_at=int(self.created),
+            error=error,
+            fine_tuned_model=self.model_name if self.status is JobStatus.SUCCEEDED else None,
+            finished_at=None if self.finished is None else int(self.finished),
+            hyperparameters=Hyperparameters(**hyperparameters),
+            method=Method(type="supervised", supervised=supervised),
+            model=self.base_name,
+            organization_id=ids.OWNER,
+            result_files=[self.result_file] if self.result_file else [],
+            seed=self.training.seed,
+            status=self.status.value,
+            trained_tokens=self.trained_tokens,
+            training_file=self.training_file,
+            validation_file=self.validation_file,
+            estimated_finish=None,
+            integrations=[],
+            metadata=dict(self.metadata),
+        )
+
+    def checkpoints(self) -> list[fine_tuning.jobs.FineTuningJobCheckpoint]:
+        """Return OpenAI's object of the evaluation whose weights were kept; none before the job has succeeded."""
+        from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
+        from openai.types.fine_tuning.jobs.fine_tuning_job_checkpoint import Metrics
+
+        if self.kept is None or self.model is None:
+            return []
+        metrics = Metrics(
+            step=self.kept.step,
+            train_loss=self.kept.train_loss,
+            full_valid_loss=self.kept.validation_loss,
+            full_valid_mean_token_accuracy=self.kept.token_accuracy,
+        )
+        checkpoint = FineTuningJobCheckpoint(
+            id=f"ftckpt-{self.id.removeprefix(ids.IdKind.JOB)}",
+            object="fine_tuning.job.checkpoint",
+            created_at=int(self.finished or self.created),
+            fine_tuned_model_checkpoint=self.model_name,
+            fine_tuning_job_id=self.id,
+            step_number=self.kept.step,
+            metrics=metrics,
+        )
+        return [checkpoint]
 
 
-JOB: TypeAdapter[Job] = TypeAdapter(Job)
-OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
+JOB: TypeAdapter[FineTuningJob] = TypeAdapter(FineTuningJob)
+OUTCOME: TypeAdapter[TrainingOutcome] = TypeAdapter(TrainingOutcome)
+Level = Literal["info", "warn", "error"]
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class JobEvent:
     """Something that happened to a job; `data` holds the numbers of an evaluation."""
 
     id: str
     created: float
     message: str
-    level: str = "info"
-    type: str = "message"
+    level: Level = "info"
+    type: Literal["message", "metrics"] = "message"
     data: Mapping[str, float | None] = field(default_factory=dict)
 
-    def json(self) -> dict[str, Any]:
+    def to_openai(self) -> fine_tuning.FineTuningJobEvent:
         """Return OpenAI's event object."""
-        return {
-            "id": self.id,
-            "object": "fine_tuning.job.event",
-            "created_at": int(self.created),
-            "level": self.level,
-            "message": self.message,
-            "type": self.type,
-            "data": dict(self.data),
-        }
+        from openai.types.fine_tuning import FineTuningJobEvent
+
+        return FineTuningJobEvent(
+            id=self.id,
+            object="fine_tuning.job.event",
+            created_at=int(self.created),
+            level=self.level,
+            message=self.message,
+            type=self.type,
+            data=dict(self.data),
+        )
 
 
-class Events:
-    """What happened to one job, in the order of happening."""
+class JobEvents:
+    """The events of one job, in order of time."""
 
     def __init__(self, folder: Path) -> None:
-        self._log: Log[Event] = Log(folder / "events.jsonl", dataclasses.asdict, lambda row: Event(**row))
+        self._log: Log[JobEvent] = Log(folder / "events.jsonl", dataclasses.asdict, lambda row: JobEvent(**row))
 
-    def add(self, message: str, level: str = "info", data: Mapping[str, float | None] | None = None) -> None:
-        """Append one event; with `data` it is one of type `metrics`."""
-        event = Event(ids.new("ftevent-"), time.time(), message, level, "metrics" if data else "message", data or {})
+    def add(self, message: str, level: Level = "info", data: Mapping[str, float | None] | None = None) -> None:
+        """Append one event; with `data` it is of type `metrics`."""
+        kind: Literal["message", "metrics"] = "metrics" if data else "message"
+        event = JobEvent(ids.new("ftevent-"), time.time(), message, level, kind, data or {})
         self._log.append(event.id, event)
 
-    def read(self) -> list[Event]:
+    def read(self) -> list[JobEvent]:
         """Return all events, oldest first."""
         return list(self._log.read().values())

@@ -1,7 +1,7 @@
-"""Who may ask, and how much: the checks that every request passes before anything reads it.
+"""The checks that every request passes before anything reads it: its key, its origin, its size, and the load.
 
-The key is compared in constant time. Without a key only this machine may ask, and no page in one of its browsers: such
-a page is known by its Origin, or, where it came in by a name that points here, by its Host.
+The key is compared in constant time. Without a key only this machine is answered, and no page in one of its browsers:
+such a page has an Origin header or, where a foreign name was made to point here, a Host header with that name.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from harness.server.settings import KEY_VARIABLE, MB, Settings, is_loopback
 
 UPLOAD = "/v1/files"
 OPEN = ("/health",)
-"""Paths that need no key and tell nothing."""
+"""Paths that need no key and disclose nothing."""
 FORM_BYTES = MB // 16
-"""What a form may have around its file."""
+"""How much a form may hold besides its file."""
 
 
 def _without_port(host: str) -> str:
@@ -34,16 +34,16 @@ class Guard:
         self._answering = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer why not."""
+        """Let a request through, or answer with the error."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         try:
             headers = Headers(scope=scope)
-            self._check_asker(scope["path"], headers)
+            self._check_sender(scope["path"], headers)
             bounded = self._bounded(scope, headers, receive)
             if self._answering >= self._limits.requests:
-                raise busy(f"The server is answering {self._answering} requests. Ask again.")
+                raise busy(f"The server is answering {self._answering} requests. Try again later.")
         except ApiError as error:
             await error.response()(scope, receive, send)
             return
@@ -53,16 +53,16 @@ class Guard:
         finally:
             self._answering -= 1
 
-    def _check_asker(self, path: str, headers: Headers) -> None:
+    def _check_sender(self, path: str, headers: Headers) -> None:
         if path in OPEN:
             return
         if self._key:
-            scheme, _, given = headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._key):
+            scheme, _, key = headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not hmac.compare_digest(key.strip().encode(), self._key):
                 raise ApiError(401, f"Incorrect API key: send the value of {KEY_VARIABLE}.", code="invalid_api_key")
             return
         if not is_loopback(_without_port(headers.get("host", ""))):
-            raise ApiError(403, f"Without {KEY_VARIABLE} this server answers localhost alone.", code="host_refused")
+            raise ApiError(403, f"Without {KEY_VARIABLE} this server answers only localhost.", code="host_refused")
         if "origin" in headers:
             raise ApiError(403, "This server answers no web pages.", code="origin_refused")
 
@@ -74,13 +74,13 @@ class Guard:
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > limit:
             raise too_large
-        got = 0
+        n_bytes = 0
 
         async def bounded() -> Message:
-            nonlocal got
+            nonlocal n_bytes
             message = await receive()
-            got += len(message.get("body", b""))
-            if got > limit:
+            n_bytes += len(message.get("body", b""))
+            if n_bytes > limit:
                 raise too_large
             return message
 

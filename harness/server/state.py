@@ -1,4 +1,4 @@
-"""The parts of one running server, put together once and found by every request."""
+"""The parts of one running server, put together once and reached from every request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from harness.server.batch_worker import Asker, Runner
+from harness.server.batch_worker import BatchRunner, RequestSender
 from harness.server.batches import Batches
 from harness.server.embeddings import Encoder
 from harness.server.engine import Engine
@@ -26,32 +26,35 @@ class Server:
     catalog: Catalog
     engine: Engine
     encoder: Encoder
-    runner: Runner
+    runner: BatchRunner
 
     def start(self) -> None:
-        """Start the threads; unfinished jobs and batches go on."""
+        """Start the threads; unfinished jobs and batches continue."""
+        import openai.types.chat
+        import openai.types.fine_tuning  # noqa: F401  # here, so that the first answer does not wait for it
+
         self.engine.start()
         self.trainer.start()
         self.runner.start()
 
     def stop(self) -> None:
-        """Stop the threads; what is unfinished goes on next time."""
+        """Stop the threads; unfinished jobs and batches continue at the next start."""
         self.runner.stop()
         self.trainer.stop()
         self.engine.stop()
 
 
 def build(settings: Settings) -> Server:
-    """Put a server together, with what its folder holds."""
+    """Put a server together, with the records in its folder."""
     files = Files(settings)
     trainer = Trainer(settings, files)
     catalog = Catalog(settings, trainer.records)
     engine, encoder = Engine(catalog, settings.limits), Encoder(settings)
-    runner = Runner(Batches(settings, files), Asker(engine, encoder, settings.limits))
+    runner = BatchRunner(Batches(settings, files), RequestSender(engine, encoder, settings.limits))
     return Server(settings, files, trainer, catalog, engine, encoder, runner)
 
 
-def of(request: Request) -> Server:
-    """Return the server that a request came to."""
-    found: Server = request.app.state.server
-    return found
+def server_of(request: Request) -> Server:
+    """Return the server that a request belongs to."""
+    server: Server = request.app.state.server
+    return server

@@ -1,10 +1,7 @@
-"""Training files: JSON lines in OpenAI's chat form, or {"prompt", "completion"}, as the pairs that a fine-tune takes.
+"""The files of fine-tuning jobs: the training files that come in, and the learning curve that goes out.
 
-Only the last message of a chat is learned; the ones before it are its prompt.
-
-A job's result file as OpenAI gives it: a CSV of its learning curve, in base64, which W&B's sync and others expect.
-
-An accuracy on the training examples is not measured here, so that its column is empty.
+A line of a training file is a chat as OpenAI's fine-tuning takes it, of which only the last message is learned, or
+{"prompt", "completion"}. It is read and checked as a task's JSON lines are, and then has no keys besides these.
 """
 
 from __future__ import annotations
@@ -12,61 +9,54 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import json
+from collections import defaultdict
 from pathlib import Path
 
 from harness.errors import DataError
-from harness.tasks.fields import BadRow, checked, kind
-from harness.tasks.rows import chat_turns
+from harness.tasks.jsonl import json_lines
+from harness.tasks.rows import CHAT_KEY, MAX_SHOWN, BadRow, chat_turns, checked_text, json_type
 from harness.types import FineTuneRecord, Prompt, TrainingPair
+from harness.wording import at_most, counted
 
-FORMS = ({"messages"}, {"prompt", "completion"})
-SHOWN = 5
-"""How many bad lines a message names."""
-
-
-def read_pairs(path: Path, name: str) -> list[TrainingPair]:
-    """Return the pairs of a file that is called `name`; DataError names its bad lines."""
-    pairs: list[TrainingPair] = []
-    problems: list[str] = []
-    with path.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
-            if not line.strip():
-                continue
-            try:
-                pairs.append(_pair(line, f"line {number}"))
-            except BadRow as error:
-                problems.append(f"line {number}: {error}")
-    if problems:
-        more = f", and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise DataError(f"{name}: {len(problems)} bad lines. {'; '.join(problems[:SHOWN])}{more}")
-    if not pairs:
-        raise DataError(f"{name}: expected a line an example, got an empty file.")
-    return pairs
-
-
-def _pair(line: bytes, example_id: str) -> TrainingPair:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise BadRow(f"expected a JSON object ({error})") from error
-    if not isinstance(row, dict):
-        raise BadRow(f"expected a JSON object, got {kind(row)}")
-    if set(row) not in FORMS:
-        forms = " or ".join(" and ".join(sorted(form, reverse=True)) for form in FORMS)
-        raise BadRow(f"expected the keys {forms}, got {', '.join(sorted(row)) or 'none'}"[:300])
-    if "messages" in row:
-        messages, answer = chat_turns(row["messages"])
-        return TrainingPair(Prompt(example_id, messages=messages), answer)
-    completion = checked(row["completion"], "completion").removeprefix(" ")  # the space that training puts there
-    return TrainingPair(Prompt(example_id, text=checked(row["prompt"], "prompt")), completion)
-
-
+FORMS = ({CHAT_KEY}, {"prompt", "completion"})
 COLUMNS = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
 
 
-def encoded(record: FineTuneRecord) -> bytes:
-    """Return the content of the result file of a finished fine-tune."""
+def read_pairs(path: Path, name: str) -> list[TrainingPair]:
+    """Return the pairs of a file that messages call `name`; DataError reports its bad lines."""
+    pairs: list[TrainingPair] = []
+    problems: list[str] = []
+    for row in json_lines(path, name, defaultdict(list)):
+        line = f"line {row.origin.rpartition(':')[2]}"
+        try:
+            pairs.append(_pair(row.values, line))
+        except BadRow as problem:
+            problems.append(f"{line}: {problem}")
+    if problems:
+        raise DataError(f"{name}: {counted(len(problems), 'bad line')}. {'; '.join(at_most(problems, MAX_SHOWN))}")
+    return pairs
+
+
+def _pair(values: object, example_id: str) -> TrainingPair:
+    if isinstance(values, BadRow):
+        raise values
+    if not isinstance(values, dict):
+        raise BadRow(f"expected a JSON object, got {json_type(values)}")
+    if set(values) not in FORMS:
+        forms = " or ".join(" and ".join(sorted(form, reverse=True)) for form in FORMS)
+        raise BadRow(f"expected the keys {forms}, got {', '.join(sorted(values)) or 'none'}"[:300])
+    if CHAT_KEY in values:
+        turns, answer = chat_turns(values[CHAT_KEY])
+        return TrainingPair(Prompt(example_id, messages=turns), answer)
+    completion = checked_text(values["completion"], "completion").removeprefix(" ")  # which training adds
+    return TrainingPair(Prompt(example_id, text=checked_text(values["prompt"], "prompt")), completion)
+
+
+def step_metrics(record: FineTuneRecord) -> bytes:
+    """Return the result file of a finished fine-tune: a CSV of its learning curve, in base64 as at OpenAI.
+
+    The accuracy on the training examples is not measured, so its column is empty.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

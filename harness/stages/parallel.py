@@ -1,7 +1,7 @@
-"""The statistics of many rows, worked out by several processes: rows are independent, so parts are concatenated.
+"""The statistics of many rows, computed by several processes: rows are independent, so their parts are concatenated.
 
-Scoring text is Python at work, which one process does on one core. Part i goes to the same process every time, so that
-what it worked out about its share of the references serves the next model as well.
+Scoring text is pure Python, which one process runs on one core. Part i always goes to the same process, so that what
+it cached about its share of the references serves the next model as well.
 """
 
 from __future__ import annotations
@@ -17,39 +17,42 @@ from itertools import pairwise
 
 import numpy as np
 
+from harness.progress import few_collections
 from harness.protocols import Metric
-from harness.runtime import few_collections
 from harness.types import Completion, Example, FinishReason, FloatArray
 
 ROWS = 2_000
-"""A process is worth its start from so many rows on."""
+"""The fewest rows that a process of their own is worth starting for."""
 
 
 def stats(
     metrics: Sequence[Metric], completions: Sequence[Completion], examples: Sequence[Example]
 ) -> list[FloatArray]:
     """Return each metric's statistics of aligned completions and examples, shape (n, k); metrics must be `parallel`."""
-    cuts = np.linspace(0, len(examples), _parts(len(examples)) + 1).astype(int).tolist()
-    parts = [(completions[a:b], examples[a:b]) for a, b in pairwise(cuts)]
+    bounds = np.linspace(0, len(examples), _parts(len(examples)) + 1).astype(int).tolist()
+    parts = [(completions[start:end], examples[start:end]) for start, end in pairwise(bounds)]
     try:
-        others = [_process(i).submit(_of_texts, metrics, _texts(*part)) for i, part in enumerate(parts[1:])]
-        found = [_part(metrics, *parts[0]), *(other.result() for other in others)]
-    except BrokenProcessPool:  # killed, perhaps for memory: one process takes longer and less
+        futures = [_process(i).submit(_of_texts, metrics, _texts(*part)) for i, part in enumerate(parts[1:])]
+        by_part = [_part(metrics, *parts[0]), *(future.result() for future in futures)]
+    except BrokenProcessPool:  # killed, perhaps for memory: one process takes longer, and less memory
         _process.cache_clear()
         return _part(metrics, completions, examples)
-    return [np.concatenate(each) for each in zip(*found, strict=True)]
+    return [np.concatenate(arrays) for arrays in zip(*by_part, strict=True)]
 
 
 def _part(
     metrics: Sequence[Metric], completions: Sequence[Completion], examples: Sequence[Example]
 ) -> list[FloatArray]:
-    completions, examples = tuple(completions), tuple(examples)  # whose texts are read once for all metrics
+    completions, examples = (
+        tuple(completions),
+        tuple(examples),
+    )  # whose texts are read once for all
     with few_collections():
         return [metric.stats(completions, examples) for metric in metrics]
 
 
 def _texts(completions: Sequence[Completion], examples: Sequence[Example]) -> list[tuple[str, str, str, str | None]]:
-    """Return what metrics of texts read, which is sent between processes ten times sooner than the whole rows."""
+    """Return only what metrics of texts read, which is ten times faster to send to a process than whole rows."""
     return [(e.id, e.prompt, e.reference, c.text) for c, e in zip(completions, examples, strict=True)]
 
 
@@ -60,7 +63,7 @@ def _of_texts(metrics: Sequence[Metric], texts: Sequence[tuple[str, str, str, st
 
 
 def _parts(rows: int) -> int:
-    if multiprocessing.current_process().daemon:  # which may not have children
+    if multiprocessing.current_process().daemon:  # a daemon may not have children
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, rows // ROWS))
@@ -68,10 +71,10 @@ def _parts(rows: int) -> int:
 
 @cache
 def _process(_: int) -> ProcessPoolExecutor:
-    """Return a process of its own; it is started by spawning, because a fork would inherit torch's threads."""
+    """Return the executor of one process; it is spawned, because a fork would inherit torch's threads."""
     return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _ignore_interrupts)
 
 
 def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the parent, which says what happened."""
+    """Leave Ctrl-C to the parent process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

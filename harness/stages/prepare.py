@@ -1,9 +1,13 @@
-"""A run before any work: its data read and checked, its model found, and the id that all of its inputs decide."""
+"""The preparation of a run: its data read and checked, its model located, and its id derived from all inputs.
+
+Nothing is trained or generated here, so that a wrong setting costs nothing.
+"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from harness import registry
@@ -11,9 +15,8 @@ from harness.config import FineTuneConfig, FineTuneMethod, HarnessConfig, TaskCo
 from harness.credentials import has_wandb_login
 from harness.errors import ConfigError, require, unknown
 from harness.protocols import Metric, Model
-from harness.stages import finetune as tuning
-from harness.stages import likelihood
-from harness.stages.finetune import Tuning
+from harness.stages.finetune import PlannedFineTune, plan_finetune
+from harness.stages.likelihood import likelihood_model
 from harness.store.digest import digest
 from harness.tasks.audit import audit, fingerprint
 from harness.tasks.prompts import render
@@ -23,7 +26,7 @@ from harness.types import Corpus, DatasetRecord, Example, Prompt, SamplingParams
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A run before any work: its data, model and metrics, and the id that all of them decide."""
+    """A run before any work: its data, model and metrics, and the id that is derived from them."""
 
     run_id: str
     corpus: Corpus
@@ -31,15 +34,18 @@ class Prepared:
     prompts: tuple[Prompt, ...]
     dataset: DatasetRecord
     model: Model
-    """As it is before a fine-tune."""
-    tuning: Tuning | None
+    """The base model, before a fine-tune."""
+    finetune: PlannedFineTune | None
     metrics: tuple[Metric, ...]
+    """In the order of `metrics.names`."""
+    primary_metric: str
+    """Its name on the leaderboard."""
     decoding: SamplingParams
     seconds: float
 
 
 def with_baselines(config: HarnessConfig) -> list[HarnessConfig]:
-    """Return the untouched base model under each baseline prompt, then the run itself; a run that is none is alone."""
+    """Return the run with, before it, its untouched base model under each baseline prompt where it is a fine-tune."""
     if config.finetune.method is FineTuneMethod.none:
         return [config]
     untouched = FineTuneConfig()
@@ -53,7 +59,7 @@ def with_baselines(config: HarnessConfig) -> list[HarnessConfig]:
 
 
 def prepare(config: HarnessConfig) -> Prepared:
-    """Read and check the data, find the model and the metrics, and name the run; nothing is generated."""
+    """Read and check the data, locate the model and the metrics, and derive the run's id; nothing is generated."""
     start = time.perf_counter()
     _check(config)
     corpus = _corpus(config.task)
@@ -61,14 +67,12 @@ def prepare(config: HarnessConfig) -> Prepared:
     shots = subset(corpus.train, config.prompt.shots, config.seed) if config.prompt.shots else ()
     prompts = tuple(render(example, config.task, config.prompt, shots) for example in examples)
     model = registry.model(config.model)
-    metrics = tuple(
-        registry.metric(name, config.metrics.options.get(name, {}), config.task.labels, model.identity.tokenizer)
-        for name in config.metrics.names
-    )
-    likelihood.teller(model, metrics)  # refuses a metric that this model cannot be scored with
-    planned = tuning.plan(config, corpus, shots)
+    metrics = registry.metrics(config.metrics, config.task.labels, model.identity.tokenizer)
+    primary = _primary(config, metrics)
+    likelihood_model(model, metrics)  # raises where a metric needs likelihoods that the model does not give
+    planned = plan_finetune(config, corpus, shots)
     trained_on = (*shots, *(planned.examples if planned else ()))
-    found = audit(trained_on, examples, config.generation.max_tokens, allow_leakage=config.task.allow_leakage)
+    findings = audit(trained_on, examples, config.generation.max_tokens, allow_leakage=config.task.allow_leakage)
     dataset = DatasetRecord(
         name=corpus.name,
         source=corpus.source,
@@ -76,9 +80,56 @@ def prepare(config: HarnessConfig) -> Prepared:
         fingerprint=fingerprint(examples),
         n_validation=len(examples),
         n_train_pool=len(corpus.train),
-        notices=(*corpus.notices, *found, *(planned.notices if planned else ())),
+        notices=(*corpus.notices, *findings, *(planned.notices if planned else ())),
     )
-    decoding = SamplingParams(
+    decoding = _sampling_params(config)
+    model_key = planned.inputs if planned else model.identity
+    decides = [dataset.fingerprint, prompts, model_key, decoding, [m.signature for m in metrics], config.stats]
+    return Prepared(
+        run_id=f"{_slug(config.name)}-{digest([*decides, primary])[:8]}",
+        corpus=corpus,
+        examples=examples,
+        prompts=prompts,
+        dataset=dataset,
+        model=model,
+        finetune=planned,
+        metrics=metrics,
+        primary_metric=primary,
+        decoding=decoding,
+        seconds=time.perf_counter() - start,
+    )
+
+
+_CORPORA: dict[str, Corpus] = {}
+"""Corpora by what identifies them, read once per process: the jobs of a sweep share a task."""
+
+
+def _corpus(task: TaskConfig) -> Corpus:
+    key = digest([asdict(task), [_stamp(getattr(task, name, None)) for name in ("path", "train_path")]])
+    if key not in _CORPORA:
+        _CORPORA[key] = registry.dataset(task).load()
+    return _CORPORA[key]
+
+
+def _stamp(path: str | None) -> tuple[str, int, int] | None:
+    """Return what identifies a file now: a long process, such as pytest, may change directory, or the file."""
+    if path is None or not (file := Path(path)).is_file():
+        return None
+    return str(file.resolve()), file.stat().st_mtime_ns, file.stat().st_size
+
+
+def _check(config: HarnessConfig) -> None:
+    """Raise a ConfigError for settings that cannot be combined."""
+    if config.tracking.mode is TrackingMode.online and not has_wandb_login():
+        raise ConfigError("tracking=wandb_online needs a login: run `wandb login`, or use tracking=wandb_offline")
+    if config.tracking.mode is not TrackingMode.disabled:
+        require("wandb", "wandb", instead="tracking=none")
+    if config.tracking.report:
+        require("wandb_workspaces", "wandb_report", instead="tracking.report=false")
+
+
+def _sampling_params(config: HarnessConfig) -> SamplingParams:
+    return SamplingParams(
         max_tokens=config.generation.max_tokens,
         temperature=config.generation.temperature,
         top_p=config.generation.top_p,
@@ -86,51 +137,17 @@ def prepare(config: HarnessConfig) -> Prepared:
         stop_at=config.task.stop_at,
         seed=config.seed,
     )
-    of_model = planned.inputs if planned else model.identity
-    decided = [dataset.fingerprint, prompts, of_model, decoding, [m.signature for m in metrics], config.stats]
-    return Prepared(
-        run_id=f"{_slug(config.name)}-{digest([*decided, config.task.primary_metric])[:8]}",
-        corpus=corpus,
-        examples=examples,
-        prompts=prompts,
-        dataset=dataset,
-        model=model,
-        tuning=planned,
-        metrics=metrics,
-        decoding=decoding,
-        seconds=time.perf_counter() - start,
-    )
 
 
-_CORPORA: dict[str, Corpus] = {}
-"""Read once a process: the jobs of a sweep share a task."""
-
-
-def _corpus(task: TaskConfig) -> Corpus:
-    key = digest([task, [_stamp(getattr(task, name, None)) for name in ("path", "train_path")]])
-    if key not in _CORPORA:
-        _CORPORA[key] = registry.dataset(task).load()
-    return _CORPORA[key]
-
-
-def _stamp(path: str | None) -> tuple[str, int, int] | None:
-    """Say which file a path is now: a long process, such as pytest, may change directory, or the file."""
-    if path is None or not (file := Path(path)).is_file():
-        return None
-    return str(file.resolve()), file.stat().st_mtime_ns, file.stat().st_size
-
-
-def _check(config: HarnessConfig) -> None:
-    """Refuse, before any work, settings that do not go together."""
-    names, primary = config.metrics.names, config.task.primary_metric
+def _primary(config: HarnessConfig, metrics: Sequence[Metric]) -> str:
+    """Return the name of the primary metric, which the config may call by that name or as `metrics.names` does."""
+    primary = config.task.primary_metric
+    names = {name: metric.name for name, metric in zip(config.metrics.names, metrics, strict=True)}
+    if primary in names.values():
+        return primary
     if primary not in names:
         raise ConfigError(f"task.primary_metric: {unknown('metric of metrics.names', primary, names)}")
-    if len(set(names)) < len(names):
-        raise ConfigError(f"metrics.names: expected each metric once, got {', '.join(names)}")
-    if config.tracking.mode is TrackingMode.online and not has_wandb_login():
-        raise ConfigError("tracking=wandb_online needs a login: run `wandb login`, or take tracking=wandb_offline")
-    if config.tracking.report:
-        require("wandb_workspaces", "wandb_report")
+    return names[primary]
 
 
 def _slug(name: str) -> str:

@@ -1,7 +1,6 @@
-"""Completions x metrics -> results: statistics once, then scores, intervals, slices and bounds from their sums.
+"""Scores, intervals, slices and bounds of a run's completions, all from sums of each metric's statistics.
 
-A failed completion is left out of a score, and bounds say what the score would be with all of them wrong and all of
-them right.
+A failed completion is left out of a score; bounds say what the score would be with all failed ones wrong or right.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from harness.config import StatsConfig
 from harness.errors import ConfigError, unknown
 from harness.progress import track
 from harness.protocols import Metric
-from harness.stages.metric_stats import Rows, statistics
+from harness.stages.metric_stats import BoundedStatistics, statistics
 from harness.stats.bootstrap import Resampler
 from harness.stats.intervals import Interval, intervals
 from harness.store.digest import digest
@@ -25,12 +24,12 @@ from harness.store.stages import Store
 from harness.types import Completion, Example, FloatArray, MetricResult, Prediction, Score, StageRecord
 
 MAX_SLICES = 50
-"""A slice key with more values than this is an identifier rather than a group, and is not reported."""
+"""A slice key with more values than this identifies examples rather than groups them, and is not reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What scoring gives: results, one prediction an example, and the statistics with nan rows for failures."""
+    """Results, one prediction per example, each metric's statistics with nan rows for failures, and the stage."""
 
     metrics: tuple[MetricResult, ...]
     predictions: tuple[Prediction, ...]
@@ -47,20 +46,20 @@ def score(
     seed: int,
     store: Store,
 ) -> Scored:
-    """Score aligned examples and completions; ConfigError when `config.cluster` is no slice key."""
+    """Score aligned examples and completions; ConfigError when `config.cluster` is not a slice key."""
     start = time.perf_counter()
     clusters = _clusters(examples, config.cluster)
     slices, warnings = _slices(examples)
-    rows, keys, reused = [], {}, 0
+    rows, keys, n_cached = [], {}, 0
     with track("score", total=len(metrics), unit="metrics") as bar:
-        for metric, found in zip(metrics, statistics(metrics, examples, completions, store), strict=True):
-            rows.append(found.rows)
-            keys[metric.name] = found.key
-            reused += found.reused
+        for metric, stored in zip(metrics, statistics(metrics, examples, completions, store), strict=True):
+            rows.append(stored.rows)
+            keys[metric.name] = stored.key
+            n_cached += stored.cached
             bar.advance(note=metric.name)
     ok = np.array([c.error is None for c in completions], bool)
     scorer = _Scorer(metrics, rows, ok, clusters, Resampler(seed, config.n_resamples), config.confidence)
-    stage = StageRecord("score", digest(keys), keys, time.perf_counter() - start, len(metrics) - reused, reused)
+    stage = StageRecord("score", digest(keys), keys, time.perf_counter() - start, len(metrics) - n_cached, n_cached)
     scores = {m.name: _per_example(m, r.scored, ok) for m, r in zip(metrics, rows, strict=True)}
     predictions = tuple(
         Prediction(example, completion, {name: values[i] for name, values in scores.items()})
@@ -72,10 +71,10 @@ def score(
 
 @dataclass(frozen=True, slots=True)
 class _Scorer:
-    """Turns the rows of all metrics into scores with intervals, for all examples and for any part of them."""
+    """Computes scores with intervals from the rows of all metrics, for all examples and for any subset of them."""
 
     metrics: Sequence[Metric]
-    rows: Sequence[Rows]
+    rows: Sequence[BoundedStatistics]
     ok: NDArray[np.bool_]
     clusters: NDArray[np.str_] | None
     resampler: Resampler
@@ -92,24 +91,26 @@ class _Scorer:
                 higher_is_better=metric.higher_is_better,
                 interval=overall[i][1],
                 score=overall[i][0],
-                slices={key: {v: found[i][0] for v, found in values.items()} for key, values in parts.items()},
+                slices={key: {v: scores[i][0] for v, scores in values.items()} for key, values in parts.items()},
             )
             for i, metric in enumerate(self.metrics)
         )
 
     def scores(self, part: NDArray[np.intp]) -> list[tuple[Score, str]]:
-        """Return each metric's score of the examples at these indices, and how its interval was made."""
+        """Return each metric's score of the examples at these indices, and the method of its interval."""
         scored = part[self.ok[part]]
         clusters = None if self.clusters is None else self.clusters[scored]
         stats = [rows.scored[scored] for rows in self.rows]
-        found = intervals(self.metrics, stats, self.resampler, clusters, self.confidence)
+        of_metrics = intervals(self.metrics, stats, self.resampler, clusters, self.confidence)
         errors = len(part) - len(scored)
         return [
             (self._score(metric, rows, part, interval, errors), interval.method)
-            for metric, rows, interval in zip(self.metrics, self.rows, found, strict=True)
+            for metric, rows, interval in zip(self.metrics, self.rows, of_metrics, strict=True)
         ]
 
-    def _score(self, metric: Metric, rows: Rows, part: NDArray[np.intp], interval: Interval, errors: int) -> Score:
+    def _score(
+        self, metric: Metric, rows: BoundedStatistics, part: NDArray[np.intp], interval: Interval, errors: int
+    ) -> Score:
         value = _aggregate(metric, rows.scored[part[self.ok[part]]])
         worst = best = None
         if errors and metric.higher_is_better is not None:
@@ -140,15 +141,15 @@ def _clusters(examples: Sequence[Example], key: str | None) -> NDArray[np.str_] 
 
 def _slices(examples: Sequence[Example]) -> tuple[dict[str, dict[str, NDArray[np.intp]]], list[str]]:
     """Return the indices of each slice value's examples, and a warning for each key that has too many values."""
-    found: dict[str, dict[str, list[int]]] = {}
+    indices: dict[str, dict[str, list[int]]] = {}
     for i, example in enumerate(examples):
         for key, value in example.slices.items():
-            found.setdefault(key, {}).setdefault(value, []).append(i)
-    crowded = {key: len(values) for key, values in found.items() if len(values) > MAX_SLICES}
+            indices.setdefault(key, {}).setdefault(value, []).append(i)
+    crowded = {key: len(values) for key, values in indices.items() if len(values) > MAX_SLICES}
     warnings = [f"slice key {key!r} has {n} values, more than {MAX_SLICES}: not reported" for key, n in crowded.items()]
-    kept = {
+    reported = {
         key: {value: np.array(rows) for value, rows in sorted(values.items())}
-        for key, values in found.items()
+        for key, values in indices.items()
         if key not in crowded
     }
-    return kept, warnings
+    return reported, warnings

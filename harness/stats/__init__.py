@@ -1,1 +1,1 @@
-"""What scores show and what they do not: intervals, comparisons, multiplicity, power; numpy and scipy only."""
+"""Statistics on per-example scores: intervals, comparisons, multiplicity and power; numpy and scipy only."""

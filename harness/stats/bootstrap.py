@@ -1,9 +1,9 @@
-"""The resampling core: every resample of every metric is one row of one matrix product.
+"""Bootstrap resampling as one matrix product, the jackknife, and the sums over clusters that both work on.
 
 A metric is a rule over sums of per-example statistics, so a bootstrap resample is a vector of counts (how often each
-example was drawn) and its score is `aggregate(counts @ stats)`. The same counts serve all metrics and all systems,
-which is what pairs their resamples. Examples that belong together are summed first (`cluster_sums`); from then on a
-cluster is simply a row.
+example was drawn) and its score is `aggregate(counts @ stats)`. The same counts are used for all metrics and all
+systems, which pairs their resamples. Examples that belong together are summed first (`cluster_sums`); after that a
+cluster is a row like any other.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.types import FloatArray
+from harness.wording import counted
 
 BLOCK_BYTES = 32 * 2**20
-"""Counts are widened to float64 for the matrix product in blocks of this size."""
+"""Counts are converted to float64 for the matrix product in blocks of this size."""
 CACHE_BYTES = 256 * 2**20
-"""Counts that are kept for reuse, over all numbers of rows; more than this are drawn again each time."""
-COINS = 2**32 - 1
-"""The stream that coin flips come from."""
+"""Limit on the counts that are cached, over all numbers of rows; counts beyond it are drawn again each time."""
+COIN_STREAM = 2**32 - 1
+"""The random stream of the coin flips."""
 
 
 class Resampler:
-    """Seeded bootstrap counts and coin flips: equal seeds give equal draws, in whatever order they are asked for."""
+    """Seeded bootstrap counts and coin flips: equal seeds give equal draws, in any order of the calls."""
 
     def __init__(self, seed: int, resamples: int = 2000, permutations: int = 9999) -> None:
         if resamples < 1 or permutations < 1:
@@ -38,12 +39,12 @@ class Resampler:
 
         Every call with the same n and stream draws the same resamples; streams are independent of each other.
         """
-        n, kept = len(stats), self._counts
-        if (n, stream) not in kept and n * self.resamples <= CACHE_BYTES:
-            if n * self.resamples + sum(counts.nbytes for counts in kept.values()) > CACHE_BYTES:
-                kept.clear()
-            kept[n, stream] = np.concatenate(list(self._draw(n, stream)))
-        counts = kept.get((n, stream))
+        n, cache = len(stats), self._counts
+        if (n, stream) not in cache and n * self.resamples <= CACHE_BYTES:
+            if n * self.resamples + sum(counts.nbytes for counts in cache.values()) > CACHE_BYTES:
+                cache.clear()
+            cache[n, stream] = np.concatenate(list(self._draw(n, stream)))
+        counts = cache.get((n, stream))
         blocks = self._draw(n, stream) if counts is None else (counts[rows] for rows in _blocks(self.resamples, n))
         return _products(blocks, stats)
 
@@ -58,9 +59,9 @@ class Resampler:
             yield counts
 
     def coin_sums(self, stats: FloatArray) -> FloatArray:
-        """Sum `stats`, shape (n, ...), over the rows whose fair coin fell heads; shape (permutations, ...)."""
+        """Sum `stats`, shape (n, ...), over the rows whose fair coin shows heads; shape (permutations, ...)."""
         n = len(stats)
-        rng = self._generator(n, COINS)
+        rng = self._generator(n, COIN_STREAM)
 
         def flips() -> Iterator[NDArray[np.uint8]]:
             for rows in _blocks(self.permutations, n):
@@ -81,22 +82,22 @@ def _blocks(rows: int, n: int) -> Iterator[slice]:
 
 
 def _products(weights: Iterable[NDArray[np.uint8]], stats: FloatArray) -> FloatArray:
-    distinct, which = _distinct(stats.reshape(len(stats), -1))
+    distinct, index = _distinct(stats.reshape(len(stats), -1))
     product = np.concatenate([block.astype(np.float64) @ distinct for block in weights])
-    return product[:, which].reshape(-1, *stats.shape[1:])
+    return product[:, index].reshape(-1, *stats.shape[1:])
 
 
 def _distinct(columns: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
-    """Return the columns that differ, shape (n, d), and which of them each column, shape (n, c), is.
+    """Return the distinct columns, shape (n, d), and the index of each column, shape (n, c), among them.
 
-    Counts of examples, and of what a reference holds, are the same for all systems: about half of all columns.
+    Counts of examples and of reference n-grams are equal for all systems: about half of all columns are duplicates.
     """
     first: dict[bytes, int] = {}
     keys = [blake2b(column, digest_size=16).digest() for column in np.ascontiguousarray(columns.T)]
     for i, key in enumerate(keys):
         first.setdefault(key, i)
-    place = {key: position for position, key in enumerate(first)}
-    return columns[:, list(first.values())], np.array([place[key] for key in keys], np.intp)
+    index = {key: position for position, key in enumerate(first)}
+    return columns[:, list(first.values())], np.array([index[key] for key in keys], np.intp)
 
 
 def cluster_sums(stats: FloatArray, clusters: ArrayLike | None) -> FloatArray:
@@ -116,13 +117,18 @@ def cluster_sums(stats: FloatArray, clusters: ArrayLike | None) -> FloatArray:
     return sums
 
 
+def unit_text(n: int, clusters: ArrayLike | None) -> str:
+    """Return the resampled rows in words: `1 example`, or `12 clusters` where there are cluster labels."""
+    return counted(n, "example" if clusters is None else "cluster")
+
+
 def leave_one_out(stats: FloatArray) -> FloatArray:
-    """Sum `stats`, shape (n, ...), over all rows but one, for each row in turn; shape (n, ...)."""
+    """Sum `stats`, shape (n, ...), over all rows except one, for each row in turn; shape (n, ...)."""
     return np.asarray(stats.sum(axis=0) - stats)
 
 
 def jackknife_error(scores: FloatArray) -> FloatArray:
-    """Return the standard error from `scores`, shape (n, ...), that leave out one row each; for a mean, s / sqrt(n).
+    """Return the standard error from leave-one-out `scores`, shape (n, ...); for a mean it is s / sqrt(n).
 
     Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, eq. 11.5.
     """
@@ -130,15 +136,15 @@ def jackknife_error(scores: FloatArray) -> FloatArray:
 
 
 def degrees_of_freedom(scores: FloatArray, skewness_corrected: bool = False) -> float:
-    """Return how well the jackknife error of `scores`, shape (n,), is known, as degrees of freedom of a t distribution.
+    """Return the degrees of freedom of the jackknife error of leave-one-out `scores`, shape (n,).
 
-    They are n - 1, and fewer where few rows make much of the error, which another sample may not have. Where the
-    interval is `skewness_corrected`, as BCa is, it allows for what the estimate itself tells of its error: of the
-    kurtosis only what is above the squared skewness is left, because that is the variance of a sample variance given
-    the sample mean. Sources: Satterthwaite (1946), Biometrics Bulletin 2(6), with the variance of a sample variance
-    for any kurtosis; so used by Potthoff, Woodbury and Manton (1992), JASA 87(418). Given the mean: Cramér (1946),
-    Mathematical Methods of Statistics, section 27.4 and 28.4, whose joint normal limit has the third moment as its
-    covariance.
+    They are n - 1, and fewer where a few rows contribute most of the error, because another sample may lack such rows.
+    If the interval is `skewness_corrected`, as BCa is, it already uses the part of the error that the estimate
+    predicts. Only the kurtosis above the squared skewness then counts: that gives the variance of a sample variance
+    conditional on the sample mean. Sources: Satterthwaite (1946), Biometrics Bulletin 2(6), with the variance of a
+    sample variance for any kurtosis, as used by Potthoff, Woodbury and Manton (1992), JASA 87(418); conditional on the
+    mean: Cramér (1946), Mathematical Methods of Statistics, sections 27.4 and 28.4, whose joint normal limit has the
+    third moment as its covariance.
     """
     n, centred = len(scores), scores - scores.mean()
     variance = float((centred**2).mean())

@@ -1,21 +1,26 @@
-"""What a comparison of two systems asks, and what it finds."""
+"""The inputs and the result of a comparison of two systems, and the direction in which a score is better."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
 
-from harness.stats.distributions import Confidence
+from harness.stats.distributions import ConfidenceDistribution
+
+
+def direction(higher_is_better: bool | None) -> int:
+    """Return 1, or -1 for a metric whose lower scores are better; a metric without a direction counts as 1."""
+    return -1 if higher_is_better is False else 1
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """How sure an interval must be, and the difference that the one-sided p-values are about."""
+    """The confidence of the interval, and the difference that the one-sided p-values are about."""
 
     confidence: float = 0.95
-    """Of the two-sided interval; each of its ends is wrong with half of the rest."""
+    """Of the two-sided interval; each of its ends is wrong with half of the remaining probability."""
     threshold: float = 0.0
-    """The difference that `p_above` and `p_below` compare with; minus the margin, for non-inferiority."""
+    """The difference that `p_above` and `p_below` compare with; for non-inferiority, minus the margin."""
 
     def __post_init__(self) -> None:
         if not 0 < self.confidence < 1:
@@ -24,12 +29,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a comparison rests on."""
+    """The examples that a comparison is based on."""
 
     n: int
     """Examples; of the smaller sample where there are two."""
     units: int
-    """Rows that were resampled: the examples, or clusters of them."""
+    """Rows that were resampled: examples, or clusters of examples."""
     of: str
     """The units in words."""
     paired: bool = True
@@ -38,32 +43,32 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The first system's score minus the second's, in the metric's units, with all that is known about it.
+    """The first system's score minus the second's, in the metric's units, with its interval and p-values.
 
-    What cannot be known, such as a bound from one example, is None; `method` and `test` then give the reason.
+    A number that cannot be computed, such as a bound from one example, is None; `method` and `test` give the reason.
     """
 
     sample: Sample
     question: Question
     difference: float | None
     method: str
-    """How the interval was made, or why there is none."""
+    """How the interval was computed, or why there is none."""
     test: str
-    """How `p` was made."""
+    """How `p` was computed."""
     low: float | None = None
     high: float | None = None
     p: float | None = None
-    """Two-sided: how often a difference this large comes from chance alone."""
+    """Two-sided: the probability of a difference at least this large by chance alone."""
     p_bootstrap: float | None = None
-    """Two-sided, from the centred bootstrap, where there was one."""
+    """Two-sided, from the centred bootstrap, if there was one."""
     p_above: float | None = None
-    """One-sided: small when the difference is surely above the question's threshold; agrees with `low`."""
+    """One-sided: small if the difference is above the question's threshold; consistent with `low`."""
     p_below: float | None = None
-    """One-sided: small when the difference is surely below the question's threshold; agrees with `high`."""
+    """One-sided: small if the difference is below the question's threshold; consistent with `high`."""
     standard_error: float | None = None
     """The standard error of the difference, by jackknife."""
 
-    def bounded(self, confidence: Confidence) -> Comparison:
+    def bounded(self, confidence: ConfidenceDistribution) -> Comparison:
         """Return the same comparison with the bounds and one-sided p-values of a confidence distribution."""
         low, high = confidence.interval(self.question.confidence)
         above = confidence.p_value(self.question.threshold)
@@ -71,12 +76,12 @@ class Comparison:
 
     @property
     def sd_of_difference(self) -> float | None:
-        """The standard deviation of one example's difference, which the power planner works from."""
+        """The standard deviation of the per-example difference, which power calculations start from."""
         return None if self.standard_error is None else self.standard_error * math.sqrt(self.sample.n)
 
     @property
     def effect(self) -> float | None:
-        """The difference in standard deviations of one unit's difference: for a mean over examples, Cohen's d_z."""
+        """The difference in standard deviations of the per-unit difference: for a mean over examples, Cohen's d_z."""
         if self.difference is None or not self.standard_error or not self.sample.paired:
             return None
         return self.difference / (self.standard_error * math.sqrt(self.sample.units))

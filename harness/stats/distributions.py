@@ -1,6 +1,6 @@
-"""Confidence distributions: one object answers "which interval?" at any level and "how sure that it is above this?".
+"""Confidence distributions: one object gives the interval at any level and the p-value of any threshold.
 
-Because `p_value` inverts `interval`, a decision taken by p-value never contradicts the interval printed beside it.
+Because `p_value` inverts `interval`, a decision by p-value never contradicts the interval printed beside it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from harness.types import FloatArray
 
-LEAST = 1e-9
-"""BCa's correction has a pole, which very few, very skewed rows can pass; there the bound is the outermost score."""
+MIN_DENOMINATOR = 1e-9
+"""BCa's correction has a pole, which very few, very skewed rows can cross; the bound is then the outermost score."""
 
 
-class Confidence(Protocol):
-    """What is known about one true value."""
+class ConfidenceDistribution(Protocol):
+    """The uncertainty about one true value."""
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Return the two-sided bounds at `confidence`, such as 0.95."""
@@ -39,8 +39,8 @@ class Student:
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Return the t interval."""
-        reach = float(stdtrit(self.degrees, (1 + confidence) / 2)) * self.standard_error
-        return self.estimate - reach, self.estimate + reach
+        half_width = float(stdtrit(self.degrees, (1 + confidence) / 2)) * self.standard_error
+        return self.estimate - half_width, self.estimate + half_width
 
     def p_value(self, threshold: float) -> float:
         """Return the one-sided p-value of the t test."""
@@ -49,13 +49,13 @@ class Student:
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """Sorted resampled scores, shape (B,), with BCa's two corrections and the widening for few rows.
+    """Sorted resampled scores, shape (B,), with BCa's two corrections and widening for few rows.
 
-    With `bias` and `acceleration` 0 it is the percentile bootstrap; with `degrees` infinite it is not widened. The
-    plain bootstrap is too narrow by a factor of sqrt((n - 1) / n) and uses normal quantiles for t ones; widening mends
-    both, for n - 1 degrees or the fewer of `bootstrap.degrees_of_freedom`. Sources: Efron (1987), Better bootstrap
-    confidence intervals, JASA 82(397), interpolated and tied as in scipy.stats.bootstrap; Hesterberg (2015), What
-    teachers should know about the bootstrap, The American Statistician 69(4), for the widening.
+    With `bias` and `acceleration` 0 it is the percentile bootstrap; with infinite `degrees` it is not widened. The
+    plain bootstrap is too narrow by a factor of sqrt((n - 1) / n) and uses normal instead of t quantiles; widening
+    corrects both, with n - 1 degrees of freedom or the fewer of `bootstrap.degrees_of_freedom`. Sources: Efron (1987),
+    Better bootstrap confidence intervals, JASA 82(397), with interpolation and ties as in scipy.stats.bootstrap;
+    Hesterberg (2015), What teachers should know about the bootstrap, The American Statistician 69(4), for the widening.
     """
 
     scores: FloatArray
@@ -67,7 +67,7 @@ class Bootstrap:
         """Return the bounds, interpolated between resampled scores."""
         z = float(stdtrit(self.degrees, (1 + confidence) / 2)) * np.sqrt(1 + 1 / self.degrees)
         low, high = (self._level(side * z) for side in (-1, 1))
-        # This is np.quantile, which would sort again.
+        # This equals np.quantile, which would sort again.
         last = len(self.scores) - 1
         low, high = np.interp([low * last, high * last], np.arange(last + 1), self.scores)
         return float(low), float(high)
@@ -75,12 +75,12 @@ class Bootstrap:
     def p_value(self, threshold: float) -> float:
         """Return the level at which the interval's lower bound is `threshold`; never 0 or 1."""
         w = float(ndtri(_share_below(self.scores, threshold))) - self.bias
-        z = w / max(1 + self.acceleration * w, LEAST) - self.bias
+        z = w / max(1 + self.acceleration * w, MIN_DENOMINATOR) - self.bias
         return float(stdtr(self.degrees, z / np.sqrt(1 + 1 / self.degrees)))
 
     def _level(self, z: float) -> float:
         shifted = self.bias + z
-        return float(ndtr(self.bias + shifted / max(1 - self.acceleration * shifted, LEAST)))
+        return float(ndtr(self.bias + shifted / max(1 - self.acceleration * shifted, MIN_DENOMINATOR)))
 
 
 def percentile(scores: FloatArray, degrees: float = np.inf) -> Bootstrap:
@@ -91,7 +91,7 @@ def percentile(scores: FloatArray, degrees: float = np.inf) -> Bootstrap:
 def bca(scores: FloatArray, estimate: float, jackknife_scores: FloatArray, degrees: float = np.inf) -> Bootstrap:
     """Return the bias-corrected and accelerated bootstrap of resampled `scores`, shape (B,).
 
-    `estimate` is the score of all rows, and `jackknife_scores`, shape (n,), the scores that leave out one row each.
+    `estimate` is the score of all rows, and `jackknife_scores`, shape (n,), are the leave-one-out scores.
     """
     influence = jackknife_scores.mean() - jackknife_scores
     spread = float((influence**2).sum())

@@ -1,56 +1,63 @@
-"""Many comparisons at once: adjusted p-values, tie groups and the ranks that the data allow."""
+"""Many comparisons at once: adjusted p-values, significance, tie groups and the ranks that the data allow."""
 
 from __future__ import annotations
 
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from harness.stats.comparison import direction
 from harness.types import FloatArray
 
-LEAST_PERMUTATIONS = 9_999
-"""Enough for all pairs of 22 runs at 95%."""
+MIN_PERMUTATIONS = 9_999
+"""Enough for all pairs of 22 runs at 95% confidence."""
+
+PValues = Sequence[float | None]
+"""P-values; None for a comparison that could not be tested."""
 
 
-def holm(p: ArrayLike) -> FloatArray:
-    """Return Holm's adjusted p-values, shape (m,): at or below 0.05, the chance of any false claim is at most 5%.
+def is_significant(p_value: float | None, confidence: float) -> bool:
+    """Whether an adjusted p-value is significant at `confidence`, such as 0.95; None, which was not tested, is not."""
+    return p_value is not None and p_value <= 1 - confidence
 
-    A p-value that is nan was not tested: it stays nan and counts for nothing. Source: Holm (1979), Scandinavian
-    Journal of Statistics 6(2); equal to statsmodels' multipletests.
+
+def holm(p_values: PValues) -> list[float | None]:
+    """Return Holm's adjusted p-values: the probability of any false claim among those at or below 0.05 is at most 5%.
+
+    None stays None and does not count as a test. Source: Holm (1979), Scandinavian Journal of Statistics 6(2); equal
+    to statsmodels' multipletests.
     """
-    return _adjusted(p, lambda values: np.maximum.accumulate(values * np.arange(len(values), 0, -1)))
+    return _adjusted(p_values, lambda p: np.maximum.accumulate(p * np.arange(len(p), 0, -1)))
 
 
-def benjamini_hochberg(p: ArrayLike) -> FloatArray:
-    """Return adjusted p-values, shape (m,): of the claims at or below 0.05, at most 5% are false on average.
+def benjamini_hochberg(p_values: PValues) -> list[float | None]:
+    """Return adjusted p-values: of the claims at or below 0.05, at most 5% are expected to be false.
 
-    nan as in `holm`. Source: Benjamini and Hochberg (1995), JRSS B 57(1); equal to statsmodels' multipletests.
+    None as in `holm`. Source: Benjamini and Hochberg (1995), JRSS B 57(1); equal to statsmodels' multipletests.
     """
-    return _adjusted(
-        p,
-        lambda values: np.minimum.accumulate((values * len(values) / np.arange(1, len(values) + 1))[::-1])[::-1],
-    )
+    return _adjusted(p_values, lambda p: np.minimum.accumulate((p * len(p) / np.arange(1, len(p) + 1))[::-1])[::-1])
 
 
-def _adjusted(p: ArrayLike, ascending: Callable[[FloatArray], FloatArray]) -> FloatArray:
-    values = np.array(p, np.float64)
+def _adjusted(p_values: PValues, adjust: Callable[[FloatArray], FloatArray]) -> list[float | None]:
+    """Apply `adjust`, from ascending to adjusted p-values, to those that are not None."""
+    values = np.array([np.nan if p is None else p for p in p_values], np.float64)
     order = np.argsort(values)[: np.count_nonzero(~np.isnan(values))]
-    values[order] = np.minimum(1.0, ascending(values[order]))
-    return values
+    values[order] = np.minimum(1.0, adjust(values[order]))
+    return [None if np.isnan(p) else float(p) for p in values]
 
 
 def permutations_needed(tests: int, confidence: float) -> int:
-    """Return how many permutations leave Holm's smallest p-value half of what it may be over so many tests."""
-    return max(LEAST_PERMUTATIONS, round(2 * tests / (1 - confidence)))
+    """Return the permutations for which Holm's smallest possible p-value is half the level over so many tests."""
+    return max(MIN_PERMUTATIONS, round(2 * tests / (1 - confidence)))
 
 
 def tie_groups(differs: NDArray[np.bool_]) -> list[str]:
-    """Return each system's letters: two systems share a letter exactly where `differs`, shape (m, m), is False.
+    """Return each system's letters: two systems share a letter if and only if `differs`, shape (m, m), is False.
 
-    Order the systems best first, and "a" is the group of the best. Source: insert-and-absorb of Piepho (2004), JCGS
-    13(2).
+    With the systems ordered best first, "a" is the group of the best. Source: the insert-and-absorb algorithm of
+    Piepho (2004), JCGS 13(2).
     """
     systems = range(len(differs))
     groups = [frozenset(systems)]
@@ -67,13 +74,13 @@ def _letter(k: int) -> str:
 
 
 def rank_intervals(
-    scores: FloatArray, higher_is_better: bool = True, confidence: float = 0.95
+    scores: FloatArray, higher_is_better: bool | None = True, confidence: float = 0.95
 ) -> list[tuple[int, int]]:
     """Return each system's best and worst plausible rank from resampled `scores`, shape (B, m); rank 1 is best.
 
     Source: Goldstein and Spiegelhalter (1996), JRSS A 159(3). Ties share the better rank.
     """
-    oriented = scores if higher_is_better else -scores
+    oriented = direction(higher_is_better) * scores
     ranks = 1 + (oriented[:, None, :] > oriented[:, :, None]).sum(axis=2)
     tail = (1 - confidence) / 2
     best = np.quantile(ranks, tail, axis=0, method="lower")

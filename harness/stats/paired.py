@@ -1,12 +1,12 @@
-"""Comparing systems on the same examples, where most of the noise is shared and cancels.
+"""Paired comparison of systems on the same examples, where most of the noise is shared and cancels.
 
-Both resampling schemes act on rows of sufficient statistics, so they hold for corpus metrics as for means: the
+Both resampling schemes work on rows of sufficient statistics, so they hold for corpus metrics as for means: the
 bootstrap draws the same examples for both systems (Koehn, 2004, https://aclanthology.org/W04-3250/), and the
-permutation test swaps the two systems' rows where a coin falls heads, which for a mean flips the sign of the
+permutation test swaps the two systems' rows where a coin shows heads, which for a mean flips the sign of the
 difference (approximate randomization: Riezler and Maxwell, 2005, https://aclanthology.org/W05-0908/).
 
-The interval is the percentile bootstrap, widened for few rows and for errors that few rows make: BCa is too narrow
-for differences, whose tails are heavy and not skewed. `python -m benchmarks.evidence` shows what it covers.
+The interval is the percentile bootstrap, widened for few rows and for errors that depend on a few rows: BCa is too
+narrow for differences, whose tails are heavy but not skewed. `python -m benchmarks.evidence` measures its coverage.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from harness.errors import StoreError
 from harness.protocols import Metric
-from harness.stats.bootstrap import Resampler
+from harness.stats.bootstrap import Resampler, unit_text
 from harness.stats.comparison import Comparison, Question, Sample
 from harness.stats.proportions import Tango, mcnemar
 from harness.stats.resampling import draws
@@ -28,8 +28,8 @@ from harness.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """Pairs of systems on one metric, and every system's resampled scores, shape (S, M), where there was resampling."""
+class PairedComparisons:
+    """The compared pairs of systems on one metric, and the resampled scores of every system, shape (S, M), if any."""
 
     pairs: tuple[Comparison, ...]
     scores: FloatArray | None = None
@@ -65,51 +65,61 @@ def compare_metrics(
     clusters: ArrayLike | None = None,
     question: Question | None = None,
     pairs: Sequence[tuple[int, int]] | None = None,
-) -> tuple[Compared, ...]:
+) -> tuple[PairedComparisons, ...]:
     """Compare pairs of systems on each metric, with one set of draws and one matrix product for all of them.
 
     `systems` holds, for each metric, every system's statistics of shape (n, k) on the same n examples; `clusters`,
-    shape (n,), labels those that belong together; `pairs` defaults to all, in the order of `itertools.combinations`.
-    Where examples count 0 or 1 and are independent, it is Tango's interval and McNemar's mid-p test. StoreError when
-    the systems' examples cannot be the same.
+    shape (n,), labels examples that belong together; `pairs` defaults to all, in the order of
+    `itertools.combinations`. Metrics of 0 or 1 per independent example get Tango's interval and McNemar's mid-p test.
+    StoreError if the systems' numbers of examples differ.
     """
-    for each in systems:
-        if len({stats.shape for stats in each}) > 1:
-            raise StoreError(
-                f"Expected runs on the same examples, got {' and '.join(str(len(stats)) for stats in each)} of them. "
-                "Compare them on the examples that they share, or as unpaired."
-            )
+    for metric_stats in systems:
+        _require_same_examples(metric_stats)
     question = question or Question()
-    asked = list(combinations(range(len(systems[0])), 2)) if pairs is None else pairs
-    exact = [metric.is_proportion and clusters is None for metric in metrics]
-    resampled = [(m, each) for m, each, is_exact in zip(metrics, systems, exact, strict=True) if not is_exact]
-    drawn = draws(resampled, resampler, clusters)
-    found = []
-    for metric, each, is_exact in zip(metrics, systems, exact, strict=True):
-        if is_exact:
-            values = [metric.per_example(stats) for stats in each]
-            found.append(Compared(tuple(_binary(values[i] - values[j], question) for i, j in asked)))
+    positions = list(combinations(range(len(systems[0])), 2)) if pairs is None else pairs
+    rows = [
+        (metric, metric_stats, metric.is_proportion and clusters is None)
+        for metric, metric_stats in zip(metrics, systems, strict=True)
+    ]
+    all_draws = draws(
+        [(metric, metric_stats) for metric, metric_stats, exact in rows if not exact], resampler, clusters
+    )
+    results = []
+    for metric, metric_stats, exact in rows:
+        if exact:
+            values = [metric.per_example(stats) for stats in metric_stats]
+            results.append(PairedComparisons(tuple(_binary(values[i] - values[j], question) for i, j in positions)))
         else:
-            its_own = next(drawn)
-            scores = its_own.scores if its_own.sample.units > 1 else None
-            found.append(Compared(tuple(its_own.compare(pair, question) for pair in asked), scores))
-    return tuple(found)
+            metric_draws = next(all_draws)
+            scores = metric_draws.scores if metric_draws.sample.units > 1 else None
+            compared = tuple(metric_draws.compare(pair, question) for pair in positions)
+            results.append(PairedComparisons(compared, scores))
+    return tuple(results)
+
+
+def _require_same_examples(systems: Sequence[FloatArray]) -> None:
+    if len({stats.shape for stats in systems}) > 1:
+        sizes = " and ".join(str(len(stats)) for stats in systems)
+        raise StoreError(
+            f"Expected runs on the same examples, got {sizes} of them. "
+            "Compare them on the examples that they share, or as unpaired."
+        )
 
 
 def _binary(differences: FloatArray, question: Question) -> Comparison:
-    counted = differences[np.isfinite(differences)]
-    n = len(counted)
-    sample = Sample(n=n, units=n, of=f"{n} examples")
+    """Compare two systems by the differences, shape (n,), of their scores of 0 or 1; nan where one is undefined."""
+    defined = differences[np.isfinite(differences)]
+    n, of = len(defined), unit_text(len(defined), None)
+    sample = Sample(n=n, units=n, of=of)
     if n < 2:
-        reason = f"none: {n} examples"
-        return Comparison(sample, question, None, reason, reason)
-    higher, lower = (int(np.count_nonzero(counted == sign)) for sign in (1, -1))
+        return Comparison(sample, question, None, f"none: {of}", f"none: {of}")
+    higher, lower = (int(np.count_nonzero(defined == sign)) for sign in (1, -1))
     return Comparison(
         sample,
         question,
         difference=(higher - lower) / n,
-        method=f"tango, {n} examples",
+        method=f"tango, {of}",
         test="mcnemar mid-p",
         p=mcnemar(higher, lower)[1],
-        standard_error=float(counted.std(ddof=1)) / n**0.5,
+        standard_error=float(defined.std(ddof=1)) / n**0.5,
     ).bounded(Tango(higher, lower, n))

@@ -1,4 +1,4 @@
-"""Binary scores have exact methods, which stay honest at 0%, at 100% and at small n, where a bootstrap says ±0."""
+"""Exact and score methods for binary scores, which hold at 0%, at 100% and at small n, where a bootstrap gives ±0."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ EDGE = 1 - 1e-12
 
 
 def wilson(share: float, n: float, confidence: float) -> tuple[float, float]:
-    """Return the Wilson score interval of a `share` of `n` trials; `n` may be an effective, fractional size.
+    """Return the Wilson score interval of a `share` of `n` trials; `n` may be a fractional, effective sample size.
 
     Source: Wilson (1927), JASA 22(158); for whole n it is scipy's binomtest(...).proportion_ci(method="wilson").
     """
     z2 = float(ndtri((1 + confidence) / 2)) ** 2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    reach = np.sqrt(z2 * (share * (1 - share) + z2 / (4 * n)) / n) / (1 + z2 / n)
-    return max(0.0, float(centre - reach)), min(1.0, float(centre + reach))
+    half_width = np.sqrt(z2 * (share * (1 - share) + z2 / (4 * n)) / n) / (1 + z2 / n)
+    return max(0.0, float(centre - half_width)), min(1.0, float(centre + half_width))
 
 
 def clopper_pearson(successes: int, n: int, confidence: float) -> tuple[float, float]:
-    """Return the exact interval, which covers at least `confidence` for every true share and is wider than Wilson's.
+    """Return the exact interval, which covers every true share with at least `confidence` and is wider than Wilson's.
 
     Source: Clopper and Pearson (1934), Biometrika 26(4), from scipy.
     """
@@ -38,11 +38,11 @@ def clopper_pearson(successes: int, n: int, confidence: float) -> tuple[float, f
 
 
 def effective_size(values: FloatArray, clusters: ArrayLike, confidence: float) -> float:
-    """Return how many independent trials the clustered 0/1 `values`, shape (n,), are worth; at most n.
+    """Return the effective number of independent trials of clustered 0/1 `values`, shape (n,); at most n.
 
-    The design effect is the clustered variance of the share over the binomial one. Where all values are equal it
-    cannot be estimated, and each cluster counts as one trial. Source: Korn and Graubard (1998), Survey Methodology
-    24(2), with their correction for few clusters.
+    It is n over the design effect, the ratio of the clustered to the binomial variance of the share. If all values are
+    equal, the design effect cannot be estimated and each cluster counts as one trial. Source: Korn and Graubard (1998),
+    Survey Methodology 24(2), with their correction for few clusters.
     """
     sums = cluster_sums(np.column_stack([values, np.ones(len(values))]), clusters)
     groups, n, share = len(sums), len(values), float(values.mean())
@@ -56,9 +56,9 @@ def effective_size(values: FloatArray, clusters: ArrayLike, confidence: float) -
 
 
 def mcnemar(higher: int, lower: int) -> tuple[float, float]:
-    """Return McNemar's exact and mid-p values for pairs that only the first, or only the second, got right.
+    """Return McNemar's exact and mid-p p-values from the pairs that only the first, or only the second, got right.
 
-    The exact test is conservative; the mid-p one keeps its level in practice. Source: Fagerland, Lydersen and Laake
+    The exact test is conservative; the mid-p test keeps its level in practice. Source: Fagerland, Lydersen and Laake
     (2013), BMC Medical Research Methodology 13:91.
     """
     fewer, pairs = min(higher, lower), higher + lower
@@ -69,10 +69,10 @@ def mcnemar(higher: int, lower: int) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class Tango:
-    """What `n` pairs of 0/1 scores say about the difference of two shares: Tango's score interval.
+    """Tango's score interval for the difference of two shares, from `n` pairs of 0/1 scores.
 
-    Only the pairs that differ matter: `higher` where the first alone is 1, `lower` where the second alone is. It is
-    not empty when no pair differs. Source: Tango (1998), Statistics in Medicine 17(8).
+    Only the pairs that differ matter: in `higher` of them only the first is 1, in `lower` only the second. The interval
+    has a positive width even if no pair differs. Source: Tango (1998), Statistics in Medicine 17(8).
     """
 
     higher: int
@@ -92,7 +92,7 @@ class Tango:
         return float((b - c - n * difference) / np.sqrt(variance))
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        """Return the differences that the score test does not reject."""
+        """Return the range of differences that the score test does not reject."""
         from scipy.optimize import brentq
 
         z, estimate = float(ndtri((1 + confidence) / 2)), (self.higher - self.lower) / self.n

@@ -1,7 +1,7 @@
 """Bootstrap resamples and coin flips that many systems and metrics share: one matrix product for all of them.
 
-Systems are compared pair by pair from the same draws, which is what pairs them; metrics stand side by side in one
-matrix, because drawing, and not multiplying, is what a single metric's comparison takes most of its time for.
+All pairs of systems are compared from the same draws, which pairs them. Metrics are columns of one matrix, because a
+single metric's comparison spends most of its time on drawing, not on multiplying.
 """
 
 from __future__ import annotations
@@ -13,16 +13,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.protocols import Metric
-from harness.stats.bootstrap import Resampler, cluster_sums, degrees_of_freedom, jackknife_error, leave_one_out
+from harness.stats.bootstrap import (
+    Resampler,
+    cluster_sums,
+    degrees_of_freedom,
+    jackknife_error,
+    leave_one_out,
+    unit_text,
+)
 from harness.stats.comparison import Comparison, Question, Sample
 from harness.stats.distributions import percentile
-from harness.stats.intervals import FLAT
+from harness.stats.intervals import RELATIVE_TOLERANCE
 from harness.types import FloatArray
+from harness.wording import counted
 
 SUMS_BYTES = 256 * 2**20
-"""Sums over coin flips that are held at a time."""
+"""Limit on the sums over coin flips that are in memory at a time."""
 
-Systems = tuple[Metric, Sequence[FloatArray]]
+MetricSystems = tuple[Metric, Sequence[FloatArray]]
 """A metric, and every system's statistics of shape (n, k) on the same n examples."""
 
 
@@ -50,21 +58,20 @@ class Draws:
         i, j = pair
         totals = self.metric.aggregate(self.sums)
         difference = float(totals[i] - totals[j])
-        scores, jackknife_scores = (
-            self.scores[:, i] - self.scores[:, j],
-            self.jackknife_scores[:, i] - self.jackknife_scores[:, j],
-        )
+        scores = self.scores[:, i] - self.scores[:, j]
+        jackknife_scores = self.jackknife_scores[:, i] - self.jackknife_scores[:, j]
         if not (np.isfinite(scores).all() and np.isfinite(jackknife_scores).all()):
             reason = f"none: undefined for some resamples of {sample.of}"
             return Comparison(sample, question, difference if np.isfinite(difference) else None, reason, reason)
-        p, test = self._permutation_p(pair, difference), f"permutation, {len(self.coin_sums)} swaps"
-        if np.ptp(jackknife_scores) <= FLAT * np.abs(totals[[i, j]]).max():
-            return Comparison(sample, question, difference, f"none: {sample.of} that all differ equally", test, p=p)
+        p = self._permutation_p(pair, difference)
+        test = f"permutation test, {counted(len(self.coin_sums), 'permutation')}"
+        if np.ptp(jackknife_scores) <= RELATIVE_TOLERANCE * np.abs(totals[[i, j]]).max():
+            return Comparison(sample, question, difference, f"none: {sample.of} with equal differences", test, p=p)
         return Comparison(
             sample,
             question,
             difference,
-            method=f"percentile, {len(scores)} resamples of {sample.of}",
+            method=f"percentile, {counted(len(scores), 'resample')} of {sample.of}",
             test=test,
             p=p,
             p_bootstrap=permutation_p_value(scores - difference, difference),
@@ -78,31 +85,30 @@ class Draws:
         return permutation_p_value(swapped, difference)
 
 
-def draws(metrics: Sequence[Systems], resampler: Resampler, clusters: ArrayLike | None = None) -> Iterator[Draws]:
-    """Yield the draws of each metric; as many metrics as fit into memory are drawn for at once."""
-    together: list[Systems] = []
-    columns = 0
-    for each in metrics:
-        wide = sum(stats.shape[1] for stats in each[1])
-        if together and 8 * resampler.permutations * (columns + wide) > SUMS_BYTES:
-            yield from _drawn(together, resampler, clusters)
-            together, columns = [], 0
-        together.append(each)
-        columns += wide
-    if together:
-        yield from _drawn(together, resampler, clusters)
+def draws(metrics: Sequence[MetricSystems], resampler: Resampler, clusters: ArrayLike | None = None) -> Iterator[Draws]:
+    """Yield the draws of each metric; as many metrics as fit into memory share one matrix product."""
+    batch: list[MetricSystems] = []
+    n_columns = 0
+    for metric, systems in metrics:
+        n_new = sum(stats.shape[1] for stats in systems)
+        if batch and 8 * resampler.permutations * (n_columns + n_new) > SUMS_BYTES:
+            yield from _draw(batch, resampler, clusters)
+            batch, n_columns = [], 0
+        batch.append((metric, systems))
+        n_columns += n_new
+    if batch:
+        yield from _draw(batch, resampler, clusters)
 
 
-def _drawn(metrics: Sequence[Systems], resampler: Resampler, clusters: ArrayLike | None) -> Iterator[Draws]:
+def _draw(metrics: Sequence[MetricSystems], resampler: Resampler, clusters: ArrayLike | None) -> Iterator[Draws]:
     rows = np.concatenate([np.stack(systems, axis=1) for _, systems in metrics], axis=2)
     units = cluster_sums(rows, clusters)
-    of = f"{len(units)} {'examples' if clusters is None else 'clusters'}"
-    sample = Sample(n=len(rows), units=len(units), of=of)
+    sample = Sample(n=len(rows), units=len(units), of=unit_text(len(units), clusters))
     ends = np.cumsum([systems[0].shape[1] for _, systems in metrics])[:-1]
-    few = len(units) < 2
-    sums, coin_sums = (units, units) if few else (resampler.sums(units), resampler.coin_sums(units))
-    parts = (np.split(each, ends, axis=2) for each in (units, sums, coin_sums))
-    for (metric, _), own, resampled, coins in zip(metrics, *parts, strict=True):
+    too_few = len(units) < 2
+    sums, coin_sums = (units, units) if too_few else (resampler.sums(units), resampler.coin_sums(units))
+    by_metric = (np.split(columns, ends, axis=2) for columns in (units, sums, coin_sums))
+    for (metric, _), own, resampled, coins in zip(metrics, *by_metric, strict=True):
         yield Draws(
             metric,
             sample,
@@ -113,10 +119,11 @@ def _drawn(metrics: Sequence[Systems], resampler: Resampler, clusters: ArrayLike
         )
 
 
-def permutation_p_value(chance: FloatArray, difference: float) -> float:
-    """Return the p-value of `difference` among differences by `chance`, counting itself as one of them.
+def permutation_p_value(null: FloatArray, difference: float) -> float:
+    """Return the two-sided p-value of `difference` among those under the null hypothesis, `null`, shape (P,).
 
-    Counting itself keeps the test's level: Phipson and Smyth (2010), Permutation p-values should never be zero.
+    The observed difference counts as one of them, which keeps the test's level: Phipson and Smyth (2010), Permutation
+    p-values should never be zero.
     """
-    as_large = np.count_nonzero(np.abs(chance) >= abs(difference) * (1 - 1e-9))
-    return float((1 + as_large) / (1 + len(chance)))
+    as_large = np.count_nonzero(np.abs(null) >= abs(difference) * (1 - 1e-9))
+    return float((1 + as_large) / (1 + len(null)))

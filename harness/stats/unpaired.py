@@ -1,7 +1,7 @@
-"""Comparing systems on different examples: only where pairing is impossible, and labelled so.
+"""Unpaired comparison of systems on different examples, for where pairing is impossible.
 
-The noise of both samples adds up, so it takes several times the examples of a paired comparison to show the same
-difference.
+The noise of both samples adds up, so an unpaired comparison needs several times the examples of a paired one to detect
+the same difference.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from harness.protocols import Metric
 from harness.stats.bootstrap import Resampler, jackknife_error, leave_one_out
 from harness.stats.comparison import Comparison, Question, Sample
 from harness.stats.distributions import percentile
-from harness.stats.intervals import FLAT
+from harness.stats.intervals import RELATIVE_TOLERANCE
 from harness.stats.resampling import permutation_p_value
 from harness.types import FloatArray
+from harness.wording import counted
 
 
 def compare_unpaired(
@@ -22,31 +23,31 @@ def compare_unpaired(
 ) -> Comparison:
     """Compare two systems from statistics of shapes (n, k) and (m, k) on different, independent examples.
 
-    For examples that belong together pass their `cluster_sums`.
+    For clustered examples pass their `cluster_sums`.
     """
     question = question or Question()
     n = min(len(first), len(second))
-    of = f"{len(first)} and {len(second)} unpaired examples"
+    of = f"{len(first):,} and {len(second):,} unpaired examples"
     sample = Sample(n=n, units=n, of=of, paired=False)
     if n < 2:
         return Comparison(sample, question, None, f"none: {of}", f"none: {of}")
     systems = (first, second)
-    totals = [float(metric.aggregate(each.sum(axis=0))) for each in systems]
-    scores = [metric.aggregate(resampler.sums(each, stream)) for stream, each in enumerate(systems)]
-    errors = [float(jackknife_error(metric.aggregate(leave_one_out(each)))) for each in systems]
-    difference, resampled = totals[0] - totals[1], scores[0] - scores[1]
-    error = float(np.hypot(errors[0], errors[1]))
-    if not (np.isfinite(resampled).all() and error > FLAT * max(map(abs, totals))):
-        reason = f"none: {of}, undefined for some resamples or all the same"
+    totals = [float(metric.aggregate(stats.sum(axis=0))) for stats in systems]
+    resampled = [metric.aggregate(resampler.sums(stats, stream)) for stream, stats in enumerate(systems)]
+    errors = [float(jackknife_error(metric.aggregate(leave_one_out(stats)))) for stats in systems]
+    difference, scores = totals[0] - totals[1], resampled[0] - resampled[1]
+    standard_error = float(np.hypot(errors[0], errors[1]))
+    if not (np.isfinite(scores).all() and standard_error > RELATIVE_TOLERANCE * max(map(abs, totals))):
+        reason = f"none: {of}, undefined for some resamples or with equal scores"
         return Comparison(sample, question, difference, reason, reason)
-    p = permutation_p_value(resampled - difference, difference)
+    p = permutation_p_value(scores - difference, difference)
     return Comparison(
         sample,
         question,
         difference,
-        method=f"unpaired percentile, {len(resampled)} resamples of {of}",
+        method=f"unpaired percentile, {counted(len(scores), 'resample')} of {of}",
         test="unpaired centred bootstrap",
         p=p,
         p_bootstrap=p,
-        standard_error=error,
-    ).bounded(percentile(resampled, degrees=n - 1))
+        standard_error=standard_error,
+    ).bounded(percentile(scores, degrees=n - 1))

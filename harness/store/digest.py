@@ -1,6 +1,6 @@
-"""Content digests: the one way that anything in the harness is given an identity.
+"""Content digests, from which stage keys and run ids are made.
 
-Equal values give equal digests on every machine; a changed input is a new digest, never a stale hit.
+Equal values give equal digests on every machine; a changed input gives a new digest, never a stale hit.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from enum import Enum
 from typing import Any
 
 KEY_LENGTH = 16
-"""Hex digits of a stage key: 64 bits, ample for the stages that one store will ever hold."""
+"""Hex digits of a stage key: 64 bits, enough for the stages of one store."""
 
-DECIDES_NOTHING = {"decides": False}
-"""Metadata of a dataclass field that is no part of its digest, such as how often something is looked at."""
+NOT_DIGESTED = ("display", "nothing")
+"""Metadata `decides` of the dataclass fields that are not part of a digest; see `harness.config.fields`."""
 
 
 def canonical(value: Any) -> str:
-    """Return the one JSON text of a value made of dataclasses, enums, mappings, sequences and scalars."""
+    """Return the canonical JSON text of a value made of dataclasses, enums, mappings, sequences and scalars."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
 
 
@@ -30,7 +30,7 @@ def digest(value: Any) -> str:
 
 
 def digest_lines(lines: Iterable[str]) -> str:
-    """Return the key of many texts in order, without holding them joined; each is framed by its length."""
+    """Return the key of an ordered sequence of texts without joining them in memory; each is framed by its length."""
     state = hashlib.sha256()
     for line in lines:
         data = line.encode("utf-8", "surrogatepass")
@@ -41,7 +41,7 @@ def digest_lines(lines: Iterable[str]) -> str:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        deciding = (f for f in dataclasses.fields(value) if f.metadata.get("decides", True))
+        deciding = (f for f in dataclasses.fields(value) if f.metadata.get("decides") not in NOT_DIGESTED)
         return {f.name: getattr(value, f.name) for f in deciding}
     if isinstance(value, Enum):
         return value.value

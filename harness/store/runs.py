@@ -1,7 +1,7 @@
-"""Run records on disk: saved whole, read back checked, found by id, name or path.
+"""Run records on disk: saved atomically, validated when they are read, found by id, name or path.
 
 results.json        a `RunResult`; its JSON schema is `results_schema()`
-predictions.jsonl   a `Prediction` a line
+predictions.jsonl   one `Prediction` per line
 stats.npz           each metric's sufficient statistics, and `example_ids`; rows in the order of
                     predictions.jsonl, nan for failed completions
 """
@@ -25,9 +25,11 @@ from harness.store.stages import write_atomic
 from harness.types import FloatArray, Prediction, RunResult
 
 SCHEMA_VERSION = 2
-"""Of what is written. Version 1, whose names `harness.types` knows, is read as well."""
+"""The version that is written. Version 1 is still read: `harness.types` has its names as aliases."""
 
 T = TypeVar("T")
+
+_RUN_AGAIN = "Run it again: only missing results are computed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class RunStats:
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run read back from its folder; predictions and statistics are read when asked for."""
+    """A run read back from its folder; predictions and statistics are read on demand."""
 
     folder: Path
     result: RunResult
@@ -55,10 +57,6 @@ class StoredRun:
         path, lines = self._lines()
         return {row: _parse(_prediction_adapter(), lines[row], f"{path}:{row + 1}") for row in rows}
 
-    def _lines(self) -> tuple[Path, list[str]]:
-        path = self.folder / "predictions.jsonl"
-        return path, _read(path).removesuffix("\n").split("\n")  # not splitlines: texts may hold U+2028
-
     def stats(self) -> RunStats:
         """Return each metric's statistics with the ids of their rows."""
         path = self.folder / "stats.npz"
@@ -67,13 +65,17 @@ class StoredRun:
                 arrays = {name: archive[name] for name in archive.files}
                 return RunStats(tuple(arrays.pop("example_ids").tolist()), arrays)
         except (OSError, ValueError, KeyError) as error:
-            raise StoreError(f"{path}: cannot be read ({error}). Run again: only what is missing is made.") from error
+            raise StoreError(f"{path}: cannot be read ({error}). {_RUN_AGAIN}") from error
+
+    def _lines(self) -> tuple[Path, list[str]]:
+        path = self.folder / "predictions.jsonl"
+        return path, _read(path).removesuffix("\n").split("\n")  # not splitlines: texts may hold U+2028
 
 
 def save_run(
     folder: Path, result: RunResult, predictions: Sequence[Prediction], stats: Mapping[str, FloatArray]
 ) -> StoredRun:
-    """Write a run; results.json comes last, so that a folder that has it is complete."""
+    """Write a run, results.json last, so that a folder that has it is complete."""
     adapter = _prediction_adapter()
     lines = b"".join(adapter.dump_json(p) + b"\n" for p in predictions)
     write_atomic(folder / "predictions.jsonl", lines)
@@ -99,27 +101,27 @@ def load_run(folder: Path) -> StoredRun:
 
 
 def find_runs(runs: Path, selectors: Sequence[str]) -> list[StoredRun]:
-    """Return the runs that the selectors name, by folder, id, start of an id, or name; all of them for none."""
+    """Return the runs that match the selectors (a folder, an id, the start of an id, or a name), or all for none."""
     folders = sorted(p.parent for p in runs.glob("*/results.json"))
     if not selectors:
         return [load_run(folder) for folder in folders]
-    found: dict[Path, StoredRun] = {}
+    by_folder: dict[Path, StoredRun] = {}
     for selector in selectors:
         matches = _matches(selector, folders)
         if not matches:
             ids = [folder.name for folder in folders]
             raise StoreError(f"{unknown('run', selector, ids)} Runs are kept in {runs}.")
-        found.update({run.folder: run for run in matches})
-    return list(found.values())
+        by_folder.update({run.folder: run for run in matches})
+    return list(by_folder.values())
 
 
 def find_run(runs: Path, selector: str) -> StoredRun:
-    """Return the one run that a selector names; ConfigError when it names several."""
-    found = find_runs(runs, [selector])
-    if len(found) > 1:
-        ids = ", ".join(run.result.run_id for run in found)
-        raise ConfigError(f"{selector!r} names {len(found)} runs: {ids}. Say which.")
-    return found[0]
+    """Return the one run that matches a selector; ConfigError when several do."""
+    matches = find_runs(runs, [selector])
+    if len(matches) > 1:
+        ids = ", ".join(run.result.run_id for run in matches)
+        raise ConfigError(f"{selector!r} matches {len(matches)} runs: {ids}. Give the id of one of them.")
+    return matches[0]
 
 
 def results_schema() -> dict[str, Any]:
@@ -134,7 +136,7 @@ def result_json(result: RunResult) -> dict[str, Any]:
 
 
 def prediction_json(prediction: Prediction, references: bool = True) -> str:
-    """Return a line of predictions.jsonl; without references, nothing that quotes them is in it."""
+    """Return a line of predictions.jsonl; without `references`, nothing that quotes one is in it."""
     if not references:
         example = dataclasses.replace(prediction.example, reference="")
         completion = dataclasses.replace(prediction.completion, likelihoods={})
@@ -154,7 +156,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path}: cannot be read ({error}). Run it again: only what is missing is made.") from error
+        raise StoreError(f"{path}: cannot be read ({error}). {_RUN_AGAIN}") from error
 
 
 def _parse(adapter: TypeAdapter[T], text: str, where: str) -> T:
@@ -163,7 +165,7 @@ def _parse(adapter: TypeAdapter[T], text: str, where: str) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise StoreError(f"{where}: {key}: {first['msg']}. Run it again: only what is missing is made.") from error
+        raise StoreError(f"{where}: {key}: {first['msg']}. {_RUN_AGAIN}") from error
 
 
 @cache

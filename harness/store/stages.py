@@ -1,13 +1,13 @@
-"""The store: every stage's product under the digest of all that decides it, written atomically.
+"""The store of stages: each product under the digest of everything that decides it, written atomically.
 
-From this one mechanism come resume after a crash, sharing of work between the runs of a sweep, caching and
-provenance. Beside each product lies `inputs.json`, so that a hit can be explained: these inputs were the same.
+This one mechanism gives resume after a crash, sharing of work between the runs of a sweep, caching and provenance.
+`inputs.json` beside each product records the inputs of its key, so that a cache hit can be explained.
 
     <root>/runs/<run id>/                 config.yaml results.json predictions.jsonl stats.npz
     <root>/stages/completions/<key>/      completions.jsonl, appended as they come
     <root>/stages/likelihoods/<key>/      likelihoods.jsonl, appended as they come
     <root>/stages/scores/<key>/           stats.npy of one metric on one set of completions
-    <root>/stages/finetune/<key>/         adapter or weights, and how they came about
+    <root>/stages/finetune/<key>/         adapter or weights, and finetune.json, the record of the training
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader, or a crash, never meets half of it."""
+    """Write a file so that neither a reader nor a crash ever leaves half of it visible."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -50,9 +50,17 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         raise
 
 
-def store_root(given: str | None) -> Path:
-    """Return the folder of the store: the given one, that of the environment, or the usual one."""
-    return Path(given or os.environ.get("HARNESS_STORE", ".harness"))
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a stage's folder; the operating system releases it when a process dies."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        yield
+
+
+def store_root(option: str | None) -> Path:
+    """Return the folder of the store: the value of --store, else $HARNESS_STORE, else .harness."""
+    return Path(option or os.environ.get("HARNESS_STORE", ".harness"))
 
 
 class Store:
@@ -63,25 +71,25 @@ class Store:
 
     @property
     def runs(self) -> Path:
-        """The folder that holds one folder a run."""
+        """The folder that holds one folder per run."""
         return self.root / "runs"
 
     def folder(self, stage: str, inputs: Mapping[str, Any]) -> Path:
-        """Return the folder that belongs to these inputs, whether or not it is there."""
+        """Return the folder that belongs to these inputs, whether or not it exists."""
         return self.root / "stages" / stage / digest(inputs)
 
     def build(
         self, stage: str, inputs: Mapping[str, Any], make: Callable[[Path], None], resume: bool = False
     ) -> tuple[Path, bool]:
-        """Return the stage's folder and whether it was already there; `make` fills it when it was not.
+        """Return the stage's folder and whether it already existed; `make` fills it when it did not.
 
-        `make` works in a folder of its own that appears under its key only when it is complete. With `resume` it
-        finds there what a killed one left. A second process that wants the same stage waits for the first.
+        `make` works in a temporary folder that is renamed to its key only when it is complete. With `resume` that
+        folder still holds what a killed `make` left. A second process that needs the same stage waits for the first.
         """
         folder = self.folder(stage, inputs)
         if folder.exists():
             return folder, True
-        with self.lock(folder):
+        with locked(folder):
             if folder.exists():
                 return folder, True
             unfinished = folder.with_name(f".{folder.name}.part")
@@ -94,11 +102,11 @@ class Store:
         return folder, False
 
     def completions(self, inputs: Mapping[str, Any]) -> Log[Completion]:
-        """Open the log of the completions that one model gave under one set of decoding options."""
+        """Open the log of the completions of one model under one set of decoding options."""
         return Log(self._log("completions", inputs), _row, _completion)
 
     def likelihoods(self, inputs: Mapping[str, Any]) -> Log[Likelihood]:
-        """Open the log of how likely one model finds given completions."""
+        """Open the log of the likelihoods of given completions under one model."""
         return Log(self._log("likelihoods", inputs), dataclasses.asdict, _likelihood_adapter().validate_python)
 
     def _log(self, stage: str, inputs: Mapping[str, Any]) -> Path:
@@ -107,28 +115,41 @@ class Store:
             write_atomic(folder / "inputs.json", canonical(inputs))
         return folder / f"{stage}.jsonl"
 
-    @contextmanager
-    def lock(self, folder: Path) -> Iterator[None]:
-        """Hold the one lock of a stage; the operating system frees it when a process dies."""
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f".{folder.name}.lock")):
-            yield
-
 
 class Log(Generic[T]):
-    """What a model gave, by key, appended as it comes: what is written is never asked for again."""
+    """An append-only JSONL file of values by key, such as completions, so that none is ever paid for twice."""
 
     def __init__(self, path: Path, row: Callable[[T], dict[str, Any]], value: Callable[[dict[str, Any]], T]) -> None:
         self.path, self._row, self._value = path, row, value
 
-    def read(self) -> dict[str, T]:
-        """Return what was given, by key; failures are left out, to be tried again.
+    def fill(
+        self, keys: Collection[str], compute: Callable[[list[str]], Generator[tuple[str, T]]]
+    ) -> tuple[dict[str, T], dict[str, T]]:
+        """Return all stored values together with those that `compute` yields for missing keys, then these alone.
 
-        A last line that a crash cut short is passed over. Any other damage is a StoreError.
+        Each value is appended as it comes, so that a kill loses nothing. Another process that computes values of the
+        same log is waited for first, and its values are reused.
         """
-        found: dict[str, T] = {}
+        stored = self.read()
+        computed: dict[str, T] = {}
+        if any(key not in stored for key in keys):
+            with locked(self.path.parent):
+                stored = self.read()
+                missing = [key for key in keys if key not in stored]
+                with closing(compute(missing)) as values:
+                    for key, value in values:
+                        self.append(key, value)
+                        computed[key] = value
+        return stored | computed, computed
+
+    def read(self) -> dict[str, T]:
+        """Return the values by key, without failed ones, so that they are tried again.
+
+        A last line that a crash truncated is skipped. Any other damage is a StoreError.
+        """
+        values: dict[str, T] = {}
         if not self.path.exists():
-            return found
+            return values
         lines = self.path.read_bytes().split(b"\n")
         for number, line in enumerate(lines, 1):
             if not line.strip():
@@ -140,15 +161,15 @@ class Log(Generic[T]):
                 if number == len(lines):
                     continue
                 raise StoreError(
-                    f"{self.path}:{number}: expected one of the {self.path.stem}, got {line[:80]!r} ({error}). "
-                    "Delete the line: what it held is made again."
+                    f"{self.path}:{number}: expected a JSON object of {self.path.stem}, got {line[:80]!r} ({error}). "
+                    "Delete the line: its value is computed again."
                 ) from error
             if row.get("error") is None:
-                found[key] = value
-        return found
+                values[key] = value
+        return values
 
     def append(self, key: str, value: T) -> None:
-        """Add one line in a single write, which a kill leaves whole or cut; a cut line is taken away first."""
+        """Add one line in a single write, which a kill leaves whole or truncated; a truncated line is removed first."""
         line = canonical({"key": key, **self._row(value)}).encode("utf-8", "surrogatepass") + b"\n"
         with self.path.open("ab") as stream:
             if stream.tell() and not self._ends_with_newline():
@@ -163,7 +184,7 @@ class Log(Generic[T]):
 
 
 def _row(completion: Completion) -> dict[str, Any]:
-    told = {key: value for key in ("served", "cached_tokens") if (value := getattr(completion, key)) is not None}
+    reported = {key: value for key in ("served", "cached_tokens") if (value := getattr(completion, key)) is not None}
     return {
         "text": completion.text,
         "finish_reason": completion.finish_reason,
@@ -172,14 +193,14 @@ def _row(completion: Completion) -> dict[str, Any]:
         "completion_tokens": completion.completion_tokens,
         "seconds": completion.seconds,
         "wall_seconds": completion.wall_seconds,
-        **told,
+        **reported,
     }
+
+
+def _completion(row: dict[str, Any]) -> Completion:
+    return Completion(example_id="", **{**row, "finish_reason": FinishReason(row["finish_reason"])})
 
 
 @cache
 def _likelihood_adapter() -> TypeAdapter[Likelihood]:
     return TypeAdapter(Likelihood)
-
-
-def _completion(row: dict[str, Any]) -> Completion:
-    return Completion(example_id="", **{**row, "finish_reason": FinishReason(row["finish_reason"])})

@@ -1,1 +1,1 @@
-"""Sources of examples, how they are split, and what is checked before any work starts."""
+"""Tasks: sources of examples, their split, prompts and stop rules, and the checks before any work starts."""

@@ -1,6 +1,6 @@
-"""What is checked between a task's data and a run of it, before any work: leakage, and references that cannot fit.
+"""Checks of a run's examples before any work starts: leakage, and references that are longer than the token limit.
 
-It is run on the examples that a run really uses, so that a grid is audited at each of its training sizes.
+Only the examples that the run uses are checked, so that a grid is audited at each of its training sizes.
 """
 
 from __future__ import annotations
@@ -11,21 +11,22 @@ from collections.abc import Callable, Sequence
 
 from harness.errors import DataError
 from harness.store.digest import canonical, digest_lines
-from harness.tasks.leakage import Leak, LeakKind, leaks
-from harness.tasks.notices import SHOWN, Seen, notices
+from harness.tasks.leakage import LeakKind, leaks
+from harness.tasks.rows import MAX_SHOWN, NoticeTexts, Origins, notices
 from harness.types import Example, Notice
+from harness.wording import at_most
 
-_NOTICES = {
-    "leak_exact": "validation prompts are training prompts too; task.allow_leakage lets the run go on",
-    "leak_normalised": "validation prompts differ from a training prompt in case, punctuation or space alone",
-    "leak_near": "validation prompts have nearly the words of a training prompt",
-    "leak_completion": "validation completions are training completions too, under other prompts",
-    "over_limit": "references are longer than generation.max_tokens, so no completion can equal them; raise it",
+_NOTICES: NoticeTexts = {
+    "leak_exact": ("validation prompt", "also among the training prompts; the run continues with task.allow_leakage"),
+    "leak_normalised": ("validation prompt", "equal to a training prompt but for case, punctuation or whitespace"),
+    "leak_near": ("validation prompt", "with nearly the same words as a training prompt"),
+    "leak_completion": ("validation completion", "also among the training completions, for another prompt"),
+    "over_limit": ("reference", "longer than generation.max_tokens, which no completion can equal; raise the limit"),
 }
 
 
 def estimate_tokens(text: str) -> int:
-    """Return about how many tokens an English text has: 1.4 a word (SmolLM2's needs 1.37 for Wikipedia's sentences)."""
+    """Estimate the tokens of an English text: 1.4 per word (SmolLM2's tokenizer has 1.37 for Wikipedia's sentences)."""
     return math.ceil(1.4 * len(text.split()))
 
 
@@ -36,23 +37,22 @@ def audit(
     count_tokens: Callable[[str], int] = estimate_tokens,
     allow_leakage: bool = False,
 ) -> tuple[Notice, ...]:
-    """Return what a user should know about these examples; DataError when a validation prompt is trained on.
+    """Return notices about these examples; DataError if a validation prompt is also a training prompt.
 
     `max_tokens` is the generation limit, and `count_tokens` should be the model's own.
     """
-    found = leaks(train, validation)
-    exact = [_pair(leak) for leak in found if leak.kind is LeakKind.EXACT]
+    origins: Origins = defaultdict(list)
+    for leak in leaks(train, validation):
+        origins[f"leak_{leak.kind.value}"].append(f"{_origin(leak.validation)} = {_origin(leak.train)}")
+    exact = origins.get(f"leak_{LeakKind.EXACT.value}", [])
     if exact and not allow_leakage:
-        more = f" and {len(exact) - SHOWN} more" if len(exact) > SHOWN else ""
         raise DataError(
-            f"{len(exact)} of {len(validation)} validation prompts are training prompts too: "
-            f"{', '.join(exact[:SHOWN])}{more}. Remove them from one side, or go on with task.allow_leakage=true."
+            f"the training examples contain {len(exact)} of {len(validation)} validation prompts: "
+            f"{', '.join(at_most(exact, MAX_SHOWN))}. Remove them from one side, or continue with "
+            "task.allow_leakage=true."
         )
-    seen: Seen = defaultdict(list)
-    for leak in found:
-        seen[f"leak_{leak.kind.value}"].append(_pair(leak))
-    seen["over_limit"] = [_place(e) for e in validation if count_tokens(e.reference) > max_tokens]
-    return notices(seen, _NOTICES)
+    origins["over_limit"] = [_origin(e) for e in validation if count_tokens(e.reference) > max_tokens]
+    return notices(origins, _NOTICES)
 
 
 def fingerprint(examples: Sequence[Example]) -> str:
@@ -63,9 +63,5 @@ def fingerprint(examples: Sequence[Example]) -> str:
     return digest_lines(sorted(canonical((e.id, e.prompt, e.reference, dict(e.slices), e.messages)) for e in examples))
 
 
-def _pair(leak: Leak) -> str:
-    return f"{_place(leak.validation)} = {_place(leak.train)}"
-
-
-def _place(example: Example) -> str:
+def _origin(example: Example) -> str:
     return f"{example.origin} {example.id!r}" if example.origin else repr(example.id)

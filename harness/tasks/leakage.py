@@ -1,8 +1,8 @@
-"""Validation examples that a model has, or may have, seen in training, found so that scores can leave them out.
+"""Leakage: validation examples that a model has seen, or may have seen, in training.
 
-Three grades, the strictest that applies: the same prompt, the same words, nearly the same words; and beside them
-the same long completion under another prompt. The near search is an exact set-similarity join with prefix filtering
-(Chaudhuri et al. 2006, "A Primitive Operator for Similarity Joins in Data Cleaning"), not a sketch of one.
+A leak is of the strictest kind that applies: the same prompt, the same words, nearly the same words, or the same long
+completion for another prompt. Near prompts are found by an exact set-similarity join with prefix filtering (Chaudhuri
+et al., 2006, "A Primitive Operator for Similarity Joins in Data Cleaning"), not by an approximation such as MinHash.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from harness.tasks.split import normalise
 from harness.types import Example
 
 NEAR = 0.8
-"""Prompts are near when their sets of words have at least this Jaccard similarity."""
-NEAR_WORDS = 5
-"""Shorter prompts are not compared: "World War I" and "World War II" are different questions."""
+"""Prompts are near if their sets of words have at least this Jaccard similarity."""
+MIN_NEAR_WORDS = 5
+"""Prompts of fewer words are not compared: "World War I" and "World War II" are different questions."""
 COMMON = 0.005
-"""Words in more than this share of all prompts are the template of a task, not its content."""
+"""Words in more than this share of all prompts belong to the task's template, not to its content."""
 COMMON_ROWS = 5
 """Words in this many prompts or fewer are content, however few prompts there are."""
 LONG_COMPLETION = 8
-"""Shorter completions, such as class labels, are the same by rights."""
+"""Shorter completions, in words, may well be equal, such as class labels."""
 
 
 class LeakKind(StrEnum):
@@ -39,7 +39,7 @@ class LeakKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """A validation example and the training example that gives it away."""
+    """A validation example and the training example that leaks it."""
 
     kind: LeakKind
     validation: Example
@@ -47,29 +47,29 @@ class Leak:
 
 
 def leaks(train: Sequence[Example], validation: Sequence[Example]) -> tuple[Leak, ...]:
-    """Return one leak for each validation example that has any, in the order of the validation examples."""
+    """Return the strictest leak of each validation example that has any, in their order."""
     exact = {e.prompt: e for e in train}
     words = {normalise(e.prompt): e for e in train}
     completions = {normalise(e.reference): e for e in train if len(e.reference.split()) >= LONG_COMPLETION}
     near = _near(list(words), [normalise(e.prompt) for e in validation])
 
-    def seen(example: Example, near_prompt: str | None) -> Iterator[tuple[LeakKind, Example | None]]:
+    def matches(example: Example, near_prompt: str | None) -> Iterator[tuple[LeakKind, Example | None]]:
         yield LeakKind.EXACT, exact.get(example.prompt)
         yield LeakKind.NORMALISED, words.get(normalise(example.prompt))
         yield LeakKind.NEAR, None if near_prompt is None else words[near_prompt]
         yield LeakKind.COMPLETION, completions.get(normalise(example.reference))
 
-    firsts = (
-        next((Leak(kind, example, by) for kind, by in seen(example, near_prompt) if by), None)
+    strictest = (
+        next((Leak(kind, example, match) for kind, match in matches(example, near_prompt) if match), None)
         for example, near_prompt in zip(validation, near, strict=True)
     )
-    return tuple(leak for leak in firsts if leak)
+    return tuple(leak for leak in strictest if leak)
 
 
 def _near(train: Sequence[str], validation: Sequence[str]) -> Iterator[str | None]:
-    """Yield for each validation prompt a training prompt near it, or None.
+    """Yield a near training prompt for each validation prompt, or None.
 
-    Two sets this similar share a word among the rarest few of each, so only prompts that do are compared.
+    Two sets of such a similarity share one of the few rarest words of each, so only prompts that do are compared.
     """
     rows = [frozenset(prompt.split()) for prompt in (*train, *validation)]
     frequency = Counter(word for row in rows for word in row)
@@ -80,14 +80,14 @@ def _near(train: Sequence[str], validation: Sequence[str]) -> Iterator[str | Non
         for word in _rarest(row):
             index[word].append(i)
     sets = [frozenset(row) for row in content]
-    for mine, row in zip(sets[len(train) :], content[len(train) :], strict=True):
+    for words, row in zip(sets[len(train) :], content[len(train) :], strict=True):
         candidates = {i for word in _rarest(row) for i in index.get(word, ())}
-        match = (i for i in sorted(candidates) if len(mine & sets[i]) >= NEAR * len(mine | sets[i]))
-        found = next(match, None)
-        yield None if found is None else train[found]
+        near = (train[i] for i in sorted(candidates) if len(words & sets[i]) >= NEAR * len(words | sets[i]))
+        yield next(near, None)
 
 
 def _rarest(words: Sequence[str]) -> Sequence[str]:
-    if len(words) < NEAR_WORDS:
+    """Return the prefix, of words from rare to frequent, that a near prompt must share a word with."""
+    if len(words) < MIN_NEAR_WORDS:
         return ()
     return words[: len(words) - math.ceil(NEAR * len(words)) + 1]

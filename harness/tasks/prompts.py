@@ -1,7 +1,7 @@
-"""How an example becomes a prompt: one rendering for evaluation and for training, so that they cannot differ.
+"""Prompt templates: one rendering for evaluation and training, so that their prompts cannot differ.
 
-Few-shot examples come from the training pool and are the same for every validation example, so that a
-difference between two models is not a difference between their prompts.
+Few-shot examples come from the training pool and are the same for every validation example, so that two models differ
+in nothing but their answers.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from harness.errors import ConfigError
 from harness.types import Example, Message, Prompt
 
 SLOT = "{prompt}"
-"""Where the example's prompt goes in a template; nothing else in a template is special."""
+"""The place of the example's prompt in a template; nothing else in a template is special."""
 
 
 def render(example: Example, task: TaskConfig, style: PromptConfig, shots: Sequence[Example] = ()) -> Prompt:
-    """Return what a model is asked for one example, after `shots` solved ones.
+    """Return the prompt of one example, after the solved examples in `shots`.
 
-    An example that is a conversation of its own is asked as it is, in the chat style.
+    In the chat style, an example that is itself a conversation is sent unchanged.
     """
     if style.style is PromptStyle.chat:
         system = (Message("system", style.system),) if style.system and not example.messages else ()
@@ -40,5 +40,5 @@ def render(example: Example, task: TaskConfig, style: PromptConfig, shots: Seque
 
 def _fill(template: str, prompt: str, key: str) -> str:
     if SLOT not in template:
-        raise ConfigError(f"task.{key}: expected the place for the prompt, {SLOT}, got {template!r}")
+        raise ConfigError(f"task.{key}: expected a template with {SLOT}, got {template!r}")
     return template.replace(SLOT, prompt)

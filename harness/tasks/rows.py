@@ -1,12 +1,11 @@
-"""From the rows of any source to examples: one set of checks for JSONL files and hub datasets.
+"""From the rows of any source to examples: one set of checks for JSON lines files and hub datasets.
 
 A row that cannot be used is an error, and all of a source's bad rows are reported at once. What can be read in only
-one way is read and counted in a `Notice`; nothing is dropped or mended in silence.
+one way is read and counted in a `Notice`; nothing is dropped or repaired silently.
 
-The chat form of OpenAI's fine-tuning files: {"messages": [{"role": "user", "content": "…"}, …]}.
-
-The last message is the completion and the ones before it are the prompt. Whatever a message holds beyond a role and
-a text, such as tool calls or weights, would change what the model sees or learns, so it is refused, never left out.
+A row has a prompt and a completion, or a chat in the form of OpenAI's fine-tuning files: {"messages": [{"role": "user",
+"content": "…"}, …]}. The last message is the completion and the ones before it are the prompt. Whatever a message holds
+beyond a role and a text, such as tool calls or weights, would change what the model sees or learns, so it is refused.
 """
 
 from __future__ import annotations
@@ -18,17 +17,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import DataError, unknown
-from harness.tasks.fields import BadRow, checked, kind, text
-from harness.tasks.notices import SHOWN, Seen, notices
 from harness.tasks.split import normalise
 from harness.types import Example, Message, Notice
+from harness.wording import at_most, counted
 
-_NOTICES = {
-    "outer_space": "completions had white space around them; it was removed",
-    "conversations": "prompts have a system message or several turns: a chat prompt sends the turns as they are, "
-    "a plain prompt their texts joined by blank lines",
-    "nested_keys": "values are lists or objects and so no slices; name the slices you want in task.slices",
-    "duplicate_prompts": "prompts stand in the same file before; remove them unless the repetition is meant",
+MAX_SHOWN = 5
+"""How many rows a message names before it only counts them."""
+CHAT_KEY = "messages"
+ROLES = ("system", "developer", "user", "assistant")
+
+Origins = defaultdict[str, list[str]]
+"""The origins of the rows that a notice is about, by the code of the notice."""
+NoticeTexts = Mapping[str, tuple[str, str]]
+"""What a notice says, by its code: a noun, which is counted, and the rest of the message."""
+
+_NOTICES: NoticeTexts = {
+    "outer_space": ("completion", "with surrounding whitespace, which was removed"),
+    "conversations": (
+        "prompt",
+        "with a system message or several turns: a chat prompt sends the turns as they are, a plain prompt their texts "
+        "joined by blank lines",
+    ),
+    "nested_keys": ("nested value", "(list or object) ignored; name the slices to report by in task.slices"),
+    "duplicate_prompts": (
+        "prompt",
+        "repeated from earlier in the same file; remove repetitions unless intended",
+    ),
 }
 
 
@@ -49,8 +63,12 @@ class Row:
     values: object
 
 
+class BadRow(ValueError):
+    """A row that cannot be used; its message follows `file:line`."""
+
+
 def parse(source: str, rows: Iterable[Row], columns: Columns) -> tuple[tuple[Example, ...], tuple[Notice, ...]]:
-    """Return a source's examples and what to know about them; DataError names the rows that cannot be used."""
+    """Return a source's examples and the notices about them; DataError names the rows that cannot be used."""
     parser, examples, problems = _Parser(columns), [], []
     for row in rows:
         try:
@@ -58,47 +76,53 @@ def parse(source: str, rows: Iterable[Row], columns: Columns) -> tuple[tuple[Exa
         except BadRow as problem:
             problems.append(f"{row.origin}: {problem}")
     if problems:
-        more = f"\n  and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        shown = "\n  ".join(problems[:SHOWN])
-        raise DataError(
-            f"{source}: {len(problems)} of {len(problems) + len(examples)} rows cannot be used:\n  {shown}{more}"
-        )
+        shown = "\n  ".join(at_most(problems, MAX_SHOWN))
+        raise DataError(f"{source}: {len(problems)} of {len(problems) + len(examples)} rows cannot be used:\n  {shown}")
     if not examples:
-        raise DataError(f"{source}: expected one example a row, got no rows. Check the path.")
+        raise DataError(f"{source}: expected one example per row, got no rows. Check the path.")
     for key in columns.slices or ():
         if key not in parser.keys:
             raise DataError(f"{source}: {unknown('key in task.slices', key, parser.keys)}")
-    return tuple(examples), notices(parser.seen, _NOTICES)
+    return tuple(examples), notices(parser.origins, _NOTICES)
+
+
+def notices(origins: Mapping[str, Sequence[str]], texts: NoticeTexts) -> tuple[Notice, ...]:
+    """Return, in the order of `texts`, a notice for each code with any origins."""
+    return tuple(
+        Notice(code, f"{noun if len(rows) == 1 else f'{noun}s'} {rest}", len(rows), tuple(rows[:MAX_SHOWN]))
+        for code, (noun, rest) in texts.items()
+        if (rows := origins.get(code))
+    )
 
 
 class _Parser:
-    """Turns rows into examples, and remembers the ids, prompts, keys and oddities that it has seen."""
+    """Turns rows into examples, and remembers their ids, prompts, keys and peculiarities."""
 
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
-        self.seen: Seen = defaultdict(list)
+        self.origins: Origins = defaultdict(list)
         self.keys: set[str] = set()
-        self._ids: dict[str, str] = {}
-        self._prompts: defaultdict[str, int] = defaultdict(int)
+        self._origin_of_id: dict[str, str] = {}
+        self._prompt_counts: defaultdict[str, int] = defaultdict(int)
 
     def example(self, row: Row) -> Example:
         values = row.values
         if isinstance(values, BadRow):
             raise values
         if not isinstance(values, Mapping):
-            raise BadRow(f'expected an object such as {{"prompt": "…", "completion": "…"}}, got {kind(values)}')
+            raise BadRow(f'expected an object such as {{"prompt": "…", "completion": "…"}}, got {json_type(values)}')
         prompt, completion, messages = self._texts(values)
-        earlier = self._prompts[prompt]
-        example_id = self._id(row.origin, values.get("id"), prompt, earlier)
+        n_earlier = self._prompt_counts[prompt]
+        example_id = self._id(row.origin, values.get("id"), prompt, n_earlier)
         slices = self._slices(row.origin, values)
-        self._prompts[prompt] += 1
+        self._prompt_counts[prompt] += 1
         for code, present in (
             ("outer_space", completion != completion.strip()),
             ("conversations", messages),
-            ("duplicate_prompts", earlier),
+            ("duplicate_prompts", n_earlier),
         ):
             if present:
-                self.seen[code].append(row.origin)
+                self.origins[code].append(row.origin)
         return Example(example_id, prompt, completion.strip(), slices, messages, row.origin)
 
     def _texts(self, values: Mapping[str, object]) -> tuple[str, str, tuple[Message, ...]]:
@@ -106,26 +130,26 @@ class _Parser:
             turns, completion = chat_turns(values[CHAT_KEY])
             prompt = "\n\n".join(message.content for message in turns)
             return prompt, completion, turns if len(turns) > 1 else ()
-        prompt = text(values, self.columns.prompt, "task.prompt_key")
-        return prompt, text(values, self.columns.completion, "task.completion_key"), ()
+        prompt = _column(values, self.columns.prompt, "task.prompt_key")
+        return prompt, _column(values, self.columns.completion, "task.completion_key"), ()
 
-    def _id(self, origin: str, given: object, prompt: str, earlier: int) -> str:
+    def _id(self, origin: str, example_id: object, prompt: str, n_earlier: int) -> str:
         """Take the row's own id, or make one from the prompt, so that rows keep it when a file is sorted or grows."""
-        if given is None:
+        if example_id is None:
             slug = re.sub(r"\W+", "-", normalise(prompt))[:40].strip("-")
             digest = hashlib.sha256(prompt.encode()).hexdigest()[:12]
-            given = f"{slug}-{digest}" + (f"-{earlier + 1}" if earlier else "")
-        if not isinstance(given, str | int) or given == "":
-            raise BadRow(f"id: expected text or a whole number, got {kind(given)}; leave it out to have one made")
-        first = self._ids.setdefault(str(given), origin)
+            example_id = f"{slug}-{digest}" + (f"-{n_earlier + 1}" if n_earlier else "")
+        if not isinstance(example_id, str | int) or example_id == "":
+            raise BadRow(f"id: expected text or a whole number, got {json_type(example_id)}; omit it to have one made")
+        first = self._origin_of_id.setdefault(str(example_id), origin)
         if first != origin:
-            raise BadRow(f"id {given!r} is that of {first} too; give every row its own, or none")
-        return str(given)
+            raise BadRow(f"id {example_id!r} is that of {first} too; give every row its own, or none")
+        return str(example_id)
 
     def _slices(self, origin: str, values: Mapping[str, object]) -> dict[str, str]:
         columns = self.columns
-        own = {columns.prompt, columns.completion, CHAT_KEY, "id"}
-        keys = values.keys() - own if columns.slices is None else values.keys() & set(columns.slices)
+        not_slices = {columns.prompt, columns.completion, CHAT_KEY, "id"}
+        keys = values.keys() - not_slices if columns.slices is None else values.keys() & set(columns.slices)
         self.keys |= values.keys()
         slices = {}
         for key in sorted(keys):
@@ -135,21 +159,24 @@ class _Parser:
             elif isinstance(value, str | int | float):
                 slices[key] = str(value)
             elif value is not None and columns.slices is None:
-                self.seen["nested_keys"].append(f"{origin} {key}")
+                self.origins["nested_keys"].append(f"{origin} {key}")
             elif value is not None:
-                raise BadRow(f"slice {key!r}: expected text, a number or a truth value, got {kind(value)}")
+                raise BadRow(f"slice {key!r}: expected text, a number or a boolean, got {json_type(value)}")
         return slices
 
 
-CHAT_KEY = "messages"
-ROLES = ("system", "developer", "user", "assistant")
+def _column(values: Mapping[str, object], key: str, setting: str) -> str:
+    """Return the text under `key`, unchanged; `setting` is the config key that selects another column."""
+    if key not in values:
+        raise BadRow(f"{unknown('key', key, map(str, values))} Rename it, or set {setting}.")
+    return checked_text(values[key], key)
 
 
 def chat_turns(messages: object) -> tuple[tuple[Message, ...], str]:
     """Return the prompt's messages and the completion; BadRow when `messages` is anything but such a chat."""
     if not isinstance(messages, list) or len(messages) < 2:
-        got = f"{len(messages)} of them" if isinstance(messages, list) else kind(messages)
-        raise BadRow(f"messages: expected a list of a user message and the assistant's answer or more, got {got}")
+        got = counted(len(messages), "message") if isinstance(messages, list) else json_type(messages)
+        raise BadRow(f"messages: expected a list that ends with a user message and the assistant's answer, got {got}")
     *prompt, answer = [_message(message, f"messages[{i}]") for i, message in enumerate(messages)]
     if answer.role != "assistant":
         raise BadRow(f"messages: expected the last one to be the assistant's, the completion, got {answer.role!r}")
@@ -160,11 +187,32 @@ def chat_turns(messages: object) -> tuple[tuple[Message, ...], str]:
 
 def _message(message: object, name: str) -> Message:
     if not isinstance(message, Mapping):
-        raise BadRow(f"{name}: expected an object with role and content, got {kind(message)}")
+        raise BadRow(f"{name}: expected an object with role and content, got {json_type(message)}")
     role = message.get("role")
     if role not in ROLES:
         raise BadRow(f"{name}.role: expected one of {', '.join(ROLES)}, got {role!r}")
     extra = sorted(str(key) for key, value in message.items() if key not in ("role", "content") and value is not None)
     if extra:
         raise BadRow(f"{name}: only role and content are supported, got {', '.join(extra)}; remove the key or the row")
-    return Message(role, checked(message.get("content"), f"{name}.content"))
+    return Message(role, checked_text(message.get("content"), f"{name}.content"))
+
+
+def checked_text(value: object, name: str) -> str:
+    """Return `value` if it is text that can be tokenised and stored; BadRow otherwise."""
+    if not isinstance(value, str):
+        raise BadRow(f"{name}: expected text, got {json_type(value)}")
+    if not value.strip():
+        raise BadRow(f"{name}: expected text, got {value!r}; remove the row or fill it in")
+    if "\0" in value:
+        raise BadRow(f"{name}: has a null byte at character {value.index(chr(0)) + 1}; remove it")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise BadRow(f"{name}: has an unpaired surrogate at character {error.start + 1}; replace it") from None
+    return value
+
+
+def json_type(value: object) -> str:
+    """Return the JSON type of a value, as it is written in messages."""
+    names = {dict: "an object", list: "a list", str: "text", bool: "a boolean", type(None): "null"}
+    return names.get(type(value)) or (f"the number {value}" if isinstance(value, int | float) else type(value).__name__)

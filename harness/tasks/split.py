@@ -1,7 +1,7 @@
-"""Which examples are set aside for validation, and which ones a smaller run takes.
+"""The split into training and validation pools, and the subsets that smaller runs use.
 
-Every order here is that of a seeded hash of the example itself. It does not depend on the order of a file, and a row
-that is added moves at most one other; a seeded shuffle would move them all.
+Examples are ordered by a seeded hash of their own content. The order does not depend on that of a file, and an added
+row moves at most one other between the pools; a seeded shuffle would move them all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _WORD = re.compile(r"\w+")
 
 
 def normalise(prompt: str) -> str:
-    """Return a prompt's words in order, without case, compatibility forms, punctuation and white space."""
+    """Return a prompt's words in order, without case, compatibility forms, punctuation and whitespace."""
     folded = unicodedata.normalize("NFKC", prompt).casefold()
     return " ".join(_WORD.findall(folded)) or folded.strip()
 
@@ -26,26 +26,26 @@ def normalise(prompt: str) -> str:
 def pools(examples: Sequence[Example], size: int, seed: int) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
     """Split into disjoint (training, validation) pools, with at most `size` examples for validation.
 
-    Prompts that are equal once normalised stay together, so that no split leaks: a group that straddles the cut goes
-    to training. When there are no more than `size` examples, all are for validation and none for training.
+    Prompts that are equal when normalised stay together, so that the split does not leak: a group on the boundary goes
+    to training. If there are no more than `size` examples, all are for validation and none for training.
     """
     ranked = sorted((_rank("split", seed, normalise(e.prompt)), e.id, i) for i, e in enumerate(examples))
-    cut = min(max(size, 0), len(ranked))
-    while 0 < cut < len(ranked) and ranked[cut - 1][0] == ranked[cut][0]:
-        cut -= 1
+    n_validation = min(max(size, 0), len(ranked))
+    while 0 < n_validation < len(ranked) and ranked[n_validation - 1][0] == ranked[n_validation][0]:
+        n_validation -= 1
     order = [examples[i] for *_, i in ranked]
-    return tuple(order[cut:]), tuple(order[:cut])
+    return tuple(order[n_validation:]), tuple(order[:n_validation])
 
 
 def subset(examples: Sequence[Example], n: int | None, seed: int) -> tuple[Example, ...]:
-    """Return `n` of the examples, or all for None; under one seed a smaller subset is the start of a larger one.
+    """Return `n` of the examples, or all for None; for one seed, a smaller subset is the start of a larger one.
 
     DataError when there are fewer than `n`.
     """
     if n is not None and not 0 <= n <= len(examples):
         raise DataError(
-            f"expected 0 to {len(examples)} examples to be asked for, as that many are there, got {n}. Ask for fewer, "
-            "or for all with null; task.validation_pool says how many are kept from training."
+            f"expected 0 to {len(examples)} examples, as many as there are, got {n}. Lower the number, or use null for "
+            "all; task.validation_pool sets how many are for validation."
         )
     return tuple(sorted(examples, key=lambda example: (_rank("subset", seed, example.id), example.id))[:n])
 

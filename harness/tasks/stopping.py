@@ -1,13 +1,12 @@
-"""Where the first English sentence of a text ends: one rule for references and for the stop of a generation.
+"""Where a text ends: the first English sentence, and the stop rules of a completion.
 
-A reference is cut from a finished text; a generation grows token by token and has to stop without seeing the rest.
-If the two disagreed, a model that repeats its reference perfectly would be scored as if it did not. So each possible
-end is judged by nothing but the text before it and the next word: what is decided once holds however the text goes on.
+A reference is the first sentence of a finished text; a generation grows token by token and has to stop without seeing
+the rest. If the two disagreed, a model that repeats its reference perfectly would get a lower score. So one rule
+decides both: each possible end of a sentence is judged only by the text before it and the next word, and what is
+decided once holds however the text continues.
 
-Where a completion ends: stop sequences, and the task's line or sentence rule, judged on text alone.
-
-Text, because a stop sequence may begin inside one token and end inside another. Every backend cuts by this one
-rule, so that a completion does not depend on who stopped it.
+Stop rules are judged on text, because a stop sequence may begin inside one token and end inside another. Every backend
+truncates by `end_of`, so that a completion does not depend on what stopped it.
 """
 
 from __future__ import annotations
@@ -16,64 +15,26 @@ import re
 
 from harness.types import SamplingParams, StopAt
 
-_END = re.compile(r"""[.!?…][.!?…"'”’)\]]*(?=\s\W*(\w+)(\W)?)""")
-"""A possible end: terminators and closing marks, white space, then the next word and the character after it."""
+_SENTENCE_END = re.compile(r"""[.!?…][.!?…"'”’)\]]*(?=\s\W*(\w+)(\W)?)""")
+"""A possible end: terminators and closing marks, whitespace, then the next word and the character after it."""
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _OPENING = re.compile(r"""["“‘(\[]""")
 _LETTER = re.compile(r"[^\W\d_]")
-
-
-def sentence_end(text: str) -> int | None:
-    """Return the index after the first English sentence of `text`, or None while that sentence may still go on.
-
-    A sentence ends at a blank line, or at a terminator where the next word has begun and sentencex sees an end.
-    For every text that starts with `text` the answer is the same or, from None, becomes an index once. A quotation
-    or bracket of several sentences ends after its first one, because one that is never closed must end too.
-    """
-    start = len(text) - len(text.lstrip())
-    blank = _BLANK_LINE.search(text, start)
-    limit = len(text[: blank.start()].rstrip()) if blank else len(text)
-    for match in _END.finditer(text, start):
-        if match.start(1) >= limit:
-            break
-        if _ends(text[start : match.end()], match[1], complete=match[2] is not None):
-            return match.end()
-    return limit if blank else None
-
-
-def first_sentence(text: str) -> str:
-    """Return the first sentence of a finished text without outer white space: all of it when it has no other."""
-    return text[: sentence_end(text)].strip()
-
-
-def _ends(head: str, word: str, complete: bool) -> bool:
-    """Judge by the next word's first letter ("film. T"), and once more by the whole word ("in the U.S. The ")."""
-    import sentencex
-
-    # sentencex ends a sentence at "Beta vulgaris subsp. vulgaris", and at the number of a list's item, "1. Mercury".
-    if word[0].islower() or not _LETTER.search(head):
-        return False
-    head = _OPENING.sub(" ", head)  # it takes 'signed "R. Mutt"' for two sentences, but not 'signed  R. Mutt'
-    seen = (word[0], word) if complete else (word[0],)
-    return any(sentencex.segment("en", f"{head} {part}")[-1].strip() == part for part in seen)
-
-
 _FIRST_LINE = re.compile(r"\s*\S[^\n]*(?=\n)")
-"""The first line that has text: models often open with an empty one."""
+"""The first line with text: models often start with an empty one."""
 
 
 def has_rule(decoding: SamplingParams) -> bool:
-    """Return whether text can end a completion at all."""
+    """Return whether any text can end a completion."""
     return bool(decoding.stop) or decoding.stop_at is not StopAt.none
 
 
 def end_of(text: str, decoding: SamplingParams) -> int | None:
-    """Return the index where a completion that begins with `text` ends, or None while it may go on.
+    """Return the index where a completion that begins with `text` ends, or None while it may continue.
 
-    The earliest rule wins, and what it ends with is cut off: the stop sequence, the line break, the next sentence.
+    The earliest rule wins. What ends the completion is not part of it: the stop sequence, line break or next sentence.
     """
-    found = [text.find(stop) for stop in decoding.stop]
-    ends: list[int | None] = [index for index in found if index >= 0]
+    ends: list[int | None] = [index for stop in decoding.stop if (index := text.find(stop)) >= 0]
     if decoding.stop_at is StopAt.line:
         line = _FIRST_LINE.match(text)
         ends.append(line.end() if line else None)
@@ -83,5 +44,43 @@ def end_of(text: str, decoding: SamplingParams) -> int | None:
 
 
 def tidy(text: str, end: int | None) -> str:
-    """Return the completion's text: up to `end`, without the white space that models put around an answer."""
+    """Return the completion's text: up to `end`, without the whitespace that models put around an answer."""
     return text[:end].strip()
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a finished text without surrounding whitespace; all of it if there is no other."""
+    return tidy(text, sentence_end(text))
+
+
+def sentence_end(text: str) -> int | None:
+    """Return the index after the first English sentence of `text`, or None while that sentence may continue.
+
+    A sentence ends at a blank line, or at a terminator if the next word has begun and sentencex splits there. For every
+    text that starts with `text` the answer is the same, or changes once from None to an index. A quotation or bracket
+    of several sentences ends after its first one, because one that is never closed must end too.
+    """
+    start = len(text) - len(text.lstrip())
+    blank = _BLANK_LINE.search(text, start)
+    limit = len(text[: blank.start()].rstrip()) if blank else len(text)
+    for match in _SENTENCE_END.finditer(text, start):
+        if match.start(1) >= limit:
+            break
+        if _is_sentence(text[start : match.end()], match[1], is_whole_word=match[2] is not None):
+            return match.end()
+    return limit if blank else None
+
+
+def _is_sentence(head: str, word: str, is_whole_word: bool) -> bool:
+    """Return whether `head` is a sentence, by the next word's first letter ("film. T") and by the whole word.
+
+    The whole word matters in "in the U.S. The", for example.
+    """
+    import sentencex
+
+    # sentencex splits "Beta vulgaris subsp. vulgaris", and after the number of a list's item, "1. Mercury".
+    if word[0].islower() or not _LETTER.search(head):
+        return False
+    head = _OPENING.sub(" ", head)  # it takes 'signed "R. Mutt"' for two sentences, but not 'signed  R. Mutt'
+    continuations = (word[0], word) if is_whole_word else (word[0],)
+    return any(sentencex.segment("en", f"{head} {part}")[-1].strip() == part for part in continuations)

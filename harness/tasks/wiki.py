@@ -1,7 +1,7 @@
-"""The demo task, Wikipedia title -> first sentence of the article, over real text that a package carries.
+"""The demo task, from the title of a Wikipedia article to its first sentence, with data from an installed package.
 
-The extracts are plain text made from wikitext, and making them lost things: formulas, transcriptions, list items.
-A reference that lacks words cannot be scored fairly, so those rows are dropped, each under the reason that found it.
+The extracts are plain text made from wikitext, and the conversion lost formulas, transcriptions and list items. A
+reference that lacks words cannot be scored fairly, so those rows are dropped, and counted by reason.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from harness.errors import DataError
 from harness.paths import resolve
-from harness.tasks.notices import Seen, notices
+from harness.tasks.rows import NoticeTexts, Origins, notices
 from harness.tasks.split import pools
 from harness.tasks.stopping import first_sentence
 from harness.types import Corpus, Example
@@ -23,22 +23,22 @@ LICENCE = "CC BY-SA 4.0, by the authors of Wikipedia"
 
 _END = re.compile(r"""[.!?]["'”’)]*$""")
 _HOLE = re.compile(
-    r"[^\S\n]{2}"  # "Haiku  is": a transcription or a formula stood there
+    r"[^\S\n]{2}"  # "Haiku  is": a transcription or a formula is missing
     r"|\s(?!\.\.)[,.;:)]|,\s*,|[(\[][\s,;:)\]]"  # "denoted  or .", "Mansfield,, was", "( KY-tin)"
     r"|[\u200b-\u200f\u2060\ufeff]"  # the zero-width frame of a formula
     r"|:[A-Za-z]"  # "two ways:An electric": the first item of a list
 )
 _SECOND = re.compile(r"\b(?!c\.)[a-z]+\. [A-Z]")
-"""Units and variables before a full stop, "3,776.24 m. It", look like initials to a sentence splitter."""
+"""A sentence splitter takes units and variables before a full stop, "3,776.24 m. It", for initials."""
 _BRACKETS = {")": "(", "]": "["}
 
-_NOTICES = {
-    "dropped_no_extract": "articles have no extract and were left out",
-    "dropped_no_end": "first sentences end without a full stop (a formula or list was lost) and were left out",
-    "dropped_hole": "first sentences have a hole where markup was lost and were left out",
-    "dropped_unbalanced": "first sentences have a bracket or quotation mark without its pair and were left out",
-    "dropped_second": "first sentences run on into the second and were left out",
-    "dropped_short": "first sentences have less than four words and were left out",
+_NOTICES: NoticeTexts = {
+    "dropped_no_extract": ("article", "dropped: no extract"),
+    "dropped_no_end": ("first sentence", "dropped: no full stop at the end, where a formula or list was lost"),
+    "dropped_hole": ("first sentence", "dropped: a gap where markup was lost"),
+    "dropped_unbalanced": ("first sentence", "dropped: a bracket or quotation mark without its pair"),
+    "dropped_second": ("first sentence", "dropped: continues into the second sentence"),
+    "dropped_short": ("first sentence", "dropped: fewer than four words"),
 }
 
 
@@ -55,9 +55,9 @@ class WikiFirstSentence:
     split_seed: int = 0
 
     def load(self) -> Corpus:
-        """Return the undamaged rows, and how many were dropped for which reason; DataError for another file."""
+        """Return the undamaged rows, with a notice for each reason to drop rows; DataError for another file."""
         examples: list[Example] = []
-        dropped: Seen = defaultdict(list)
+        dropped: Origins = defaultdict(list)
         for title, article in _articles(self.path).items():
             sentence = first_sentence(article.get("extract", ""))
             if reason := damage(sentence):
@@ -71,7 +71,7 @@ class WikiFirstSentence:
 
 
 def damage(sentence: str) -> str:
-    """Return why a first sentence cannot be a reference, as the end of a notice's code, or "" when it can."""
+    """Return the end of the notice code for a first sentence that cannot be a reference, or "" for one that can."""
     if not sentence:
         return "no_extract"
     if not _END.search(sentence):

@@ -1,4 +1,4 @@
-"""Stored runs are compared on what they share, and refused where their scores are not the same thing."""
+"""Stored runs are compared on the examples that they share; runs without comparable scores are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy import stats
 from harness import pipeline, registry
 from harness.analysis.comparisons import Aligned
 from harness.analysis.leaderboard import by_task
-from harness.analysis.training_seeds import compare_systems, systems
+from harness.analysis.training_seeds import compare_recipes, recipes
 from harness.config import StatsConfig
 from harness.errors import StoreError
 from harness.store.runs import StoredRun, save_run
@@ -34,11 +34,11 @@ def rouge(runs: Sequence[StoredRun]) -> list[list[float]]:
 
 
 def test_the_difference_is_that_of_the_paired_scores(runs: list[StoredRun]) -> None:
-    found = Aligned(runs, CONFIG).compare(registry.metric("rougeL", {})).pairs[0].comparison
+    comparison = Aligned(runs, CONFIG).compare(registry.metric("rougeL", {})).pairs[0].comparison
     first, second = rouge(runs)
-    assert found.difference == pytest.approx(np.mean(first) - np.mean(second), abs=1e-12)
-    assert found.p == pytest.approx(stats.wilcoxon(first, second).pvalue, abs=0.01)
-    assert found.sample.n == 12
+    assert comparison.difference == pytest.approx(np.mean(first) - np.mean(second), abs=1e-12)
+    assert comparison.p == pytest.approx(stats.wilcoxon(first, second).pvalue, abs=0.01)
+    assert comparison.sample.n == 12
 
 
 def test_examples_are_matched_by_id_whatever_their_order(runs: list[StoredRun], tmp_path: Path) -> None:
@@ -50,18 +50,18 @@ def test_examples_are_matched_by_id_whatever_their_order(runs: list[StoredRun], 
     assert Aligned([runs[0], backwards], CONFIG).compare(metric) == Aligned(runs, CONFIG).compare(metric)
 
 
-def test_only_shared_examples_count_and_the_rest_is_said(runs: list[StoredRun], tmp_path: Path) -> None:
+def test_only_shared_examples_count_and_the_others_are_reported(runs: list[StoredRun], tmp_path: Path) -> None:
     fewer = pipeline.run(config(tmp_path, "fewer", n=9), "command")
     aligned = Aligned([runs[0], fewer], CONFIG)
     assert aligned.n == 9
-    assert aligned.left_out == "left out: 3 examples that not all runs have"
+    assert aligned.left_out == "left out: 3 examples not in all runs"
 
 
-def test_failures_are_left_out_and_said(runs: list[StoredRun], tmp_path: Path) -> None:
+def test_failures_are_left_out_and_reported(runs: list[StoredRun], tmp_path: Path) -> None:
     failing = pipeline.run(config(tmp_path, "failing", error_rate=0.5), "command")
     aligned = Aligned([runs[0], failing], CONFIG)
     assert aligned.n == failing.result.usage.n - failing.result.usage.errors
-    assert "examples that some run failed on" in aligned.left_out
+    assert "with a failed completion in some run" in aligned.left_out
 
 
 def test_other_examples_are_refused(runs: list[StoredRun], tmp_path: Path) -> None:
@@ -85,17 +85,17 @@ def test_the_verdict_ships_a_clear_winner(runs: list[StoredRun]) -> None:
     assert [entry.run.result.name for entry in board.entries] == ["good", "bad"]
     assert [entry.group for entry in board.entries] == ["a", "b"]
     assert board.verdict.decision == "ship"
-    assert board.verdict.text.startswith("Ship good: it is better than bad, the next best (rougeL +")
+    assert board.verdict.text.startswith("Ship good: it is significantly better than bad, the next best run (rougeL +")
 
 
-def test_the_verdict_of_a_tie_says_what_it_would_take(tmp_path: Path) -> None:
+def test_the_verdict_of_a_tie_gives_the_examples_needed(tmp_path: Path) -> None:
     first, second = config(tmp_path, "first", n=4), config(tmp_path, "second", n=4)
     second.task.instruction = "Tell {prompt}"
     runs = [pipeline.run(settings, "command") for settings in (first, second)]
     board = by_task(runs, registry.stored_metric)[0]
     assert board.verdict.decision == "not enough data"
     assert {entry.group for entry in board.entries} == {"a"}
-    assert "examples would decide it if the differences stay what they are (4 now)" in board.verdict.text
+    assert "examples would decide it if the differences stay the same (4 now)" in board.verdict.text
 
 
 def test_runs_on_other_examples_have_a_leaderboard_of_their_own(runs: list[StoredRun], tmp_path: Path) -> None:
@@ -105,25 +105,25 @@ def test_runs_on_other_examples_have_a_leaderboard_of_their_own(runs: list[Store
 
 def test_slices_are_compared_within_themselves(runs: list[StoredRun]) -> None:
     aligned = Aligned(runs, CONFIG)
-    found = aligned.compare_parts(registry.metric("rougeL", {}))
-    assert sorted(found) == [("topic", "maths"), ("topic", "people"), ("topic", "places")]
-    assert sum(each.sample.n for each in found.values()) == 12
+    by_slice = aligned.compare_parts(registry.metric("rougeL", {}))
+    assert sorted(by_slice) == [("topic", "maths"), ("topic", "people"), ("topic", "places")]
+    assert sum(comparison.sample.n for comparison in by_slice.values()) == 12
     rows = [p for p in runs[0].predictions() if p.example.slices["topic"] == "maths"]
     others = {p.example.id: p.scores["rougeL"] or 0.0 for p in runs[1].predictions()}
     expected = np.mean([(p.scores["rougeL"] or 0.0) - others[p.example.id] for p in rows])
-    assert found["topic", "maths"].difference == pytest.approx(expected, abs=1e-12)
+    assert by_slice["topic", "maths"].difference == pytest.approx(expected, abs=1e-12)
 
 
-def test_runs_that_differ_in_a_seed_alone_are_one_system(runs: list[StoredRun]) -> None:
+def test_runs_that_differ_only_in_a_seed_are_one_recipe(runs: list[StoredRun]) -> None:
     again = []
     for run, name in zip(runs, ("good-2", "bad-2"), strict=True):
         config = {**run.result.config, "name": name, "seed": 1}
         again.append(replace(run, result=replace(run.result, name=name, config=config)))
     everything = [runs[0], again[0], runs[1], again[1]]
-    assert [system.runs for system in systems(everything)] == [(0, 1), (2, 3)]
+    assert [recipe.runs for recipe in recipes(everything)] == [(0, 1), (2, 3)]
     metric = registry.metric("rougeL", {})
-    [pair] = compare_systems(Aligned(everything, CONFIG), metric)
+    [pair] = compare_recipes(Aligned(everything, CONFIG), metric)
     single = Aligned(runs, CONFIG).compare(metric).pairs[0].comparison
     assert pair.comparison.difference == pytest.approx(single.difference)
     assert "2 and 2 training runs" in pair.comparison.method
-    assert compare_systems(Aligned(runs, CONFIG), metric) == ()
+    assert compare_recipes(Aligned(runs, CONFIG), metric) == ()

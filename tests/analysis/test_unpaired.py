@@ -1,4 +1,4 @@
-"""Runs on different examples are compared as such, and runs on the same ones are not."""
+"""Unpaired comparisons of runs on different examples; runs on the same examples are refused."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import scipy.stats
 
 from harness import pipeline, registry
 from harness.__main__ import main
-from harness.analysis.unpaired import Unpaired, compare_runs
+from harness.analysis.unpaired import UnpairedComparison, compare_runs
 from harness.config import StatsConfig
 from harness.errors import ConfigError, StoreError
-from harness.reports.terminal.comparison import WEAKER, print_unpaired
+from harness.reports.terminal.comparison import UNPAIRED_NOTE, print_unpaired
 from harness.store.runs import StoredRun, save_run
 from tests.support.fakes import config
 
@@ -40,12 +40,12 @@ def renamed(run: StoredRun, folder: Path, shared: int) -> StoredRun:
     return save_run(folder, run.result, predictions, run.stats().metrics)
 
 
-def found(runs: Sequence[StoredRun], settings: StatsConfig = CONFIG) -> Unpaired:
+def compare(runs: Sequence[StoredRun], settings: StatsConfig = CONFIG) -> UnpairedComparison:
     return compare_runs(runs, ["rougeL", "bleu"], registry.stored_metric, settings)
 
 
 def test_the_difference_is_that_of_two_samples(runs: list[StoredRun]) -> None:
-    own = found(runs).findings[0]
+    own = compare(runs).findings[0]
     first, second = ([p.scores["rougeL"] or 0.0 for p in run.predictions()] for run in runs)
     welch = scipy.stats.ttest_ind(first, second, equal_var=False)
     low, high = welch.confidence_interval()
@@ -53,38 +53,38 @@ def test_the_difference_is_that_of_two_samples(runs: list[StoredRun]) -> None:
     assert (own.comparison.low, own.comparison.high) == pytest.approx((low, high), abs=0.15 * (high - low))
     assert own.p_adjusted is not None
     assert not own.comparison.sample.paired
-    assert found(runs).remarks == ()
+    assert compare(runs).remarks == ()
 
 
-def test_it_says_that_it_is_unpaired_and_weaker(runs: list[StoredRun], capsys: pytest.CaptureFixture[str]) -> None:
-    print_unpaired(found(runs))
+def test_the_output_says_that_it_is_unpaired(runs: list[StoredRun], capsys: pytest.CaptureFixture[str]) -> None:
+    print_unpaired(compare(runs))
     shown = " ".join(capsys.readouterr().out.split())
     assert "good minus bad, unpaired" in shown
-    assert WEAKER in shown
+    assert UNPAIRED_NOTE in shown
 
 
 def test_clusters_are_resampled_whole(runs: list[StoredRun]) -> None:
-    sample = found(runs, StatsConfig(n_resamples=4000, cluster="topic")).findings[0].comparison.sample
+    sample = compare(runs, StatsConfig(n_resamples=4000, cluster="topic")).findings[0].comparison.sample
     assert sample.n == 3
 
 
-def test_examples_in_both_are_said(runs: list[StoredRun], tmp_path: Path) -> None:
+def test_shared_examples_are_reported(runs: list[StoredRun], tmp_path: Path) -> None:
     some = renamed(pipeline.run(config(tmp_path, "bad"), "command"), tmp_path / "some", shared=5)
-    [remark] = found([runs[0], some]).remarks
-    assert remark.startswith("5 examples are in both runs")
+    [remark] = compare([runs[0], some]).remarks
+    assert remark.startswith("5 examples in both runs")
 
 
-def test_failures_are_left_out_and_said(runs: list[StoredRun], tmp_path: Path) -> None:
+def test_failures_are_left_out_and_reported(runs: list[StoredRun], tmp_path: Path) -> None:
     failing = pipeline.run(config(tmp_path, "failing", error_rate=0.5), "command")
     other = renamed(failing, tmp_path / "failing-elsewhere", shared=0)
-    own = found([runs[0], other])
+    own = compare([runs[0], other])
     errors = other.result.usage.errors
     assert errors
     assert own.remarks == (f"failing: {errors} failed completions left out",)
     assert own.findings[0].comparison.sample.n == 12 - errors
 
 
-def test_what_must_not_be_compared_is_refused(runs: list[StoredRun], tmp_path: Path) -> None:
+def test_incomparable_runs_are_refused(runs: list[StoredRun], tmp_path: Path) -> None:
     same = pipeline.run(config(tmp_path, "same"), "command")
     elsewhere = replace(runs[1], result=replace(runs[1].result, task="elsewhere"))
     unstemmed = config(tmp_path, "unstemmed")
@@ -92,14 +92,14 @@ def test_what_must_not_be_compared_is_refused(runs: list[StoredRun], tmp_path: P
     other = renamed(pipeline.run(unstemmed, "command"), tmp_path / "unstemmed", shared=0)
     refused: list[tuple[list[StoredRun], type[Exception], str]] = [
         ([runs[0], same], StoreError, "Leave --unpaired out"),
-        ([runs[0], elsewhere], StoreError, "expected runs of one task, got things and elsewhere"),
+        ([runs[0], elsewhere], StoreError, "Expected runs of one task, got things and elsewhere"),
         ([runs[0], other], StoreError, "rougeL is not comparable"),
         ([runs[0]], ConfigError, "expected two runs, got 1"),
         ([*runs, same], ConfigError, "expected two runs, got 3"),
     ]
     for chosen, error, message in refused:
         with pytest.raises(error, match=message):
-            found(chosen)
+            compare(chosen)
 
 
 def test_the_command_line_compares_unpaired(

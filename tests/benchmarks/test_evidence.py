@@ -1,4 +1,4 @@
-"""The evidence counts right, and a small run of it keeps the promises as far as so few samples can tell."""
+"""The simulations count correctly, and the figures of a small run are plausible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from statsmodels.stats.proportion import proportion_confint
 from benchmarks.evidence import __main__ as command
 from benchmarks.evidence import coverage, power
 from benchmarks.evidence.population import SAMPLED, SAMPLED_AGAIN, WORSE, Population, load, of_runs, save
-from benchmarks.evidence.rates import Case, Happened, Job, Rate, plan, simulate
+from benchmarks.evidence.rates import Case, Events, Rate, SimulationJob, plan, simulate
 from harness import pipeline
 from harness.errors import StoreError
 from tests.support.fakes import config
@@ -22,7 +22,7 @@ from tests.support.fakes import config
 TINY = command.Effort(samples=12, comparisons=12, sizes=(64,), looks=64)
 
 
-def coin(population: Population, n: int, rng: np.random.Generator) -> Happened:
+def coin(population: Population, n: int, rng: np.random.Generator) -> Events:
     yield Case("heads", "coin", n), bool(rng.random() < 0.5)
 
 
@@ -47,18 +47,18 @@ def test_the_command_writes_a_page_and_ends_with_its_figures(
     assert all((tmp_path / "evidence" / f"{name}.svg").exists() for name in ("coverage", "power", "peeking"))
 
 
-def test_batches_cover_all_samples_and_repeat_themselves() -> None:
+def test_batches_cover_all_samples_and_are_reproducible() -> None:
     jobs = plan(coin, [10, 20], 120)
     assert [(job.n, job.runs) for job in jobs] == [(n, runs) for n in (10, 20) for runs in (50, 50, 20)]
     assert len({job.seed for job in jobs}) == len(jobs)
-    found = simulate(jobs)
-    assert found == simulate(jobs)
-    assert [rate.trials for rate in found.values()] == [120, 120]
-    assert scipy.stats.binomtest(sum(rate.hits for rate in found.values()), 240).pvalue > 1e-4
+    rates = simulate(jobs)
+    assert rates == simulate(jobs)
+    assert [rate.trials for rate in rates.values()] == [120, 120]
+    assert scipy.stats.binomtest(sum(rate.hits for rate in rates.values()), 240).pvalue > 1e-4
 
 
-def test_processes_give_what_one_process_gives() -> None:
-    jobs = [Job(power.loss, 64, 3, (1,)), Job(power.loss, 64, 3, (2,))]
+def test_rates_do_not_depend_on_the_number_of_processes() -> None:
+    jobs = [SimulationJob(power.loss, 64, 3, (1,)), SimulationJob(power.loss, 64, 3, (2,))]
     assert simulate(jobs, workers=2) == simulate(jobs)
 
 
@@ -74,39 +74,38 @@ def test_the_coverage_of_a_share_is_that_of_drawing_it() -> None:
     assert coverage.share(n, 0.0, 0.2) == pytest.approx(np.mean((low <= truths) & (truths <= high)), abs=0.004)
 
 
-def test_where_few_examples_differ_it_is_said_whether_there_is_an_interval() -> None:
+def test_rare_cases_report_whether_there_is_an_interval() -> None:
     stats = load().stats["rougeL"].copy()
     stats[2:, :, 0] = 0.0
     rare = Population({"rougeL": stats}, load().topics)
-    found = dict(coverage.scores(rare, 16, np.random.default_rng(0)))
-    assert found.keys() == {Case(coverage.RARE_GIVEN, "rougeL, score", 16)}
-    assert not any(found.values())
+    events = dict(coverage.scores(rare, 16, np.random.default_rng(0)))
+    assert events.keys() == {Case(coverage.RARE_EXISTS, "rougeL, score", 16)}
+    assert not any(events.values())
 
 
-def test_the_loss_is_the_one_asked_for_and_the_plan_is_that_of_a_t_test() -> None:
-    population, chance = load(), power.replaced(load())
+def test_the_loss_is_the_intended_one_and_the_plan_is_that_of_a_t_test() -> None:
+    population, share = load(), power.replaced(load())
     means = population.per_example("rougeL").mean(axis=0)
-    assert 0 < chance < 1
-    mixed = (1 - chance) * means[SAMPLED_AGAIN] + chance * means[WORSE]
+    assert 0 < share < 1
+    mixed = (1 - share) * means[SAMPLED_AGAIN] + share * means[WORSE]
     assert means[SAMPLED] - mixed == pytest.approx(power.LOSS)
     needed = power.planned(population)
     rng = np.random.default_rng(0)
-    deviation = np.mean([power.lossy(population, 500, rng).sd_of_difference or 0.0 for _ in range(10)])
-    expected = TTestPower().solve_power(power.LOSS / deviation, power=0.9, alpha=0.05)
+    sd = np.mean([power.lossy(population, 500, rng).sd_of_difference or 0.0 for _ in range(10)])
+    expected = TTestPower().solve_power(power.LOSS / sd, power=0.9, alpha=0.05)
     assert needed == pytest.approx(expected, rel=0.1)
 
 
 def test_a_population_is_that_of_its_runs(tmp_path: Path) -> None:
     runs = [pipeline.run(config(tmp_path, name), "command") for name in ("a", "b", "c")]
-    made = of_runs(runs)
-    save(made, tmp_path / "population.npz")
-    kept = load(tmp_path / "population.npz")
-    assert len(kept) == 12
+    save(of_runs(runs), tmp_path / "population.npz")
+    loaded = load(tmp_path / "population.npz")
+    assert len(loaded) == 12
     for name in ("exact_match", "rougeL", "bleu"):
         result = runs[1].result.metric(name)
         assert result is not None
-        assert kept.score(name, 1) == pytest.approx(result.score.value)
-    assert set(kept.topics) == {"maths", "people", "places"}
+        assert loaded.score(name, 1) == pytest.approx(result.score.value)
+    assert set(loaded.topics) == {"maths", "people", "places"}
     with pytest.raises(StoreError, match="runs on the same examples"):
         of_runs([runs[0], pipeline.run(config(tmp_path, "fewer", n=9), "command")])
     failing = pipeline.run(config(tmp_path, "failing", error_rate=0.5), "command")
@@ -114,7 +113,7 @@ def test_a_population_is_that_of_its_runs(tmp_path: Path) -> None:
         of_runs([runs[0], failing])
 
 
-def test_the_committed_population_is_what_the_studies_need() -> None:
+def test_the_committed_population() -> None:
     population = load()
     assert all(stats.shape[:2] == (len(population), 3) for stats in population.stats.values())
     assert all(np.isfinite(stats).all() for stats in population.stats.values())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.__main__ import main
-from tests.support.replays import Said, examples, replayed
+from tests.support.replays import ReplayedCompletion, examples, replayed
 
 N = 40
 
@@ -19,7 +19,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HARNESS_STORE", "store")
     asked = examples(tmp_path, N)
-    good: list[Said] = [e.reference if i % 3 else f"{e.reference} So." for i, e in enumerate(asked)]
+    good: list[ReplayedCompletion] = [e.reference if i % 3 else f"{e.reference} So." for i, e in enumerate(asked)]
     replayed(tmp_path, "accepted", good)
     replayed(tmp_path, "same", [*good[:-1], "Thing"])
     replayed(tmp_path, "unclear", ["Thing" if i % 12 == 0 else said for i, said in enumerate(good)])

@@ -112,14 +112,14 @@ def test_a_judge_that_goes_by_the_place_is_exposed(judged: Judging) -> None:
     assert shown(found["trust"]["flip_rate"]) == pytest.approx(wilson(10, 10))
     assert shown(found["trust"]["first_place"]) == pytest.approx(wilson(10, 10))  # ten pairs, not twenty answers
     guessing, place = found["warnings"]
-    assert guessing.startswith("The judge is guessing: it contradicted itself in 100% of 10 pairs")
-    assert place.startswith("The judge favours the first place: 100%")
+    assert guessing.startswith("The judge is no better than random: it contradicted itself in 100% of 10 pairs")
+    assert place.startswith("The judge favours the answer shown first: 100%")
 
 
 def test_few_pairs_do_not_clear_a_judge(judged: Judging) -> None:
     found = judged("Longer", "--n", "3")
     assert found["win_rate"]["n"] == 3
-    assert found["warnings"][0].startswith("Too few pairs to tell the judge from guessing")
+    assert found["warnings"][0].startswith("Too few pairs to distinguish the judge from random")
 
 
 def test_what_cannot_be_read_is_no_verdict_and_no_tie(judged: Judging) -> None:
@@ -128,7 +128,7 @@ def test_what_cannot_be_read_is_no_verdict_and_no_tie(judged: Judging) -> None:
     rate = found["win_rate"]
     assert [rate["n"], rate["errors"]] == [10, 2]
     assert [rate["worst"], rate["value"], rate["best"]] == pytest.approx([6.5 / 12, 6.5 / 10, 8.5 / 12])
-    assert "2 of 10 pairs have no verdict" in found["warnings"][0]
+    assert "No verdict for 2 of 10 pairs" in found["warnings"][0]
     unread = [each for each in found["examples"] if each["outcome"] == "no verdict"]
     assert unread[0]["answers"] == ["Both have their merits."] * 2
     assert unread[0]["choices"] == [None, None]
@@ -136,26 +136,26 @@ def test_what_cannot_be_read_is_no_verdict_and_no_tie(judged: Judging) -> None:
 
 def test_a_judge_that_always_fails_is_an_error(runs: list[StoredRun], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["judge", "one", "two", "model=echo", "model.backend=tests.support.judges:Broken"]) == 4
-    assert "The judge answered none of 20 questions. The first error: no such judge" in capsys.readouterr().err
+    assert "The judge failed on all 20 prompts. The first error: no such judge" in capsys.readouterr().err
 
 
 def test_a_judge_that_is_one_of_the_models_is_named(runs: list[StoredRun], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["judge", "echo", "one", "model=echo"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert re.search(r"The judge is the base model of echo-\w{8}: models tend to favour their own", out)
-    assert "have no verdict" in out
+    assert "No verdict for" in out
 
 
 def test_nothing_is_asked_twice_and_the_record_stays(judged: Judging) -> None:
-    asked = Judge.asked
+    asked = Judge.n_asked
     judged("Longer", "--n", "4")
-    assert Judge.asked == asked + 8
+    assert Judge.n_asked == asked + 8
     first = judged("Longer")
-    assert Judge.asked == asked + 20  # the two pairs of one text are not asked
+    assert Judge.n_asked == asked + 20  # the two pairs of one text are not asked
     path = Path(first.pop("wrote")[0])
     content = path.read_bytes()
     assert judged("Longer")["wrote"] == [str(path)]
-    assert Judge.asked == asked + 20
+    assert Judge.n_asked == asked + 20
     assert path.read_bytes() == content
     assert json.loads(content) == first
     assert set(first) == set(judgement_schema()["properties"])
@@ -164,17 +164,17 @@ def test_nothing_is_asked_twice_and_the_record_stays(judged: Judging) -> None:
 def test_the_table_says_what_was_found(runs: list[StoredRun], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["judge", "one", "two", "model=echo", "--n", "9", "model.backend=tests.support.judges:First"]) == 0
     out = capsys.readouterr().out
-    assert "9 shared examples, as a model judges them" in out
+    assert "9 shared examples, judged by a model" in out
     assert "judge: First" in out
-    assert re.search(r"flip rate \(a coin: 0.5\)\s+│ 1.000 \[0.701, 1.000\] │  9 │", out)
-    assert "! The judge is guessing" in out
+    assert re.search(r"flip rate \(random answers: 0.5\)\s+│ 1.000 \[0.701, 1.000\] │  9 │", out)
+    assert "! The judge is no better than random" in out
     assert "judgements/" in out
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["one", "two"], 2, "model has no value. Add model=CHOICE, one of: echo"),
+        (["one", "two"], 2, "model has no value. Add model=CHOICE, one of: "),
         (["one", "two", "model=echo", "--n", "0"], 2, "--n: expected 1 or more, got 0"),
         (["one", "one", "model=echo"], 2, "expected two runs, got 1"),
         (["one", "three", "model=echo"], 5, "Unknown run 'three'"),

@@ -17,19 +17,19 @@ from harness.models.openai import OpenAIModel
 from harness.stages import generate
 from harness.store.stages import Log
 from harness.types import Completion, FinishReason, SamplingParams
-from tests.support.clients import asked, hasty
+from tests.support.clients import chat_prompts, model_on
 from tests.support.fault_server import KINDS, Behaviour, FaultServer
 
 ROOT = Path(__file__).parents[2]
 
 
 def completed(model: OpenAIModel, n: int) -> list[Completion]:
-    return list(model.generate(asked(n), SamplingParams()))
+    return list(model.generate(chat_prompts(n), SamplingParams()))
 
 
 def test_two_thousand_requests_through_faults_of_every_kind() -> None:
     with FaultServer(Behaviour(faults=0.3)) as server:
-        rows = completed(hasty(server), 2000)
+        rows = completed(model_on(server), 2000)
     assert {row.example_id: row.text for row in rows} == {f"e{i}": f"You said: thing {i}" for i in range(2000)}
     assert len(rows) == 2000
     assert max(server.seen.billed.values()) == 1
@@ -40,36 +40,36 @@ def test_two_thousand_requests_through_faults_of_every_kind() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_that_never_ends_is_an_error_and_no_empty_text(kind: str) -> None:
     with FaultServer(Behaviour(faults=1.0, kinds=(kind,), slow=0.2)) as server:
-        rows = completed(hasty(server, retries=2, timeout=0.1), 3)
+        rows = completed(model_on(server, retries=2, timeout=0.1), 3)
     assert [(row.text, row.finish_reason) for row in rows] == [(None, FinishReason.ERROR)] * 3
     assert all(row.error and "(the last of 3 tries)" in row.error for row in rows)
-    assert set(server.seen.asked.values()) == {3}
+    assert set(server.seen.requests.values()) == {3}
 
 
-def test_it_finds_how_much_a_service_takes_at_once() -> None:
+def test_it_finds_how_many_requests_a_service_handles_at_once() -> None:
     with FaultServer(Behaviour(latency=0.01, most=12)) as server:
-        rows = completed(hasty(server, concurrency=200), 800)
+        rows = completed(model_on(server, concurrency=200), 800)
     assert not [row for row in rows if row.error]
     assert 12 < server.seen.most_at_once < 40
     assert sum(server.seen.billed.values()) == 800
 
 
-def test_it_keeps_to_tokens_per_minute_that_the_service_tells() -> None:
-    told = {"limit": "100000", "remaining": "0", "reset": "60s"}
-    headers = {f"x-ratelimit-{name}-tokens": value for name, value in told.items()}
+def test_it_keeps_to_the_tokens_per_minute_that_the_service_reports() -> None:
+    limits = {"limit": "100000", "remaining": "0", "reset": "60s"}
+    headers = {f"x-ratelimit-{name}-tokens": value for name, value in limits.items()}
     with FaultServer(Behaviour(headers=headers)) as server:
         start = time.monotonic()
-        stream = hasty(server).generate(asked(40), SamplingParams(max_tokens=100))
+        stream = model_on(server).generate(chat_prompts(40), SamplingParams(max_tokens=100))
         rows = [next(stream) for _ in range(12)]
         seconds = time.monotonic() - start
         stream.close()  # type: ignore[attr-defined]
     assert not [row for row in rows if row.error]
-    assert seconds > 0.05  # 1,667 tokens a second and 100 a request: 4 more after the first 8 take 0.24 s or so
+    assert seconds > 0.05  # 1,667 tokens/s and 100 per request: 4 more after the first 8 take 0.24 s or so
 
 
 def test_a_kill_at_any_moment_costs_at_most_what_was_on_its_way(tmp_path: Path) -> None:
     n, moments = 300, random.Random(0)
-    kept: set[str] = set()
+    saved: set[str] = set()
     before: dict[str, int] = {}
     with FaultServer(Behaviour(latency=0.02, faults=0.3)) as server:
         for _ in range(3):
@@ -78,12 +78,12 @@ def test_a_kill_at_any_moment_costs_at_most_what_was_on_its_way(tmp_path: Path) 
             wait_for(server, enough)
             child.kill()
             child.wait()
-            assert {p: server.seen.asked[p] for p in kept} == {p: before[p] for p in kept}
-            kept = stored(tmp_path / "killed", n)
-            before = dict(server.seen.asked)
+            assert {p: server.seen.requests[p] for p in saved} == {p: before[p] for p in saved}
+            saved = stored(tmp_path / "killed", n)
+            before = dict(server.seen.requests)
         assert start(server.base_url, tmp_path / "killed", n).wait() == 0
-        assert {p: server.seen.asked[p] for p in kept} == {p: before[p] for p in kept}
-        assert len(kept) > 30
+        assert {p: server.seen.requests[p] for p in saved} == {p: before[p] for p in saved}
+        assert len(saved) > 30
         twice = [prompt for prompt, count in server.seen.billed.items() if count > 1]
         assert len(twice) <= 3 * 16  # written by the server, not read by a client that was dead by then
         assert start(server.base_url, tmp_path / "whole", n).wait() == 0
@@ -120,5 +120,5 @@ def wait_for(server: FaultServer, answers: int) -> None:
 def stored(folder: Path, n: int) -> set[str]:
     """Return the prompts whose completions a store has."""
     (path,) = folder.glob("stages/completions/*/completions.jsonl")
-    keys = {generate.prompt_key(prompt): prompt.messages[-1].content for prompt in asked(n)}
+    keys = {generate.prompt_key(prompt): prompt.messages[-1].content for prompt in chat_prompts(n)}
     return {keys[key] for key in Log[dict[str, Any]](path, dict, dict).read()}

@@ -1,4 +1,4 @@
-"""Retry-After in all its forms, and rate limits as headers tell them."""
+"""Retry-After in all its forms, and rate limits as headers report them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harness.client.headers import Told, duration, retry_after, told
+from harness.client.headers import RateLimit, duration, rate_limit, retry_after
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
@@ -50,7 +50,7 @@ def test_duration(text: str, seconds: float | None) -> None:
     assert duration(text) == (None if seconds is None else pytest.approx(seconds))
 
 
-def test_told() -> None:
+def test_rate_limit() -> None:
     headers = {
         "x-ratelimit-limit-tokens": "150000",
         "x-ratelimit-remaining-tokens": "149984",
@@ -58,6 +58,6 @@ def test_told() -> None:
         "x-ratelimit-limit-requests": "-1",
         "x-ratelimit-remaining-requests": "59",
     }
-    assert told(headers, "tokens") == Told(150000, 149984, 0.006)
-    assert told(headers, "requests") is None
-    assert told({}, "tokens") is None
+    assert rate_limit(headers, "tokens") == RateLimit(150000, 149984, 0.006)
+    assert rate_limit(headers, "requests") is None
+    assert rate_limit({}, "tokens") is None

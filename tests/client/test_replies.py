@@ -1,4 +1,4 @@
-"""What replies mean: ask again, wait, leave a setting out, give this request up, or all of them."""
+"""How replies are classified: retry, wait, leave a setting out, give this request up, or all of them."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ def test_problem(status: int, headers: dict[str, str], content: bytes, expected:
 
 
 def test_a_wait_beyond_all_patience_ends_the_run() -> None:
-    found = problem(429, {"retry-after": "7200"}, body("a day's tokens are used up"), ENDPOINT)
-    assert found.fatal
-    assert "asks to wait 7,200 s" in found.message
+    result = problem(429, {"retry-after": "7200"}, body("a day's tokens are used up"), ENDPOINT)
+    assert result.fatal
+    assert "asks to wait 7,200 s" in result.message
 
 
 def test_a_redirect_is_not_followed_with_the_key() -> None:
-    found = problem(301, {"location": "https://elsewhere"}, b"", ENDPOINT)
-    assert found.fatal
-    assert "set model.base_url" in found.message
+    result = problem(301, {"location": "https://elsewhere"}, b"", ENDPOINT)
+    assert result.fatal
+    assert "set model.base_url" in result.message
 
 
-@pytest.mark.parametrize("said", ["Incorrect key sk-secret123456", "Incorrect: sk-se*****3456.", "key-abcdef-99"])
-def test_no_key_gets_into_a_message(said: str) -> None:
-    for found in (problem(401, {}, body(said), ENDPOINT), unreachable(OSError(said), ENDPOINT)):
-        assert "***" in found.message
-        assert "secret" not in found.message
-        assert "abcdef" not in found.message
+@pytest.mark.parametrize("message", ["Incorrect key sk-secret123456", "Incorrect: sk-se*****3456.", "key-abcdef-99"])
+def test_no_key_gets_into_a_message(message: str) -> None:
+    for result in (problem(401, {}, body(message), ENDPOINT), unreachable(OSError(message), ENDPOINT)):
+        assert "***" in result.message
+        assert "secret" not in result.message
+        assert "abcdef" not in result.message
 
 
-def test_a_long_message_is_cut() -> None:
+def test_a_long_message_is_truncated() -> None:
     assert len(problem(500, {}, b"x" * 10_000, ENDPOINT).message) < MESSAGE_LENGTH + 20
 
 

@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from rouge_score.rouge_scorer import RougeScorer
 
 from harness import pipeline
-from harness.config import compose as schema
+from harness.config.compose import conf_dir, register, resolve
 from harness.store.runs import StoredRun
 
 N = 8
@@ -20,10 +20,10 @@ N = 8
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> StoredRun:
     store = tmp_path_factory.mktemp("demo")
-    schema.register()
+    register()
     overrides = [f"store={store}", f"task.n_validation={N}", "tracking=none", "generation.max_tokens=32"]
-    with initialize_config_dir(str(schema.conf_dir()), version_base="1.3"):
-        config = schema.resolve(compose("config", overrides=overrides))
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        config = resolve(compose("config", overrides=overrides))
     first = pipeline.run(config, "python -m harness run")
     assert pipeline.run(config, "python -m harness run") == first
     return first

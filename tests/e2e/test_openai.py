@@ -11,7 +11,7 @@ from harness import pipeline, registry
 from harness.analysis import leaderboard
 from harness.cli.dry_run import plan, print_plans
 from harness.config import GenerationConfig, HarnessConfig, LocalModelConfig, OpenAIModelConfig
-from harness.reports.terminal.leaderboard import remarks
+from harness.reports.columns import remarks
 from tests.support import fakes
 from tests.support.fault_server import Behaviour, FaultServer
 from tests.support.serving import Served, served
@@ -67,7 +67,7 @@ def test_what_served_and_when_it_ends_is_recorded_and_said(tmp_path: Path) -> No
         result = pipeline.run(config(tmp_path, server.base_url, "gpt-x", "gone"), "test").result
     assert result.served == ("gpt-x-2026-01-01 fp_1",)
     assert result.shutdown_date == "2026-01-14"
-    assert "its service ended the model on 2026-01-14" in remarks(result, "rougeL")
+    assert "its service shut the model down on 2026-01-14" in remarks(result, "rougeL")
 
 
 def test_a_dry_run_says_what_would_be_sent_and_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,7 +76,7 @@ def test_a_dry_run_says_what_would_be_sent_and_cost(tmp_path: Path, capsys: pyte
     with FaultServer(Behaviour()) as server:
         planned = plan(dataclasses.replace(config(tmp_path, server.base_url, "gpt-x", "dear"), pricing=str(prices)))
         unpriced = plan(config(tmp_path, server.base_url, "gpt-x", "unknown"))
-        assert server.seen.asked == {}
+        assert server.seen.requests == {}
     assert planned.sent is not None
     assert planned.sent.completion_tokens == 12 * 16
     assert planned.sent.cost_usd == pytest.approx((planned.sent.prompt_tokens * 2 + 12 * 16 * 8) / 1e6)

@@ -18,12 +18,12 @@ THINGS = ("a river", "a leaf", "sugar", "light", "the sea", "a lake", "a stream"
 @pytest.fixture(scope="session")
 def pairs() -> list[TrainingPair]:
     """Twenty pairs of several lengths, plain and chat by turns."""
-    made = []
+    pairs = []
     for number, thing in enumerate([*THINGS, *(f"{thing} in {number}" for number, thing in enumerate(THINGS))]):
         question = f"What is {thing}?"
         chat = Prompt(str(number), messages=(Message("user", question),))
-        made.append(TrainingPair(chat if number % 2 else Prompt(str(number), text=question), f"It is {thing}. " * 2))
-    return made
+        pairs.append(TrainingPair(chat if number % 2 else Prompt(str(number), text=question), f"It is {thing}. " * 2))
+    return pairs
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def test_the_product_loads_and_answers_what_it_was_taught(
 ) -> None:
     taught = tuner(method, n_epochs=50, batch_size=10)
     taught.fit(pairs, [], tmp_path)
-    config = taught.tuned(tmp_path)
+    config = taught.model_config(tmp_path)
     model = LocalModel(config)
     assert model.identity != LocalModel(taught._model).identity
     answers = {
@@ -140,7 +140,7 @@ def test_a_method_needs_its_own_settings(config: TrainingConfig, tiny_model: Pat
 def _die(step: int, tuner: LocalFineTuner, pairs: list[TrainingPair], folder: Path) -> None:
     """Fit as a process does that is killed before it has done step `step`, a checkpoint after each one before."""
 
-    def dying(self: train.Training, batch: Sequence[Tokens], state: checkpoint.State, bar: Bar) -> None:
+    def dying(self: train.Training, batch: Sequence[Tokens], state: checkpoint.TrainingState, bar: Bar) -> None:
         if state.step == step:
             raise KeyboardInterrupt
         whole(self, batch, state, bar)

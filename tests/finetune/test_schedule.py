@@ -1,4 +1,4 @@
-"""What is chosen where the config is silent, the learning rate's course, and refused settings."""
+"""What is chosen where the config is silent, the learning rate over the steps, and refused settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from harness.config import FineTuneMethod, LoraConfig, Schedule
 from harness.errors import ConfigError
-from harness.finetune.schedule import auto_batch_size, auto_epochs, plan
+from harness.finetune.schedule import auto_batch_size, auto_epochs, training_schedule
 
 
 @pytest.mark.parametrize(
@@ -18,10 +18,10 @@ def test_defaults_suit_small_and_large_sets(n: int, batch_size: int, epochs: int
     assert (auto_batch_size(n), auto_epochs(n)) == (batch_size, epochs)
 
 
-def test_a_plan_counts_the_last_short_batch_and_ends_with_an_evaluation() -> None:
-    made = plan(LoraConfig(method=FineTuneMethod.lora, n_epochs=2, batch_size=8, n_evaluations=3), 20)
-    assert (made.epoch_steps, made.steps, sorted(made.evaluate_at)) == (3, 6, [2, 4, 6])
-    assert plan(LoraConfig(method=FineTuneMethod.lora, n_epochs=1, batch_size=64), 3).evaluate_at == {1}
+def test_a_schedule_counts_the_last_short_batch_and_ends_with_an_evaluation() -> None:
+    resolved = training_schedule(LoraConfig(method=FineTuneMethod.lora, n_epochs=2, batch_size=8, n_evaluations=3), 20)
+    assert (resolved.epoch_steps, resolved.steps, sorted(resolved.evaluate_at)) == (3, 6, [2, 4, 6])
+    assert training_schedule(LoraConfig(method=FineTuneMethod.lora, n_epochs=1, batch_size=64), 3).evaluate_at == {1}
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def test_the_rate_rises_to_its_peak_and_follows_the_schedule(schedule: Schedule,
         schedule=schedule,
         learning_rate_multiplier=1000,
     )
-    made = plan(config, 20)
-    assert [made.rate(step) for step in range(6)] == pytest.approx(rates, abs=1e-6)
+    resolved = training_schedule(config, 20)
+    assert [resolved.rate(step) for step in range(6)] == pytest.approx(rates, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,6 @@ def test_a_setting_out_of_range_is_refused_by_name(setting: dict[str, Any], mess
         LoraConfig(method=FineTuneMethod.lora, **setting)
 
 
-def test_there_is_no_plan_without_examples() -> None:
+def test_there_is_no_schedule_without_examples() -> None:
     with pytest.raises(ConfigError, match="expected 1 or more training examples"):
-        plan(LoraConfig(method=FineTuneMethod.lora), 0)
+        training_schedule(LoraConfig(method=FineTuneMethod.lora), 0)

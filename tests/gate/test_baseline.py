@@ -1,4 +1,4 @@
-"""A baseline reads back as the run that was accepted, and nothing missing, damaged or changed is ever believed."""
+"""A baseline reads back as the run that was accepted; one that is missing, damaged or edited is refused."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from harness.errors import ConfigError, StoreError
-from harness.gate import baseline as record
-from harness.gate.baseline import accept, find, load, place
+from harness.gate import baseline as baseline_module
+from harness.gate.baseline import accept, find_folder, folder_for, load
 from harness.gate.diff import changes
-from harness.gate.pairing import Paired, answers_of, require_same
+from harness.gate.pairing import Paired, output_of, require_comparable
 from harness.registry import stored_metric
 from harness.store.runs import StoredRun
+from harness.types import Example
 from tests.support.replays import examples, replayed
 
 N = 12
@@ -35,7 +36,7 @@ def run(tmp_path: Path) -> StoredRun:
 
 @pytest.fixture
 def folder(run: StoredRun, tmp_path: Path) -> Path:
-    return accept(run, place(tmp_path / "benchmarks", run.result.task))
+    return accept(run, folder_for(tmp_path / "benchmarks", run.result.task))
 
 
 def test_it_reads_back_bit_for_bit(run: StoredRun, folder: Path) -> None:
@@ -48,10 +49,10 @@ def test_it_reads_back_bit_for_bit(run: StoredRun, folder: Path) -> None:
     assert [e.completion for e in baseline.examples] == [p.completion.text for p in run.predictions()]
 
 
-def test_it_holds_no_reference_and_no_place_of_this_machine(run: StoredRun, folder: Path) -> None:
+def test_it_contains_no_reference_and_no_path_of_this_machine(run: StoredRun, folder: Path) -> None:
     text = "".join(path.read_text("utf-8") for path in folder.iterdir())
-    said = {p.completion.text for p in run.predictions()}
-    references = [p.example.reference for p in run.predictions() if p.example.reference not in said]
+    completions = {p.completion.text for p in run.predictions()}
+    references = [p.example.reference for p in run.predictions() if p.example.reference not in completions]
     assert references
     assert not [reference for reference in references if reference in text]
     assert "store" not in load(folder).result.config
@@ -65,11 +66,11 @@ def test_the_same_run_gives_the_same_files(run: StoredRun, folder: Path, tmp_pat
     assert {**first, "accepted": ""} == {**second, "accepted": ""}
 
 
-def test_many_examples_are_compressed_and_no_other_copy_stays(
+def test_many_examples_are_compressed_and_no_other_copy_remains(
     run: StoredRun, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = (folder / "examples.jsonl").read_bytes()
-    monkeypatch.setattr(record, "LARGE", 100)
+    monkeypatch.setattr(baseline_module, "LARGE", 100)
     accept(run, folder)
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "baseline.json", "examples.jsonl.gz"]
     packed = (folder / "examples.jsonl.gz").read_bytes()
@@ -78,7 +79,7 @@ def test_many_examples_are_compressed_and_no_other_copy_stays(
     assert len(load(folder).examples) == N
 
 
-def test_changed_line_ends_are_no_change(folder: Path) -> None:
+def test_changed_line_endings_are_accepted(folder: Path) -> None:
     path = folder / "examples.jsonl"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert len(load(folder).examples) == N
@@ -96,18 +97,18 @@ def edit(name: str, old: str, new: str) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda folder: (folder / "baseline.json").unlink(), "there is no baseline. Accept a run once"),
+        (lambda folder: (folder / "baseline.json").unlink(), "there is no baseline. Accept a run and commit"),
         (lambda folder: (folder / "baseline.json").write_text("{"), "cannot be read"),
         (lambda folder: (folder / "baseline.json").write_text("[]"), "cannot be read"),
         (edit("baseline.json", '"schema_version": 1', '"schema_version": 9'), "expected schema_version 1, got 9"),
         (edit("baseline.json", '"run_id"', '"other"'), "cannot be read"),
         (lambda folder: (folder / "examples.jsonl").unlink(), "examples.jsonl: the baseline cannot be read"),
         (lambda folder: (folder / "examples.jsonl").write_text("<<<<<<< HEAD\n"), "cannot be read"),
-        (edit("examples.jsonl", '"rougeL": [1, 1]', '"rougeL": [0, 1]'), "was changed after it was accepted"),
+        (edit("examples.jsonl", '"rougeL": [1, 1]', '"rougeL": [0, 1]'), "changed after it was accepted"),
         (lambda folder: (folder / "examples.jsonl").write_bytes(b"\xff\xfe"), "cannot be read"),
     ],
 )
-def test_damage_is_an_error_that_says_what_to_do(folder: Path, damage: Callable[[Path], None], message: str) -> None:
+def test_damage_is_an_error_with_a_fix(folder: Path, damage: Callable[[Path], None], message: str) -> None:
     damage(folder)
     with pytest.raises(StoreError, match=message) as caught:
         load(folder)
@@ -115,7 +116,7 @@ def test_damage_is_an_error_that_says_what_to_do(folder: Path, damage: Callable[
 
 
 def test_damaged_compression_is_an_error(run: StoredRun, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "LARGE", 100)
+    monkeypatch.setattr(baseline_module, "LARGE", 100)
     accept(run, folder)
     path = folder / "examples.jsonl.gz"
     path.write_bytes(path.read_bytes()[:-20])
@@ -123,9 +124,9 @@ def test_damaged_compression_is_an_error(run: StoredRun, folder: Path, monkeypat
         load(folder)
 
 
-def test_a_run_with_failures_is_accepted_only_when_that_is_said(tmp_path: Path) -> None:
-    said = [e.prompt for e in examples(tmp_path, N)]
-    run = replayed(tmp_path, "failing", [None, *said[1:]])
+def test_a_run_with_failures_is_accepted_only_on_request(tmp_path: Path) -> None:
+    completions = [e.prompt for e in examples(tmp_path, N)]
+    run = replayed(tmp_path, "failing", [None, *completions[1:]])
     with pytest.raises(ConfigError, match="1 of 12 examples failed"):
         accept(run, tmp_path / "b")
     baseline = load(accept(run, tmp_path / "b", allow_errors=True))
@@ -133,73 +134,73 @@ def test_a_run_with_failures_is_accepted_only_when_that_is_said(tmp_path: Path) 
     assert math.isnan(baseline.stats("rougeL")[baseline.failed].sum())
 
 
-def test_a_task_may_have_several_and_then_has_to_say_which(run: StoredRun, tmp_path: Path) -> None:
+def test_one_of_several_baselines_of_a_task_is_chosen_by_name(run: StoredRun, tmp_path: Path) -> None:
     root = tmp_path / "several"
     for name in ("large", "small"):
-        accept(run, place(root, run.result.task, name))
-    with pytest.raises(StoreError, match=r"several baselines: large, small\. Say which: --name large"):
-        load(find(root, run.result.task))
-    assert load(find(root, run.result.task, "small")).result.run_id == run.result.run_id
-    assert find(root / run.result.task / "small", run.result.task) == root / run.result.task / "small"
-    with pytest.raises(ConfigError, match="expected no path"):
-        place(root, "../elsewhere")
+        accept(run, folder_for(root, run.result.task, name))
+    with pytest.raises(StoreError, match=r"got several: large, small\. Choose one: --name large"):
+        load(find_folder(root, run.result.task))
+    assert load(find_folder(root, run.result.task, "small")).result.run_id == run.result.run_id
+    assert find_folder(root / run.result.task / "small", run.result.task) == root / run.result.task / "small"
+    with pytest.raises(ConfigError, match="expected a plain name"):
+        folder_for(root, "../elsewhere")
 
 
 def test_other_tasks_data_and_signatures_are_refused(run: StoredRun, folder: Path) -> None:
     baseline = load(folder)
-    asked = [p.example for p in run.predictions()]
+    same = [p.example for p in run.predictions()]
     signatures = {m.name: m.signature for m in run.result.metrics}
-    require_same(baseline, run.result.task, asked[::-1], signatures)
-    other = replace(asked[0], reference="Another.")
-    table = [
-        (("cooking", asked, signatures), "is a baseline of task 'things'"),
-        (("things", asked[1:], signatures), "1 missing, such as"),
-        (("things", [other, *asked[1:]], signatures), "1 changed, such as"),
-        (("things", asked, {"rougeL": "rougeL|stem:none"}), "they do not compare"),
-        (("things", asked, {"chrf": "chrF2"}), "chrf is no metric of this baseline, which has: rougeL"),
+    require_comparable(baseline, run.result.task, same[::-1], signatures)
+    other = replace(same[0], reference="Another.")
+    table: list[tuple[tuple[str, list[Example], dict[str, str | None]], str]] = [
+        (("cooking", same, {**signatures}), "expected a candidate of the baseline's task 'things', got task 'cooking'"),
+        (("things", same[1:], {**signatures}), "1 missing, such as"),
+        (("things", [other, *same[1:]], {**signatures}), "1 changed, such as"),
+        (("things", same, {"rougeL": "rougeL|stem:none"}), "rougeL is not comparable between these runs"),
+        (("things", same, {"rougeL": None}), "candidate: not scored"),
+        (("things", same, {"chrf": "chrF2"}), "was not scored with chrf, only with: rougeL"),
     ]
-    for given, message in table:
+    for (task, rows, candidate), message in table:
         with pytest.raises(StoreError, match=message):
-            require_same(baseline, *given)
+            require_comparable(baseline, task, rows, candidate)
 
 
 def test_pairs_follow_the_candidates_order(run: StoredRun, folder: Path, tmp_path: Path) -> None:
     metric = stored_metric(run, "rougeL")
-    answers = answers_of(run, [metric])
+    output = output_of(run, [metric])
     order = np.random.default_rng(0).permutation(N)[:7]
     some = replace(
-        answers,
-        examples=tuple(answers.examples[i] for i in order),
-        completions=tuple(answers.completions[i] for i in order),
-        stats={"rougeL": answers.stats["rougeL"][order]},
+        output,
+        examples=tuple(output.examples[i] for i in order),
+        completions=tuple(output.completions[i] for i in order),
+        stats={"rougeL": output.stats["rougeL"][order]},
     )
     paired = Paired(load(folder), some)
-    ours, theirs = paired.stats("rougeL")
-    assert np.array_equal(ours, theirs)
+    assert np.array_equal(*paired.stats("rougeL"))
     assert paired.same.all()
     assert [e.id for e in paired.accepted] == [e.id for e in some.examples]
 
 
-def test_a_diff_says_what_changed(folder: Path, tmp_path: Path) -> None:
+def test_a_diff_lists_what_changed(folder: Path, tmp_path: Path) -> None:
     second = replayed(tmp_path, "second", ["Thing", *half_right(tmp_path)[1:-1], "Nothing."])
-    found = changes(load(folder), second)
-    what = {change.what for change in found.settings}
+    diff = changes(load(folder), second)
+    what = {change.what for change in diff.settings}
     assert {"name", "model.weights"} <= what
     assert not {w for w in what if w.startswith(("data", "signature"))}
-    scores = {score.metric: score for score in found.scores}
+    scores = {score.metric: score for score in diff.scores}
     rouge = scores["rougeL"]
     assert rouge.difference == pytest.approx((rouge.after or 0) - (rouge.before or 0))
     assert rouge.difference is not None
     assert (rouge.low or 0) < rouge.difference < (rouge.high or 0)
-    assert [moved.said_after for moved in found.moved] == ["Nothing.", "Thing"]
-    assert found.moved[0].after - found.moved[0].before == -1.0
+    assert [example.completion_after for example in diff.examples] == ["Nothing.", "Thing"]
+    assert diff.examples[0].after - diff.examples[0].before == -1.0
 
 
 def test_a_diff_over_other_data_compares_nothing(folder: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     other = replayed(elsewhere, "other", [e.prompt for e in examples(elsewhere, 9)])
-    found = changes(load(folder), other)
-    assert found.same_completions is None
-    assert all(score.difference is None and "are not the baseline's" in score.note for score in found.scores)
-    assert "data.fingerprint" in {change.what for change in found.settings}
+    diff = changes(load(folder), other)
+    assert diff.same_completions is None
+    assert all(score.difference is None and "differ from the baseline's" in score.note for score in diff.scores)
+    assert "data.fingerprint" in {change.what for change in diff.settings}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.hf import loading
-from harness.hf.decoding import Batch, choose
+from harness.hf.decoding import DecodingBatch, choose
 from harness.types import SamplingParams
 
 PROBABILITIES = (0.1, 0.5, 0.15, 0.25)
@@ -58,13 +58,13 @@ def test_what_prompts_share_is_read_once_and_changes_nothing(tiny_model: Path, p
     import torch
 
     model = loading.load_model(tiny_model, device="cpu")
-    together = Batch(model, prompts)
-    alone = [Batch(model, [prompt]) for prompt in prompts]
+    together = DecodingBatch(model, prompts)
+    alone = [DecodingBatch(model, [prompt]) for prompt in prompts]
     for _ in range(3):
         logits = together.logits()
-        expected = torch.cat([each.logits() for each in alone])
+        expected = torch.cat([row.logits() for row in alone])
         torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
         chosen = logits.argmax(-1)
         together.advance(chosen, range(len(prompts)))
-        for i, each in enumerate(alone):
-            each.advance(chosen[i : i + 1], [0])
+        for i, row in enumerate(alone):
+            row.advance(chosen[i : i + 1], [0])

@@ -21,29 +21,29 @@ TEXTS = ["", "one", "?!", "東京 tower", "many words " * 20]
 @pytest.fixture(scope="module")
 def folder() -> str:
     try:
-        found = str(weights.locate(MINILM).folder)
+        path = str(weights.locate(MINILM).folder)
     except MissingExtra as error:
         pytest.skip(str(error))
     import torch
 
     torch.set_num_threads(1)  # threads that wait for each other take longer than these few texts
-    return found
+    return path
 
 
 def pairs() -> tuple[list[str], list[str]]:
-    ours, theirs = wiki_pairs(8)
-    return [*ours, *TEXTS], [*theirs, *reversed(TEXTS)]
+    hypotheses, references = wiki_pairs(8)
+    return [*hypotheses, *TEXTS], [*references, *reversed(TEXTS)]
 
 
 def test_embedding_similarity(folder: str) -> None:
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(folder, device="cpu")
-    wanted = [
+    expected = [
         float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
         for a, b in zip(*(model.encode(texts, batch_size=1) for texts in pairs()), strict=True)
     ]
-    np.testing.assert_allclose(stats(EmbeddingSimilarity(device="cpu"), *pairs())[:, 0], wanted, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(stats(EmbeddingSimilarity(device="cpu"), *pairs())[:, 0], expected, rtol=0, atol=1e-5)
 
 
 def test_each_text_is_embedded_once_and_references_are_kept() -> None:
@@ -76,11 +76,12 @@ def bertscore(text: str, reference: str, tokenizer: Any, model: Any) -> dict[Kin
     def cosine(a: np.ndarray, b: np.ndarray) -> float:
         return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
-    (ours, our_words), (theirs, their_words) = tokens(text), tokens(reference)
-    if not any(our_words) or not any(their_words):
+    (vectors, counted), (others, others_counted) = tokens(text), tokens(reference)
+    if not any(counted) or not any(others_counted):
         return {"precision": 0, "recall": 0, "f1": 0}
-    cosines = np.array([[cosine(a, b) for b in theirs] for a in ours])
-    precision, recall = float(cosines.max(axis=1)[our_words].mean()), float(cosines.max(axis=0)[their_words].mean())
+    cosines = np.array([[cosine(a, b) for b in others] for a in vectors])
+    precision = float(cosines.max(axis=1)[counted].mean())
+    recall = float(cosines.max(axis=0)[others_counted].mean())
     return {"precision": precision, "recall": recall, "f1": 2 * precision * recall / (precision + recall)}
 
 
@@ -88,12 +89,12 @@ def test_bertscore(folder: str) -> None:
     from transformers import AutoModel, AutoTokenizer
 
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
-    ours, theirs = (texts for texts in pairs())
-    wanted = [bertscore(*pair, tokenizer, model) for pair in zip(ours, theirs, strict=True)]
+    hypotheses, references = pairs()
+    expected = [bertscore(*pair, tokenizer, model) for pair in zip(hypotheses, references, strict=True)]
     kinds: tuple[Kind, ...] = ("precision", "recall", "f1")
     for kind in kinds:
-        found = stats(BertScore(kind, device="cpu"), ours, theirs)[:, 0]
-        np.testing.assert_allclose(found, [scores[kind] for scores in wanted], rtol=0, atol=1e-5)
+        scores = stats(BertScore(kind, device="cpu"), hypotheses, references)[:, 0]
+        np.testing.assert_allclose(scores, [row[kind] for row in expected], rtol=0, atol=1e-5)
 
 
 def test_layers_differ(folder: str) -> None:

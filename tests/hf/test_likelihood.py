@@ -11,7 +11,7 @@ import pytest
 from harness.errors import ModelError
 from harness.hf import loading
 from harness.hf.forward import Forward
-from harness.hf.tokens import Batch
+from harness.hf.tokens import TokenBatch
 from harness.models.local import LocalModel
 from harness.protocols import LikelihoodModel
 from harness.types import FinishReason, Likelihood, Prompt, SamplingParams, TrainingPair
@@ -27,14 +27,14 @@ SENTENCES = (
 PAIRS = [TrainingPair(prompt, SENTENCES[i % 5]) for i, prompt in enumerate([*CHAT, *PLAIN])]
 
 
-def told(model: LocalModel, pairs: Sequence[TrainingPair]) -> list[Likelihood]:
-    found = dict(model.likelihoods(pairs))
-    assert sorted(found) == list(range(len(pairs)))
-    return [found[i] for i in range(len(pairs))]
+def measured(model: LocalModel, pairs: Sequence[TrainingPair]) -> list[Likelihood]:
+    by_position = dict(model.likelihoods(pairs))
+    assert sorted(by_position) == list(range(len(pairs)))
+    return [by_position[i] for i in range(len(pairs))]
 
 
 def alone(model: Any, tokenizer: Any, pair: TrainingPair) -> Likelihood:
-    """Return what transformers itself says of one pair: its loss over the completion, its argmax at each token."""
+    """Return the likelihood of one pair by transformers itself: its loss over the completion, and its argmaxes."""
     import torch
 
     prompt = loading.encode_prompt(tokenizer, pair.prompt)
@@ -51,10 +51,10 @@ def alone(model: Any, tokenizer: Any, pair: TrainingPair) -> Likelihood:
 
 def check(model: LocalModel, folder: Path, pairs: Sequence[TrainingPair]) -> None:
     tokenizer, reference = loading.load_tokenizer(folder), loading.load_model(folder, device="cpu")
-    for found, pair in zip(told(model, pairs), pairs, strict=True):
+    for likelihood, pair in zip(measured(model, pairs), pairs, strict=True):
         expected = alone(reference, tokenizer, pair)
-        assert found.nll == pytest.approx(expected.nll, rel=1e-5)
-        assert (found.tokens, found.greedy) == (expected.tokens, expected.greedy)
+        assert likelihood.nll == pytest.approx(expected.nll, rel=1e-5)
+        assert (likelihood.tokens, likelihood.greedy) == (expected.tokens, expected.greedy)
 
 
 def test_likelihoods_are_transformers_own(tiny_model: Path) -> None:
@@ -67,39 +67,39 @@ def test_likelihoods_are_transformers_own(tiny_model: Path) -> None:
 def test_likelihoods_of_real_weights_are_transformers_own(smollm2: Path) -> None:
     model = model_of(smollm2)
     check(model, smollm2, PAIRS[:4])
-    (said,) = model.generate([CHAT[0]], SamplingParams(max_tokens=100))
-    assert said.finish_reason is FinishReason.STOP
-    (found,) = told(model, [TrainingPair(CHAT[0], said.text or "")])
-    assert found.greedy == found.tokens == said.completion_tokens
+    (completion,) = model.generate([CHAT[0]], SamplingParams(max_tokens=100))
+    assert completion.finish_reason is FinishReason.STOP
+    (likelihood,) = measured(model, [TrainingPair(CHAT[0], completion.text or "")])
+    assert likelihood.greedy == likelihood.tokens == completion.completion_tokens
 
 
 def test_a_pair_that_does_not_fit_is_named(tiny_model: Path) -> None:
     pairs = [PAIRS[0], TrainingPair(Prompt("long", text="Rain is"), "x" * 200)]
     with pytest.raises(ModelError, match=r"'long': prompt and completion have \d+ tokens, and the model takes 128\."):
-        told(model_of(tiny_model), pairs)
+        measured(model_of(tiny_model), pairs)
 
 
 def test_a_batch_that_does_not_fit_memory_is_halved(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     model, judge, most = model_of(tiny_model), Forward.token_losses, 2
-    whole = told(model, PAIRS)
+    whole = measured(model, PAIRS)
 
-    def limited(self: Forward, batch: Batch) -> Any:
+    def limited(self: Forward, batch: TokenBatch) -> Any:
         if len(batch.ids) > most:
             raise torch.OutOfMemoryError
         return judge(self, batch)
 
     monkeypatch.setattr(Forward, "token_losses", limited)
-    for found, expected in zip(told(model, PAIRS), whole, strict=True):
-        assert found.nll == pytest.approx(expected.nll, rel=1e-5)
+    for likelihood, expected in zip(measured(model, PAIRS), whole, strict=True):
+        assert likelihood.nll == pytest.approx(expected.nll, rel=1e-5)
     most = 0
     with pytest.raises(ModelError, match="Out of memory with"):
-        told(model, PAIRS)
+        measured(model, PAIRS)
 
 
-def test_a_likelihood_that_is_no_number_names_its_example(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_likelihood_that_is_not_finite_names_its_example(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     judge = Forward.token_losses
     monkeypatch.setattr(Forward, "token_losses", lambda self, batch: judge(self, batch) * float("nan"))
     with pytest.raises(ModelError, match=r"'Rain': .* is nan\. Set model\.dtype=float32"):
-        told(model_of(tiny_model), PAIRS[:1])
+        measured(model_of(tiny_model), PAIRS[:1])

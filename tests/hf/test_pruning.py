@@ -1,4 +1,4 @@
-"""A base model with layers left out: the same as leaving them out in memory, made once, refused when it cannot be."""
+"""A base model with layers left out: the same as leaving them out in memory, pruned once, refused when it cannot be."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import pytest
 
 from harness.config import LocalModelConfig
 from harness.errors import ConfigError
-from harness.hf import loading, weights
-from harness.hf import pruning as layers
+from harness.hf import loading, pruning, weights
 from harness.models.local import LocalModel
 
 
@@ -23,21 +22,21 @@ def test_it_computes_what_the_model_does_without_those_layers(tiny_model: Path, 
 
     whole = loading.load_model(tiny_model)
     whole.model.layers = torch.nn.ModuleList([whole.model.layers[layer] for layer in keep])
-    folder = layers.locate(config(tiny_model, keep)).folder
-    made = loading.load_model(folder)
+    folder = pruning.locate(config(tiny_model, keep)).folder
+    pruned = loading.load_model(folder)
     ids = torch.arange(20)[None]
     for number, layer in enumerate(whole.model.layers):
         layer.self_attn.layer_idx = number
-    assert torch.equal(made(input_ids=ids).logits, whole(input_ids=ids).logits)
+    assert torch.equal(pruned(input_ids=ids).logits, whole(input_ids=ids).logits)
     assert loading.load_tokenizer(folder).chat_template == loading.load_tokenizer(tiny_model).chat_template
 
 
 def test_it_is_made_once_and_is_a_model_of_its_own(tiny_model: Path) -> None:
-    first = layers.locate(config(tiny_model, [0])).folder
-    made = (first / "model.safetensors").stat().st_mtime_ns
-    assert layers.locate(config(tiny_model, [0])).folder == first
-    assert (first / "model.safetensors").stat().st_mtime_ns == made
-    assert layers.locate(config(tiny_model, None)) == weights.locate(str(tiny_model))
+    first = pruning.locate(config(tiny_model, [0])).folder
+    pruned = (first / "model.safetensors").stat().st_mtime_ns
+    assert pruning.locate(config(tiny_model, [0])).folder == first
+    assert (first / "model.safetensors").stat().st_mtime_ns == pruned
+    assert pruning.locate(config(tiny_model, None)) == weights.locate(str(tiny_model))
     whole, smaller = LocalModel(config(tiny_model, None)), LocalModel(config(tiny_model, [0]))
     assert whole.identity.weights != smaller.identity.weights
     assert whole.identity.tokenizer == smaller.identity.tokenizer
@@ -48,5 +47,5 @@ def test_it_is_made_once_and_is_a_model_of_its_own(tiny_model: Path) -> None:
 
 @pytest.mark.parametrize("keep", [[], [2], [-1, 0], [1, 0], [0, 0]])
 def test_layers_that_are_not_there_are_refused(tiny_model: Path, keep: list[int]) -> None:
-    with pytest.raises(ConfigError, match=r"model\.layers: expected layers from 0 to 1, rising"):
-        layers.locate(config(tiny_model, keep))
+    with pytest.raises(ConfigError, match=r"model\.layers: expected layers from 0 to 1, ascending"):
+        pruning.locate(config(tiny_model, keep))

@@ -1,4 +1,4 @@
-"""Weights as files and in memory: found, converted once, identified, refused."""
+"""Weights as files and in memory: located, converted once, identified, refused."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_folder_is_itself(tiny_model: Path) -> None:
         (("m.bin",), "m.bin", ConfigError, r"expected a folder, a \.gguf file or a hub id"),
     ],
 )
-def test_what_is_no_model(
+def test_paths_that_are_not_models(
     tmp_path: Path, files: tuple[str, ...], path: str, error: type[HarnessError], message: str
 ) -> None:
     for file in files:
@@ -86,17 +86,17 @@ def test_a_hub_id_is_resolved_to_its_commit(hub: str, revision: str | None) -> N
 @pytest.mark.usefixtures("hub")
 @pytest.mark.parametrize(("name", "revision"), [("org/other", None), ("org/name", "v2")])
 def test_a_hub_id_that_cannot_be_fetched(name: str, revision: str | None) -> None:
-    with pytest.raises(ModelError, match=rf"{name}.* is neither a folder here nor a model .* unset HF_HUB_OFFLINE"):
+    with pytest.raises(ModelError, match=rf"{name}.* is neither a local folder nor a model .* unset HF_HUB_OFFLINE"):
         weights.locate(name, revision)
 
 
 @pytest.fixture
 def conversions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
     """Stand in for the slow conversion, and record what is converted; the real one is in the slow tests."""
-    made: list[Path] = []
+    converted: list[Path] = []
 
     def dequantise(gguf: Path, folder: Path, bar: Bar) -> None:
-        made.append(gguf)
+        converted.append(gguf)
         folder.mkdir(parents=True)
         time.sleep(0.1)
         (folder / "config.json").write_bytes(gguf.read_bytes())
@@ -104,7 +104,7 @@ def conversions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
 
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(loading, "dequantise", dequantise)
-    return made
+    return converted
 
 
 def test_a_gguf_file_is_converted_once(tmp_path: Path, conversions: list[Path]) -> None:
@@ -113,10 +113,10 @@ def test_a_gguf_file_is_converted_once(tmp_path: Path, conversions: list[Path]) 
     copy.parent.mkdir()
     shutil.copy(gguf, copy)
     with ThreadPoolExecutor(4) as pool:
-        found = set(pool.map(weights.locate, [str(gguf), str(copy), str(gguf), str(copy)]))
-    assert len(found) == len(conversions) == 1
+        folders = set(pool.map(weights.locate, [str(gguf), str(copy), str(gguf), str(copy)]))
+    assert len(folders) == len(conversions) == 1
     gguf.write_text("{} ")
-    assert weights.locate(str(gguf)) not in found
+    assert weights.locate(str(gguf)) not in folders
     assert len(conversions) == 2
 
 

@@ -1,4 +1,4 @@
-"""Verdicts in numbers where the command does not lead: clustered examples, and no verdict at all."""
+"""Statistics of verdicts that the command's tests do not reach: clustered examples, and no verdict at all."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from scipy import stats
 
 from harness import pipeline
 from harness.analysis.comparisons import Aligned
-from harness.config import StatsConfig
-from harness.config import compose as schema
-from harness.judge import pairwise as asking
-from harness.judge.pairwise import Choice, Judged, Outcome
+from harness.config import StatsConfig, compose
+from harness.judge import pairwise
+from harness.judge.pairwise import Choice, JudgedExample, JudgeOutcome
 from harness.judge.record import Judgement
 from harness.judge.results import Verdicts
 from harness.store.runs import StoredRun
@@ -28,17 +27,21 @@ def runs(tmp_path: Path) -> list[StoredRun]:
     return [pipeline.run(settings, "command") for settings in (one, two)]
 
 
-def found(runs: Sequence[StoredRun], outcome: Outcome, choice: Choice | None, cluster: str | None) -> Judgement:
+def judgement(
+    runs: Sequence[StoredRun], outcome: JudgeOutcome, choice: Choice | None, cluster: str | None
+) -> Judgement:
     """Return the judgement where every example has this outcome."""
     aligned = Aligned(runs, StatsConfig(n_resamples=200, cluster=cluster))
-    pairs = asking.pairs(aligned)
+    pairs = pairwise.pairs(aligned)
     places = (choice, Choice.B if choice else None)
-    judged = [Judged(pair.example.id, outcome, True, places, ("…", "…")) for pair in pairs]
-    return Verdicts(aligned, pairs, judged).judgement([], ModelIdentity("fake", "fake"), schema.judge(["model=echo"]))
+    judged = [JudgedExample(pair.example.id, outcome, True, places, ("…", "…")) for pair in pairs]
+    return Verdicts(aligned, pairs, judged).judgement(
+        [], ModelIdentity("fake", "fake"), compose.judge_config(["model=echo"])
+    )
 
 
 def test_clustered_examples_are_compared_as_clusters(runs: list[StoredRun]) -> None:
-    won = found(runs, Outcome.WIN, Choice.A, "topic")
+    won = judgement(runs, JudgeOutcome.WIN, Choice.A, "topic")
     assert "3 clusters" in won.interval
     flips = won.trust.flip_rate
     bounds = stats.binomtest(0, 3).proportion_ci(0.95, method="wilson")
@@ -47,6 +50,6 @@ def test_clustered_examples_are_compared_as_clusters(runs: list[StoredRun]) -> N
 
 @pytest.mark.parametrize("cluster", [None, "topic"])
 def test_no_verdict_at_all_is_no_win_rate(runs: list[StoredRun], cluster: str | None) -> None:
-    unread = found(runs, Outcome.NO_VERDICT, None, cluster)
+    unread = judgement(runs, JudgeOutcome.NO_VERDICT, None, cluster)
     assert [unread.win_rate.value, unread.win_rate.low, unread.p, unread.trust.flip_rate.value] == [None] * 4
     assert [unread.win_rate.worst, unread.win_rate.best] == [0.0, 1.0]

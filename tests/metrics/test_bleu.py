@@ -49,8 +49,8 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-def corpus(ours: list[str], theirs: list[str], **options: Any) -> float:
-    return float(BLEU(**options).corpus_score(ours, [theirs]).score)
+def corpus(hypotheses: list[str], references: list[str], **options: Any) -> float:
+    return float(BLEU(**options).corpus_score(hypotheses, [references]).score)
 
 
 def sentence(text: str, reference: str, **options: Any) -> float:
@@ -61,29 +61,33 @@ def sentence(text: str, reference: str, **options: Any) -> float:
 @pytest.mark.parametrize("source", ["wiki", "adversarial"])
 def test_corpus_and_sentences(source: str, options: dict[str, Any]) -> None:
     pairs = zip(*wiki_pairs(), strict=True) if source == "wiki" else ADVERSARIAL
-    ours, theirs = map(list, zip(*pairs, strict=True))
+    hypotheses, references = map(list, zip(*pairs, strict=True))
     metric = Bleu(**options)
-    found = stats(metric, ours, theirs)
-    assert float(metric.aggregate(found.sum(axis=0))) == pytest.approx(corpus(ours, theirs, **options), abs=1e-9)
-    wanted = [sentence(*pair, **options) for pair in zip(ours, theirs, strict=True)]
-    np.testing.assert_allclose(metric.per_example(found), wanted, rtol=0, atol=1e-9)
+    rows = stats(metric, hypotheses, references)
+    assert float(metric.aggregate(rows.sum(axis=0))) == pytest.approx(
+        corpus(hypotheses, references, **options), abs=1e-9
+    )
+    expected_scores = [sentence(*pair, **options) for pair in zip(hypotheses, references, strict=True)]
+    np.testing.assert_allclose(metric.per_example(rows), expected_scores, rtol=0, atol=1e-9)
 
 
 @given(texts, texts)
 def test_any_text(text: str, reference: str) -> None:
-    found = stats(Bleu(), [text], [reference])
-    assert float(Bleu().aggregate(found[0])) == pytest.approx(corpus([text], [reference]), abs=1e-9)
-    assert float(Bleu().per_example(found)[0]) == pytest.approx(sentence(text, reference), abs=1e-9)
+    rows = stats(Bleu(), [text], [reference])
+    assert float(Bleu().aggregate(rows[0])) == pytest.approx(corpus([text], [reference]), abs=1e-9)
+    assert float(Bleu().per_example(rows)[0]) == pytest.approx(sentence(text, reference), abs=1e-9)
 
 
 @pytest.mark.parametrize("n", [1, 3, 200])
 def test_a_resample_is_the_corpus_that_was_drawn(n: int) -> None:
-    ours, theirs = wiki_pairs(200)
-    found = stats(Bleu(), ours[:n], theirs[:n])
+    hypotheses, references = wiki_pairs(200)
+    rows = stats(Bleu(), hypotheses[:n], references[:n])
     resamples = [replicated(n, seed) for seed in range(5)]
-    wanted = [corpus([ours[i] for i in rows], [theirs[i] for i in rows]) for rows in resamples]
-    scores = Bleu().aggregate(np.array([drawn(rows, found) for rows in resamples]))
-    np.testing.assert_allclose(scores, wanted, rtol=0, atol=1e-9)
+    expected_scores = [
+        corpus([hypotheses[i] for i in drawn_rows], [references[i] for i in drawn_rows]) for drawn_rows in resamples
+    ]
+    scores = Bleu().aggregate(np.array([drawn(drawn_rows, rows) for drawn_rows in resamples]))
+    np.testing.assert_allclose(scores, expected_scores, rtol=0, atol=1e-9)
 
 
 def test_signature() -> None:

@@ -15,14 +15,14 @@ from tests.support.text_pairs import stats, value
 LABELS = ["yes", "no", "not sure", "n/a"]
 
 
-def expected(kind: Kind, said: list[str], true: list[str]) -> float:
+def expected(kind: Kind, predicted: list[str], true: list[str]) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if kind == "accuracy":
-            return float(accuracy_score(true, said))
+            return float(accuracy_score(true, predicted))
         if kind == "balanced_accuracy":
-            return float(balanced_accuracy_score(true, said))
-        return float(f1_score(true, said, labels=LABELS, average="macro", zero_division=np.nan))
+            return float(balanced_accuracy_score(true, predicted))
+        return float(f1_score(true, predicted, labels=LABELS, average="macro", zero_division=np.nan))
 
 
 @pytest.mark.parametrize("kind", ["accuracy", "balanced_accuracy", "macro_f1"])
@@ -30,11 +30,11 @@ def expected(kind: Kind, said: list[str], true: list[str]) -> float:
 def test_scikit_learn(kind: Kind, n: int, classes: int) -> None:
     rng = np.random.default_rng(n)
     true = [LABELS[i] for i in rng.integers(0, classes, n)]
-    said = [label if rng.random() < 0.5 else [*LABELS, "?"][rng.integers(0, 5)] for label in true]
+    predicted = [label if rng.random() < 0.5 else [*LABELS, "?"][rng.integers(0, 5)] for label in true]
     metric = Classification(LABELS, kind)
-    found = stats(metric, said, true)
-    assert float(metric.aggregate(found.sum(axis=0))) == pytest.approx(expected(kind, said, true), abs=1e-12)
-    np.testing.assert_array_equal(metric.per_example(found), np.array(said) == np.array(true))
+    rows = stats(metric, predicted, true)
+    assert float(metric.aggregate(rows.sum(axis=0))) == pytest.approx(expected(kind, predicted, true), abs=1e-12)
+    np.testing.assert_array_equal(metric.per_example(rows), np.array(predicted) == np.array(true))
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_no_label(text: str) -> None:
     assert all(value(Classification(LABELS), text, label) == 0 for label in LABELS)
 
 
-def test_a_reference_that_is_no_label() -> None:
+def test_a_reference_that_is_not_a_label() -> None:
     with pytest.raises(DataError, match="Example '0': Unknown label 'yess'"):
         stats(Classification(LABELS), ["yes"], ["yess"])
 
 
 @pytest.mark.parametrize("labels", [[], ["yes"], ["yes", "Yes."], ["yes", " "]])
-def test_labels_that_cannot_be_told_apart(labels: list[str]) -> None:
+def test_labels_that_are_not_distinct(labels: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"task\.labels"):
         Classification(labels)

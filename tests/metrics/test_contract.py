@@ -46,22 +46,22 @@ each_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: type
 def test_protocol_and_shapes(metric: Metric) -> None:
     assert isinstance(metric, Metric)
     assert metric.signature.count("|") >= 2
-    ours, theirs = wiki_pairs(30)
-    found = stats(metric, ours, theirs)
-    assert found.dtype == np.float64
-    assert found.shape[0] == 30
-    assert metric.per_example(found).shape == (30,)
-    sums = np.stack([found[replicated(30, seed)].sum(axis=0) for seed in range(6)]).reshape(2, 3, -1)
+    hypotheses, references = wiki_pairs(30)
+    rows = stats(metric, hypotheses, references)
+    assert rows.dtype == np.float64
+    assert rows.shape[0] == 30
+    assert metric.per_example(rows).shape == (30,)
+    sums = np.stack([rows[replicated(30, seed)].sum(axis=0) for seed in range(6)]).reshape(2, 3, -1)
     scores = metric.aggregate(sums)
     assert scores.shape == (2, 3)
-    one_by_one = [[float(metric.aggregate(row)) for row in rows] for rows in sums]
+    one_by_one = [[float(metric.aggregate(row)) for row in block] for block in sums]
     np.testing.assert_allclose(scores, one_by_one, rtol=1e-12)
 
 
 @each_metric
 def test_statistics_do_not_depend_on_the_company(metric: Metric) -> None:
-    ours, theirs = wiki_pairs(30)
-    whole, part = stats(metric, ours, theirs), stats(metric, ours[10:13], theirs[10:13])
+    hypotheses, references = wiki_pairs(30)
+    whole, part = stats(metric, hypotheses, references), stats(metric, hypotheses[10:13], references[10:13])
     np.testing.assert_array_equal(whole[10:13], part)
     assert stats(metric, [], []).shape == (0, whole.shape[1])
 
@@ -70,10 +70,11 @@ def test_statistics_do_not_depend_on_the_company(metric: Metric) -> None:
 def test_a_right_answer_is_best(metric: Metric) -> None:
     if metric.higher_is_better is None:
         pytest.skip("a diagnostic")
-    ours, theirs = wiki_pairs(30)
+    hypotheses, references = wiki_pairs(30)
     sign = 1 if metric.higher_is_better else -1
     right, wrong, none = (
-        sign * float(metric.aggregate(stats(metric, texts, theirs).sum(axis=0))) for texts in (theirs, ours, [""] * 30)
+        sign * float(metric.aggregate(stats(metric, texts, references).sum(axis=0)))
+        for texts in (references, hypotheses, [""] * 30)
     )
     assert right > wrong >= none or np.isnan(none)
 
@@ -82,7 +83,7 @@ def test_a_right_answer_is_best(metric: Metric) -> None:
 def test_failed_and_misaligned_completions_are_refused(metric: Metric) -> None:
     with pytest.raises(ValueError, match="has no text"):
         metric.stats([Completion("0", None, FinishReason.ERROR, "timeout")], examples(["a"]))
-    with pytest.raises(ValueError, match="one completion an example"):
+    with pytest.raises(ValueError, match="one completion per example"):
         metric.stats(completions(["a"]), examples(["a", "b"]))
     with pytest.raises(ValueError, match="'1'"):
         metric.stats(completions(["a", "b"])[::-1], examples(["a", "b"]))

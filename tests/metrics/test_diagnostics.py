@@ -12,9 +12,9 @@ from tests.support.text_pairs import stats, value
 
 
 def test_length_ratio_is_of_the_whole_corpus() -> None:
-    found = stats(LengthRatio(), ["one two", "", "a b c d"], ["one", "one two", "a b c"])
-    assert float(LengthRatio().aggregate(found.sum(axis=0))) == 1.0
-    np.testing.assert_array_equal(LengthRatio().per_example(found), [2, 0, 4 / 3])
+    rows = stats(LengthRatio(), ["one two", "", "a b c d"], ["one", "one two", "a b c"])
+    assert float(LengthRatio().aggregate(rows.sum(axis=0))) == 1.0
+    np.testing.assert_array_equal(LengthRatio().per_example(rows), [2, 0, 4 / 3])
 
 
 @pytest.mark.parametrize(
@@ -28,13 +28,13 @@ def test_repetition(text: str, n: int, share: float) -> None:
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=12), min_size=1, max_size=6), st.integers(1, 4))
 def test_repetition_is_counted_gram_by_gram(texts: list[list[str]], n: int) -> None:
     grams = [list(zip(*(words[i:] for i in range(n)), strict=False)) for words in texts]
-    wanted = [1 - len(set(each)) / len(each) if each else np.nan for each in grams]
-    found = Repetition(n).per_example(stats(Repetition(n), list(map(" ".join, texts)), [""] * len(texts)))
-    np.testing.assert_allclose(found, wanted)
+    shares = [1 - len(set(row)) / len(row) if row else np.nan for row in grams]
+    rows = Repetition(n).per_example(stats(Repetition(n), list(map(" ".join, texts)), [""] * len(texts)))
+    np.testing.assert_allclose(rows, shares)
 
 
 def test_completions_too_short_to_repeat_do_not_count() -> None:
-    found = stats(Repetition(), ["a b c", "", "a a a a a"], ["", "", ""])
-    assert float(Repetition().aggregate(found.sum(axis=0))) == 0.5
-    assert np.isnan(Repetition().per_example(found)).tolist() == [True, True, False]
-    assert np.isnan(Repetition().aggregate(found[0]))
+    rows = stats(Repetition(), ["a b c", "", "a a a a a"], ["", "", ""])
+    assert float(Repetition().aggregate(rows.sum(axis=0))) == 0.5
+    assert np.isnan(Repetition().per_example(rows)).tolist() == [True, True, False]
+    assert np.isnan(Repetition().aggregate(rows[0]))

@@ -20,18 +20,18 @@ texts = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 
 
 def squad_words(text: str) -> list[str]:
-    kept = "".join(character for character in text.lower() if character not in set(string.punctuation))
-    return re.sub(r"\b(a|an|the)\b", " ", kept).split()
+    remaining = "".join(character for character in text.lower() if character not in set(string.punctuation))
+    return re.sub(r"\b(a|an|the)\b", " ", remaining).split()
 
 
 def squad_f1(text: str, reference: str) -> float:
-    ours, theirs = squad_words(text), squad_words(reference)
-    if not ours or not theirs:
-        return float(ours == theirs)
-    common = (Counter(ours) & Counter(theirs)).total()
+    hypotheses, references = squad_words(text), squad_words(reference)
+    if not hypotheses or not references:
+        return float(hypotheses == references)
+    common = (Counter(hypotheses) & Counter(references)).total()
     if not common:
         return 0.0
-    precision, recall = common / len(ours), common / len(theirs)
+    precision, recall = common / len(hypotheses), common / len(references)
     return 2 * precision * recall / (precision + recall)
 
 
@@ -52,23 +52,25 @@ def squad_f1(text: str, reference: str) -> float:
     ],
 )
 def test_table(text: str, reference: str, exact: float, normalized: float, prefix: float) -> None:
-    found = [value(metric, text, reference) for metric in (ExactMatch(), NormalizedMatch(), PrefixMatch())]
-    assert found == [exact, normalized, prefix]
+    scores = [value(metric, text, reference) for metric in (ExactMatch(), NormalizedMatch(), PrefixMatch())]
+    assert scores == [exact, normalized, prefix]
 
 
 @pytest.mark.parametrize("source", ["wiki", "adversarial"])
 def test_squad(source: str) -> None:
     pairs = list(zip(*wiki_pairs(), strict=True)) if source == "wiki" else ADVERSARIAL
-    ours, theirs = zip(*pairs, strict=True)
-    np.testing.assert_allclose(stats(TokenF1(), ours, theirs)[:, 0], [squad_f1(*pair) for pair in pairs], atol=1e-12)
+    hypotheses, references = zip(*pairs, strict=True)
+    np.testing.assert_allclose(
+        stats(TokenF1(), hypotheses, references)[:, 0], [squad_f1(*pair) for pair in pairs], atol=1e-12
+    )
     equal = [squad_words(a) == squad_words(b) for a, b in pairs]
-    np.testing.assert_array_equal(stats(NormalizedMatch(), ours, theirs)[:, 0], equal)
+    np.testing.assert_array_equal(stats(NormalizedMatch(), hypotheses, references)[:, 0], equal)
 
 
 @given(texts, texts)
 def test_any_text(text: str, reference: str) -> None:
     assert value(TokenF1(), text, reference) == pytest.approx(squad_f1(text, reference), abs=1e-12)
     assert value(NormalizedMatch(), text, reference) == (squad_words(text) == squad_words(reference))
-    ours, theirs = text.split(), reference.split()
-    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ours, theirs, strict=False)))
-    assert value(PrefixMatch(), text, reference) == (same / len(theirs) if theirs else not ours)
+    hypotheses, references = text.split(), reference.split()
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(hypotheses, references, strict=False)))
+    assert value(PrefixMatch(), text, reference) == (same / len(references) if references else not hypotheses)

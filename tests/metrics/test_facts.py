@@ -1,4 +1,4 @@
-"""Which facts are found in a text, and how agreement on them is counted."""
+"""Which facts are extracted from a text, and how agreement on them is counted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.text_pairs import completions, examples, wiki_pairs
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("", set()),
         ("It is one of the largest.", set()),
@@ -28,8 +28,8 @@ from tests.support.text_pairs import completions, examples, wiki_pairs
         ("Ærø and Škoda", {"ærø", "škoda"}),
     ],
 )
-def test_facts(text: str, found: set[str]) -> None:
-    assert facts(text) == found
+def test_facts(text: str, expected: set[str]) -> None:
+    assert facts(text) == expected
 
 
 ROWS = [
@@ -43,24 +43,24 @@ ROWS = [
 def test_agreement(kind: Kind, score: float) -> None:
     prompts, references, texts = zip(*ROWS, strict=True)
     metric = Facts(kind)
-    found = metric.stats(completions(texts), examples(references, prompts))
-    assert float(metric.aggregate(found.sum(axis=0))) == pytest.approx(score)
-    assert np.isnan(metric.per_example(found)[1])
+    rows = metric.stats(completions(texts), examples(references, prompts))
+    assert float(metric.aggregate(rows.sum(axis=0))) == pytest.approx(score)
+    assert np.isnan(metric.per_example(rows)[1])
 
 
 def test_counts_are_those_of_the_sets_of_facts() -> None:
     texts, references = wiki_pairs(200)
     prompts = [" ".join(reference.split()[:3]).lower() for reference in references]
-    wanted = []
+    counts = []
     for text, reference, prompt in zip(texts, references, prompts, strict=True):
-        given = facts(prompt) | {word.casefold() for word in re.findall(r"[^\W\d_]\w*(?:[-'’]\w+)*", prompt)}
-        stated, due = facts(text) - given, facts(reference) - given
-        wanted.append([len(stated & due), len(stated)])
-    found = Facts("precision").stats(completions(texts), examples(references, prompts))
-    np.testing.assert_array_equal(found, wanted)
-    assert found.any(axis=0).all()
+        excluded = facts(prompt) | {word.casefold() for word in re.findall(r"[^\W\d_]\w*(?:[-'’]\w+)*", prompt)}
+        stated, expected = facts(text) - excluded, facts(reference) - excluded
+        counts.append([len(stated & expected), len(stated)])
+    rows = Facts("precision").stats(completions(texts), examples(references, prompts))
+    np.testing.assert_array_equal(rows, counts)
+    assert rows.any(axis=0).all()
 
 
 def test_the_prompt_gives_its_words_away_however_they_are_written() -> None:
-    found = Facts().stats(completions(["Alternating Current of 1886"]), examples(["1886"], ["alternating current"]))
-    np.testing.assert_array_equal(found, [[2, 2]])
+    rows = Facts().stats(completions(["Alternating Current of 1886"]), examples(["1886"], ["alternating current"]))
+    np.testing.assert_array_equal(rows, [[2, 2]])

@@ -21,10 +21,10 @@ class Agreement(evaluate.Metric):
         features = datasets.Features({"predictions": datasets.Value("string"), "references": datasets.Value("string")})
         return evaluate.MetricInfo(description="", citation="", inputs_description="", features=features)
 
-    def _compute(self, predictions, references, each=False, weight=1.0):
+    def _compute(self, predictions, references, per_example=False, weight=1.0):
         equal = [weight * (a == b) for a, b in zip(predictions, references)]
         longer = [len(a) > len(b) for a, b in zip(predictions, references)]
-        return {"agreement": equal if each else sum(equal) / len(equal), "longer": sum(longer) / len(longer)}
+        return {"agreement": equal if per_example else sum(equal) / len(equal), "longer": sum(longer) / len(longer)}
 """
 TEXTS, REFERENCES = ["a", "b", "ccc", ""], ["a", "x", "c", ""]
 
@@ -38,12 +38,12 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("each", [False, True])
-def test_values_of_single_examples(script: str, each: bool) -> None:
-    metric = HubMetric(script, options={"each": each, "weight": 2.0})
-    found = stats(metric, TEXTS, REFERENCES)
-    np.testing.assert_array_equal(found, [[2, 1], [0, 1], [0, 1], [2, 1]])
-    assert float(metric.aggregate(found.sum(axis=0))) == 1.0
+@pytest.mark.parametrize("per_example", [False, True])
+def test_values_of_single_examples(script: str, per_example: bool) -> None:
+    metric = HubMetric(script, options={"per_example": per_example, "weight": 2.0})
+    rows = stats(metric, TEXTS, REFERENCES)
+    np.testing.assert_array_equal(rows, [[2, 1], [0, 1], [0, 1], [2, 1]])
+    assert float(metric.aggregate(rows.sum(axis=0))) == 1.0
 
 
 def test_another_result_and_the_folder(script: str) -> None:

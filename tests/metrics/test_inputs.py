@@ -9,22 +9,22 @@ from tests.support.text_pairs import completions, examples
 
 
 def test_rows_that_cannot_change_are_read_once() -> None:
-    done, asked = tuple(completions(["a", "b"])), tuple(examples(["c", "d"]))
-    assert pairs(done, asked) == (("a", "b"), ("c", "d"))
-    assert pairs(done, asked) is pairs(done, asked)
+    answers, questions = tuple(completions(["a", "b"])), tuple(examples(["c", "d"]))
+    assert pairs(answers, questions) == (("a", "b"), ("c", "d"))
+    assert pairs(answers, questions) is pairs(answers, questions)
 
 
 def test_other_rows_are_read_for_themselves() -> None:
-    asked = tuple(examples(["c", "d"]))
+    questions = tuple(examples(["c", "d"]))
     first, second = (tuple(completions(texts)) for texts in (["a", "b"], ["x", "y"]))
-    assert [pairs(each, asked)[0] for each in (first, second, first)] == [("a", "b"), ("x", "y"), ("a", "b")]
+    assert [pairs(rows, questions)[0] for rows in (first, second, first)] == [("a", "b"), ("x", "y"), ("a", "b")]
     assert pairs(first, tuple(examples(["e", "f"])))[1] == ("e", "f")
-    with pytest.raises(ValueError, match="one completion an example"):
-        pairs(first, asked[:1])
+    with pytest.raises(ValueError, match="one completion per example"):
+        pairs(first, questions[:1])
 
 
 def test_lists_may_change_and_are_read_again() -> None:
-    done, asked = completions(["a", "b"]), examples(["c", "d"])
-    assert pairs(done, asked)[0] == ("a", "b")
-    done[:] = completions(["x", "y"])
-    assert pairs(done, asked)[0] == ("x", "y")
+    answers, questions = completions(["a", "b"]), examples(["c", "d"])
+    assert pairs(answers, questions)[0] == ("a", "b")
+    answers[:] = completions(["x", "y"])
+    assert pairs(answers, questions)[0] == ("x", "y")

@@ -13,7 +13,7 @@ from harness.types import Completion, Example, FinishReason, Likelihood
 from tests.support.text_pairs import completions, examples
 
 REFERENCES = ["two words", "naïve", "x" * 10]
-TOLD = [Likelihood(3.0, 3, 2), Likelihood(1.0, 2, 2), Likelihood(8.0, 5, 0)]
+LIKELIHOODS = [Likelihood(3.0, 3, 2), Likelihood(1.0, 2, 2), Likelihood(8.0, 5, 0)]
 NAMES = ("validation_loss", "perplexity", "token_accuracy", "sequence_accuracy", "bits_per_byte")
 EXPECTED = (12 / 10, math.exp(1.2), 4 / 10, 1 / 3, 12 / math.log(2) / (9 + 6 + 10))
 OWN = (
@@ -25,9 +25,11 @@ OWN = (
 )
 
 
-def told(references: list[str], likelihoods: list[Likelihood]) -> list[Completion]:
+def with_likelihoods(references: list[str], likelihoods: list[Likelihood]) -> list[Completion]:
     pairs = enumerate(zip(references, likelihoods, strict=True))
-    return [Completion(str(i), "said", FinishReason.STOP, likelihoods={text: each}) for i, (text, each) in pairs]
+    return [
+        Completion(str(i), "text", FinishReason.STOP, likelihoods={text: likelihood}) for i, (text, likelihood) in pairs
+    ]
 
 
 @pytest.mark.parametrize(("name", "expected", "own"), list(zip(NAMES, EXPECTED, OWN, strict=True)))
@@ -37,7 +39,7 @@ def test_sums_over_all_examples(name: str, expected: float, own: list[float]) ->
     assert isinstance(metric, LikelihoodMetric)
     assert metric.name == name == metric.signature.split("|")[0]
     assert metric.signature.count("|") >= 2
-    stats = metric.stats(told(REFERENCES, TOLD), examples(REFERENCES))
+    stats = metric.stats(with_likelihoods(REFERENCES, LIKELIHOODS), examples(REFERENCES))
     assert stats.dtype == np.float64
     assert stats.shape == (3, 2)
     assert float(metric.aggregate(stats.sum(axis=0))) == pytest.approx(expected, rel=1e-12)
@@ -53,7 +55,7 @@ def test_directions_and_kinds() -> None:
     assert [m.is_proportion for m in metrics] == [False, False, False, True, False]
 
 
-def test_numbers_by_the_token_name_the_tokenizer() -> None:
+def test_metrics_per_token_name_the_tokenizer() -> None:
     named = [registry.metric(name, {}, tokenizer="abc").signature for name in NAMES]
     assert ["abc" in signature for signature in named] == [True, True, True, False, False]
 

@@ -1,4 +1,4 @@
-"""Areas under curves are scikit-learn's, with rounded scores' ties in random order."""
+"""Areas under curves are scikit-learn's, with ties of the rounded scores in random order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LABELS = ["yes", "no", "Not sure", "n/a"]
 AREAS = {"auroc": roc_auc_score, "auprc": average_precision_score}
 
 
-def told(scores: FloatArray, labels: Sequence[str]) -> list[Completion]:
+def with_likelihoods(scores: FloatArray, labels: Sequence[str]) -> list[Completion]:
     """Return completions whose label's log-probabilities are `scores`, shape (n, labels)."""
     return [
         Completion(str(i), "", FinishReason.STOP, likelihoods={label: Likelihood(-s, 2, 0) for label, s in pairs})
@@ -49,12 +49,12 @@ def rounded(metric: Ranking, stats: FloatArray, label: int) -> FloatArray:
 
 def areas(kind: Kind, true: NDArray[np.intp], scores: Sequence[FloatArray]) -> float:
     """Return scikit-learn's mean area of each label against the rest."""
-    return float(np.mean([AREAS[kind](true == label, each) for label, each in enumerate(scores)]))
+    return float(np.mean([AREAS[kind](true == label, row) for label, row in enumerate(scores)]))
 
 
 def measured(metric: Ranking, scores: FloatArray, true: NDArray[np.intp]) -> tuple[float, FloatArray]:
     labels = LABELS[: scores.shape[1]]
-    stats = metric.stats(told(scores, labels), examples([labels[i] for i in true]))
+    stats = metric.stats(with_likelihoods(scores, labels), examples([labels[i] for i in true]))
     return float(metric.aggregate(stats.sum(axis=0))), stats
 
 
@@ -63,19 +63,19 @@ def measured(metric: Ranking, scores: FloatArray, true: NDArray[np.intp]) -> tup
 @pytest.mark.parametrize("spread", [0.5, 2.0, 8.0])
 def test_scikit_learn_but_for_rounding(kind: Kind, classes: int, spread: float) -> None:
     scores, true = draw(400, classes, spread)
-    found, _ = measured(Ranking(LABELS[:classes], kind), scores, true)
-    assert found == pytest.approx(areas(kind, true, [odds(scores, i) for i in range(classes)]), abs=0.003)
+    area, _ = measured(Ranking(LABELS[:classes], kind), scores, true)
+    assert area == pytest.approx(areas(kind, true, [odds(scores, i) for i in range(classes)]), abs=0.003)
 
 
 @pytest.mark.parametrize(("n", "classes"), [(100, 2), (100, 4), (12, 2), (25, 3)])
 def test_auroc_is_that_of_the_rounded_scores(n: int, classes: int) -> None:
     scores, true = draw(n, classes, 1.0)
     metric = Ranking(LABELS[:classes])
-    found, stats = measured(metric, scores, true)
+    area, stats = measured(metric, scores, true)
     levels = [rounded(metric, stats, label) for label in range(classes)]
-    assert found == pytest.approx(areas("auroc", true, levels), abs=1e-12)
+    assert area == pytest.approx(areas("auroc", true, levels), abs=1e-12)
     rows = replicated(n)
-    levels = [each[rows] for each in levels]
+    levels = [of_label[rows] for of_label in levels]
     assert float(metric.aggregate(drawn(rows, stats))) == pytest.approx(areas("auroc", true[rows], levels), abs=1e-12)
 
 
@@ -83,16 +83,16 @@ def test_auroc_is_that_of_the_rounded_scores(n: int, classes: int) -> None:
 def test_auprc_is_the_mean_over_all_orders_of_ties(scores: tuple[int, ...]) -> None:
     true = np.array([0, 1, 0, 1, 1, 0])
     metric = Ranking(LABELS[:2], "auprc", positive="no")
-    found, _ = measured(metric, np.array([[0.0, float(score)] for score in scores]), true)
+    area, _ = measured(metric, np.array([[0.0, float(score)] for score in scores]), true)
     orders = [np.array(scores) + 0.01 * np.array(order) for order in itertools.permutations(range(6))]
-    assert found == pytest.approx(np.mean([average_precision_score(true, order) for order in orders]), abs=1e-12)
+    assert area == pytest.approx(np.mean([average_precision_score(true, order) for order in orders]), abs=1e-12)
 
 
 def test_one_label_against_the_rest() -> None:
     scores, true = draw(300, 3, 2.0)
     metric = Ranking(LABELS[:3], "auroc", positive="no")
-    found, stats = measured(metric, scores, true)
-    assert found == pytest.approx(roc_auc_score(true == 1, rounded(metric, stats, 0)), abs=1e-12)
+    area, stats = measured(metric, scores, true)
+    assert area == pytest.approx(roc_auc_score(true == 1, rounded(metric, stats, 0)), abs=1e-12)
     assert "positive:no" in metric.signature
     with pytest.raises(ConfigError, match=r"auprc\.positive: .*Did you mean 'not sure'"):
         Ranking(LABELS[:3], "auprc", positive="not sur")
@@ -101,16 +101,16 @@ def test_one_label_against_the_rest() -> None:
 @pytest.mark.parametrize("kind", ["auroc", "auprc"])
 def test_perfect_useless_and_undefined(kind: Kind) -> None:
     metric, true = Ranking(LABELS[:2], kind), np.arange(2000) % 2
-    for scores, area in [(true, 1.0), (np.zeros(2000), 0.5)]:
-        found, stats = measured(metric, np.column_stack([np.zeros(2000), scores]), true)
-        assert found == pytest.approx(area, abs=0.003)
+    for scores, expected in [(true, 1.0), (np.zeros(2000), 0.5)]:
+        area, stats = measured(metric, np.column_stack([np.zeros(2000), scores]), true)
+        assert area == pytest.approx(expected, abs=0.003)
     assert np.isnan(metric.aggregate(stats[true == 1].sum(axis=0)))
     assert np.isnan(metric.per_example(stats)).all()
 
 
 def test_contract() -> None:
     scores, true = draw(20, 4, 2.0)
-    completions, rows = told(scores, LABELS), examples([LABELS[i] for i in true])
+    completions, rows = with_likelihoods(scores, LABELS), examples([LABELS[i] for i in true])
     metric = registry.metric("auroc", {}, LABELS)
     assert isinstance(metric, Metric)
     assert isinstance(metric, LikelihoodMetric)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nltk.stem.porter import PorterStemmer
 from rouge_score.rouge_scorer import RougeScorer
 
-from harness.metrics import vocabulary as lexicon
+from harness.metrics import vocabulary
 from harness.metrics.rouge import _WORD, STEMMED_FROM, SUFFIXES, Kind, Rouge, stemmer
 from tests.support.text_pairs import ADVERSARIAL, stats, value, wiki_pairs
 
@@ -27,30 +27,32 @@ def expected(text: str, reference: str, stem: bool = True) -> dict[str, float]:
 
 @pytest.mark.parametrize("stem", [True, False])
 def test_wiki(stem: bool) -> None:
-    ours, theirs = wiki_pairs()
-    wanted = [expected(text, reference, stem) for text, reference in zip(ours, theirs, strict=True)]
+    hypotheses, references = wiki_pairs()
+    expected_scores = [expected(text, reference, stem) for text, reference in zip(hypotheses, references, strict=True)]
     for kind in KINDS:
-        found = stats(Rouge(kind, stem), ours, theirs)
-        np.testing.assert_allclose(found[:, 0], [scores[kind] for scores in wanted], rtol=0, atol=1e-12)
-        assert float(Rouge(kind).aggregate(found.sum(axis=0))) == pytest.approx(found[:, 0].mean())
+        rows = stats(Rouge(kind, stem), hypotheses, references)
+        np.testing.assert_allclose(rows[:, 0], [scores[kind] for scores in expected_scores], rtol=0, atol=1e-12)
+        assert float(Rouge(kind).aggregate(rows.sum(axis=0))) == pytest.approx(rows[:, 0].mean())
 
 
 def test_wiki_in_lines() -> None:
-    ours, theirs = (tuple(text.replace(" the ", "\nthe ") for text in texts) for texts in wiki_pairs(100))
-    wanted = [expected(*pair)["rougeLsum"] for pair in zip(ours, theirs, strict=True)]
-    np.testing.assert_allclose(stats(Rouge("rougeLsum"), ours, theirs)[:, 0], wanted, rtol=0, atol=1e-12)
+    hypotheses, references = (tuple(text.replace(" the ", "\nthe ") for text in texts) for texts in wiki_pairs(100))
+    expected_scores = [expected(*pair)["rougeLsum"] for pair in zip(hypotheses, references, strict=True)]
+    np.testing.assert_allclose(
+        stats(Rouge("rougeLsum"), hypotheses, references)[:, 0], expected_scores, rtol=0, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize(("text", "reference"), ADVERSARIAL)
 def test_adversarial(text: str, reference: str) -> None:
-    wanted = expected(text, reference)
-    assert {kind: value(Rouge(kind), text, reference) for kind in KINDS} == pytest.approx(wanted, abs=1e-12)
+    expected_scores = expected(text, reference)
+    assert {kind: value(Rouge(kind), text, reference) for kind in KINDS} == pytest.approx(expected_scores, abs=1e-12)
 
 
 @given(texts, texts)
 def test_any_lines(text: str, reference: str) -> None:
-    wanted = expected(text, reference)
-    assert {kind: value(Rouge(kind), text, reference) for kind in KINDS} == pytest.approx(wanted, abs=1e-12)
+    expected_scores = expected(text, reference)
+    assert {kind: value(Rouge(kind), text, reference) for kind in KINDS} == pytest.approx(expected_scores, abs=1e-12)
 
 
 def test_stems_are_nltks() -> None:
@@ -66,14 +68,14 @@ def test_stems_of_suffixes_in_any_order_are_nltks(word: str, suffixes: list[str]
     assert stemmer()(word) == PorterStemmer().stem(word)
 
 
-def test_a_full_lexicon_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, theirs = wiki_pairs(20)
-    before = stats(Rouge("rougeL"), ours, theirs)
-    monkeypatch.setattr(lexicon, "MAX_WORDS", 3)
-    np.testing.assert_array_equal(stats(Rouge("rougeL"), ours[::-1], theirs[::-1]), before[::-1])
+def test_a_full_vocabulary_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    hypotheses, references = wiki_pairs(20)
+    before = stats(Rouge("rougeL"), hypotheses, references)
+    monkeypatch.setattr(vocabulary, "MAX_WORDS", 3)
+    np.testing.assert_array_equal(stats(Rouge("rougeL"), hypotheses[::-1], references[::-1]), before[::-1])
     stats(Rouge("rougeL"), ["one"], ["two"])
-    assert len(lexicon.words()) == 1 + 2
-    np.testing.assert_array_equal(stats(Rouge("rougeL"), ours, theirs), before)
+    assert len(vocabulary.words()) == 1 + 2
+    np.testing.assert_array_equal(stats(Rouge("rougeL"), hypotheses, references), before)
 
 
 def test_signature() -> None:

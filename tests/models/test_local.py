@@ -13,14 +13,14 @@ from harness.hf import loading
 from harness.models import local
 from harness.protocols import Model
 from harness.types import FinishReason, Message, Prompt, SamplingParams, StopAt
-from tests.support.running import CHAT, PLAIN, TITLES, model_of, run, seen
+from tests.support.running import CHAT, PLAIN, TITLES, model_of, outcomes, run
 
 
 def generated(folder: Path, prompts: Sequence[Prompt], max_tokens: int) -> dict[str, tuple[str, int, FinishReason]]:
     """Return each greedy text of transformers' `generate`, its length in tokens and why it ended."""
     tokenizer, model = loading.load_tokenizer(folder), loading.load_model(folder, device="cpu")
     ends = model.generation_config.eos_token_id
-    found = {}
+    expected = {}
     for prompt in prompts:
         tokens = loading.encode_prompt(tokenizer, prompt)
         batch = tokenizer.pad({"input_ids": [tokens]}, return_tensors="pt")
@@ -28,28 +28,28 @@ def generated(folder: Path, prompts: Sequence[Prompt], max_tokens: int) -> dict[
         new = output[0, len(tokens) :].tolist()
         ended = new[-1] in (ends if isinstance(ends, list) else [ends])
         text = str(tokenizer.decode(new[:-1] if ended else new, skip_special_tokens=True)).strip()
-        found[prompt.example_id] = text, len(new), FinishReason.STOP if ended else FinishReason.LENGTH
-    return found
+        expected[prompt.example_id] = text, len(new), FinishReason.STOP if ended else FinishReason.LENGTH
+    return expected
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 32])
 @pytest.mark.parametrize("prompts", [CHAT, PLAIN], ids=["chat", "plain"])
 def test_greedy_rows_equal_generate(ending_model: Path, prompts: list[Prompt], batch_size: int) -> None:
-    found = seen(run(model_of(ending_model, batch_size=batch_size), prompts, SamplingParams(max_tokens=24)))
-    assert found == generated(ending_model, prompts, 24)
-    assert {reason for _, _, reason in found.values()} == {FinishReason.STOP, FinishReason.LENGTH}
-    assert len({tokens for _, tokens, _ in found.values()}) > 2
+    completions = outcomes(run(model_of(ending_model, batch_size=batch_size), prompts, SamplingParams(max_tokens=24)))
+    assert completions == generated(ending_model, prompts, 24)
+    assert {reason for _, _, reason in completions.values()} == {FinishReason.STOP, FinishReason.LENGTH}
+    assert len({tokens for _, tokens, _ in completions.values()}) > 2
 
 
 @pytest.mark.slow
 def test_greedy_rows_of_a_real_model_equal_generate(smollm2: Path) -> None:
     titles = ("Photosynthesis", "Paris", "Isaac Newton", "DNA", "World War II", "Jazz", "The Adventures of Tintin", "Q")
     prompts = [Prompt(t, messages=(Message("user", f"In one sentence, what is {t}?"),)) for t in titles]
-    found = run(model_of(smollm2), prompts, SamplingParams(max_tokens=32))
-    assert seen(found) == generated(smollm2, prompts, 32)
+    completions = run(model_of(smollm2), prompts, SamplingParams(max_tokens=32))
+    assert outcomes(completions) == generated(smollm2, prompts, 32)
     sentences = run(model_of(smollm2), prompts, SamplingParams(max_tokens=32, stop_at=StopAt.sentence))
     for title, completion in sentences.items():
-        whole, short = found[title].text, completion.text
+        whole, short = completions[title].text, completion.text
         assert whole is not None
         assert short is not None
         assert whole.startswith(short)
@@ -58,9 +58,9 @@ def test_greedy_rows_of_a_real_model_equal_generate(smollm2: Path) -> None:
 def test_the_contract(tiny_model: Path) -> None:
     model = model_of(tiny_model)
     assert isinstance(model, Model)
-    reference, parameters = model.identity, model.parameters
-    assert "_model" not in vars(model), "the reference must not load the weights"
-    assert (reference.backend, reference.base, reference.dtype) == ("local", str(tiny_model), "float32")
+    identity, parameters = model.identity, model.parameters
+    assert "_model" not in vars(model), "the identity must not load the weights"
+    assert (identity.backend, identity.base, identity.dtype) == ("local", str(tiny_model), "float32")
     assert parameters == loading.load_model(tiny_model).num_parameters()
 
 
@@ -69,14 +69,14 @@ SAMPLING = SamplingParams(max_tokens=12, temperature=1.0, top_p=0.9, seed=3)
 
 def test_samples_depend_on_seed_and_prompt_and_nothing_else(tiny_model: Path) -> None:
     whole = run(model_of(tiny_model), CHAT, SAMPLING)
-    assert seen(run(model_of(tiny_model, batch_size=2), CHAT[::-1], SAMPLING)) == seen(whole)
-    assert seen(run(model_of(tiny_model), CHAT[3:4], SAMPLING)) == seen({TITLES[3]: whole[TITLES[3]]})
+    assert outcomes(run(model_of(tiny_model, batch_size=2), CHAT[::-1], SAMPLING)) == outcomes(whole)
+    assert outcomes(run(model_of(tiny_model), CHAT[3:4], SAMPLING)) == outcomes({TITLES[3]: whole[TITLES[3]]})
     other = run(model_of(tiny_model), CHAT, SamplingParams(max_tokens=12, temperature=1.0, top_p=0.9, seed=4))
-    assert seen(other) != seen(whole)
+    assert outcomes(other) != outcomes(whole)
 
 
-def say(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
-    """Make the model say `text`, a byte-level token at a time."""
+def make_output(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
+    """Make the model make_output `text`, a byte-level token at a time."""
     import torch
 
     script = iter(loading.load_tokenizer(folder)(text)["input_ids"])
@@ -84,7 +84,7 @@ def say(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "decoding", "text", "reason"),
+    ("output", "decoding", "text", "reason"),
     [
         (" A river<end>", SamplingParams(), "A river", FinishReason.STOP),
         ("<end>", SamplingParams(), "", FinishReason.STOP),
@@ -101,12 +101,12 @@ def say(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
 def test_stops(
     tiny_model: Path,
     monkeypatch: pytest.MonkeyPatch,
-    said: str,
+    output: str,
     decoding: SamplingParams,
     text: str,
     reason: FinishReason,
 ) -> None:
-    say(monkeypatch, tiny_model, said)
+    make_output(monkeypatch, tiny_model, output)
     [completion] = model_of(tiny_model).generate(PLAIN[:1], decoding)
     assert (completion.text, completion.finish_reason) == (text, reason)
     assert completion.prompt_tokens == len(loading.load_tokenizer(tiny_model)(PLAIN[0].text)["input_ids"])
@@ -131,4 +131,6 @@ def test_other_architectures_equal_generate(tiny_model: Path, tmp_path: Path, ar
         bos_token_id=0,
     )
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)  # type: ignore[no-untyped-call]
-    assert seen(run(model_of(folder, batch_size=4), CHAT, SamplingParams(max_tokens=24))) == generated(folder, CHAT, 24)
+    assert outcomes(run(model_of(folder, batch_size=4), CHAT, SamplingParams(max_tokens=24))) == generated(
+        folder, CHAT, 24
+    )

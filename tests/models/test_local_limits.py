@@ -1,4 +1,4 @@
-"""Prompts that do not fit, memory that runs out, and models that cannot be asked."""
+"""Prompts that do not fit, memory that runs out, and models without a chat template."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 
 from harness.errors import ConfigError
-from harness.hf.decoding import Batch
+from harness.hf.decoding import DecodingBatch
 from harness.types import FinishReason, Prompt, SamplingParams
-from tests.support.running import CHAT, PLAIN, model_of, run, seen
+from tests.support.running import CHAT, PLAIN, model_of, outcomes, run
 
 
 def test_a_prompt_longer_than_the_context_is_an_error(tiny_model: Path) -> None:
     prompts = [Prompt("long", text="x" * 128), Prompt("full", text="x" * 127), Prompt("empty"), PLAIN[0]]
-    found = run(model_of(tiny_model), prompts, SamplingParams(max_tokens=4))
-    assert found["long"].error == "the prompt has 128 tokens, the model takes 1 to 127"
-    assert found["empty"].error == "the prompt has 0 tokens, the model takes 1 to 127"
-    assert found["long"].finish_reason is FinishReason.ERROR
-    assert (found["full"].completion_tokens, found["full"].finish_reason) == (1, FinishReason.LENGTH)
-    assert found["Rain"].completion_tokens == 4
+    completions = run(model_of(tiny_model), prompts, SamplingParams(max_tokens=4))
+    assert completions["long"].error == "the prompt has 128 tokens, the model takes 1 to 127"
+    assert completions["empty"].error == "the prompt has 0 tokens, the model takes 1 to 127"
+    assert completions["long"].finish_reason is FinishReason.ERROR
+    assert (completions["full"].completion_tokens, completions["full"].finish_reason) == (1, FinishReason.LENGTH)
+    assert completions["Rain"].completion_tokens == 4
 
 
 def fail_above(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
@@ -30,27 +30,27 @@ def fail_above(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
     import torch
 
     begun: list[int] = []
-    start: Callable[..., None] = Batch.__init__
-    step: Callable[..., Any] = Batch.logits
+    start: Callable[..., None] = DecodingBatch.__init__
+    step: Callable[..., Any] = DecodingBatch.logits
 
-    def init(self: Batch, model: Any, prompts: Sequence[Sequence[int]]) -> None:
+    def init(self: DecodingBatch, model: Any, prompts: Sequence[Sequence[int]]) -> None:
         begun.append(len(prompts))
         start(self, model, prompts)
 
-    def logits(self: Batch) -> Any:
+    def logits(self: DecodingBatch) -> Any:
         if len(self._tokens) > rows:
             raise torch.OutOfMemoryError
         return step(self)
 
-    monkeypatch.setattr(Batch, "__init__", init)
-    monkeypatch.setattr(Batch, "logits", logits)
+    monkeypatch.setattr(DecodingBatch, "__init__", init)
+    monkeypatch.setattr(DecodingBatch, "logits", logits)
     return begun
 
 
 def test_a_batch_that_does_not_fit_is_halved(ending_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = seen(run(model_of(ending_model), CHAT, SamplingParams(max_tokens=24)))
+    expected = outcomes(run(model_of(ending_model), CHAT, SamplingParams(max_tokens=24)))
     begun = fail_above(monkeypatch, rows=2)
-    assert seen(run(model_of(ending_model), CHAT, SamplingParams(max_tokens=24))) == expected
+    assert outcomes(run(model_of(ending_model), CHAT, SamplingParams(max_tokens=24))) == expected
     assert begun == [7, 4, 2, 2, 2, 1]
 
 
@@ -59,25 +59,25 @@ def test_memory_that_runs_out_on_the_way_repeats_only_what_is_not_finished(
 ) -> None:
     import torch
 
-    expected = seen(run(model_of(ending_model), CHAT, SamplingParams(max_tokens=24)))
+    expected = outcomes(run(model_of(ending_model), CHAT, SamplingParams(max_tokens=24)))
     failed: list[int] = []
-    advance = Batch.advance
+    advance = DecodingBatch.advance
 
-    def once(self: Batch, tokens: Any, keep: Sequence[int]) -> None:
+    def once(self: DecodingBatch, tokens: Any, keep: Sequence[int]) -> None:
         if len(keep) < len(tokens) and not failed:
             failed.append(len(keep))
             raise torch.OutOfMemoryError
         advance(self, tokens, keep)
 
-    monkeypatch.setattr(Batch, "advance", once)
-    assert seen(run(model_of(ending_model), CHAT, SamplingParams(max_tokens=24))) == expected
+    monkeypatch.setattr(DecodingBatch, "advance", once)
+    assert outcomes(run(model_of(ending_model), CHAT, SamplingParams(max_tokens=24))) == expected
     assert failed
 
 
 def test_a_prompt_that_never_fits_is_an_error(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fail_above(monkeypatch, rows=0)
-    found = run(model_of(tiny_model), CHAT[:3], SamplingParams(max_tokens=4))
-    assert {c.error for c in found.values()} == {
+    completions = run(model_of(tiny_model), CHAT[:3], SamplingParams(max_tokens=4))
+    assert {c.error for c in completions.values()} == {
         "out of memory with this prompt alone: use a smaller dtype or max_tokens"
     }
 

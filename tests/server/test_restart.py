@@ -1,4 +1,4 @@
-"""A server that is killed while a job trains: the job goes on when the server is there again, and ends the same."""
+"""A server that is killed while a job trains: after a restart the job continues, and its result is the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from openai import OpenAI
 
 from harness.config import FineTuneMethod, LoraConfig
 from harness.finetune.local import LocalFineTuner
-from harness.server.training_files import encoded, read_pairs
+from harness.server.training_files import read_pairs, step_metrics
 from tests.support.serving import conversations, ended, tiny, wait
 
 LONG: Any = {
@@ -54,7 +54,7 @@ def test_a_job_survives_the_server(tmp_path: Path, tiny_model: Path) -> None:
         done = wait(lambda: ended(client, job.id))
         assert done.status == "succeeded"
         events = list(client.fine_tuning.jobs.list_events(job.id))
-        assert [event.message for event in events].count("Fine-tuning job goes on") == 1
+        assert [event.message for event in events].count("Fine-tuning job continues") == 1
         steps: list[Any] = [event.data for event in events if event.type == "metrics"]
         assert [step["step"] for step in steps] == list(range(300, 0, -30))
         content = client.files.content(done.result_files[0]).read()
@@ -67,4 +67,4 @@ def test_a_job_survives_the_server(tmp_path: Path, tiny_model: Path) -> None:
     pairs = read_pairs(tmp_path / "train.jsonl", "train")
     (tmp_path / "fit").mkdir()
     whole = LocalFineTuner(config, tiny(tiny_model)).fit(pairs, [], tmp_path / "fit")
-    assert base64.b64decode(content) == base64.b64decode(encoded(whole))
+    assert base64.b64decode(content) == base64.b64decode(step_metrics(whole))

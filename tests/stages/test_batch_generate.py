@@ -1,4 +1,4 @@
-"""Batches: sent once, waited for after a restart, merged as far as they came, and sent again only where need be."""
+"""Batches: sent once, waited for after a restart, merged as they end, and sent again only where needed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from harness.stages.batch_generate import BatchedModel, in_batches
 from harness.store.stages import Store
 from harness.types import Completion, FinishReason, SamplingParams
 from tests.support.batch_service import BatchService
-from tests.support.clients import asked
+from tests.support.clients import chat_prompts
 
 MODEL = OpenAIModel(OpenAIModelConfig("openai", "m", "gpt-x", "http://test/v1", None))
 
 
 def complete(service: BatchService, store: Path, n: int = 10) -> tuple[Completion, ...]:
     model = BatchedModel(MODEL, Store(store), 0.001, service.client())
-    return generate.complete(model, asked(n), SamplingParams(), Store(store))[0]
+    return generate.complete(model, chat_prompts(n), SamplingParams(), Store(store))[0]
 
 
 def right(rows: tuple[Completion, ...]) -> bool:
@@ -42,7 +42,7 @@ def test_all_prompts_go_in_one_batch(tmp_path: Path) -> None:
 
 def test_its_completions_are_the_models_own(tmp_path: Path) -> None:
     complete(BatchService(), tmp_path)
-    assert generate.missing(MODEL, asked(10), SamplingParams(), Store(tmp_path)) == 0
+    assert generate.missing(MODEL, chat_prompts(10), SamplingParams(), Store(tmp_path)) == 0
 
 
 @pytest.mark.parametrize("ending", ["expired", "completed"])
@@ -86,7 +86,7 @@ def test_a_restart_waits_for_the_batch_that_is_there(tmp_path: Path, monkeypatch
 
 def test_a_batch_whose_submission_was_not_answered_is_found(tmp_path: Path) -> None:
     service = BatchService(lose=1)
-    with pytest.raises(ModelError, match="the same command goes on"):
+    with pytest.raises(ModelError, match="run the same command again"):
         complete(service, tmp_path)
     assert right(complete(service, tmp_path))
     assert len(service.batches) == 1
@@ -94,14 +94,16 @@ def test_a_batch_whose_submission_was_not_answered_is_found(tmp_path: Path) -> N
 
 def test_a_kill_in_the_middle_of_merging_loses_nothing(tmp_path: Path) -> None:
     service = BatchService()
-    stream = BatchedModel(MODEL, Store(tmp_path), 0.001, service.client()).generate(asked(10), SamplingParams())
+    stream = BatchedModel(MODEL, Store(tmp_path), 0.001, service.client()).generate(chat_prompts(10), SamplingParams())
     assert next(stream).error is None
     stream.close()  # type: ignore[attr-defined]
     assert right(complete(service, tmp_path))
     assert len(service.batches) == 1
 
 
-@pytest.mark.parametrize(("ending", "message"), [("failed", "too many tokens are waiting"), ("cancelled", "sends the")])
+@pytest.mark.parametrize(
+    ("ending", "message"), [("failed", "too many tokens are waiting"), ("cancelled", "send the rest")]
+)
 def test_a_refused_or_cancelled_batch_ends_the_run(tmp_path: Path, ending: str, message: str) -> None:
     service = BatchService(endings=[ending])
     with pytest.raises(ModelError, match=message):

@@ -1,4 +1,4 @@
-"""Likelihoods in the flow: asked only where a metric reads them, once, and never lost or mixed up."""
+"""Likelihoods in the flow: measured only where a metric reads them, once, and never lost or mixed up."""
 
 from __future__ import annotations
 
@@ -16,80 +16,80 @@ from harness.metrics.likelihood import TokenLikelihood
 from harness.stages.score import score
 from harness.store.stages import Store
 from harness.types import Completion, Example, FinishReason, Likelihood
-from tests.support.fakes import Telling, config
+from tests.support.fakes import LikelihoodEcho, config
 
 NAMES = ["validation_loss", "perplexity", "token_accuracy", "sequence_accuracy", "bits_per_byte"]
 
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Telling, "asked", 0)
+    monkeypatch.setattr(LikelihoodEcho, "measured", 0)
 
 
-def telling(folder: Path, n: int = 12, error_rate: float = 0.0) -> HarnessConfig:
+def likelihood_config(folder: Path, n: int = 12, error_rate: float = 0.0) -> HarnessConfig:
     settings = config(folder, n=n, error_rate=error_rate)
-    settings.model.backend = "tests.support.fakes:Telling"
+    settings.model.backend = "tests.support.fakes:LikelihoodEcho"
     settings.metrics.names = ["rougeL", *NAMES]
     return settings
 
 
 def test_a_stage_of_its_own_that_is_done_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first = pipeline.run(telling(tmp_path, n=8), "command")
+    first = pipeline.run(likelihood_config(tmp_path, n=8), "command")
     assert [s.name for s in first.result.stages] == ["data", "generate", "likelihood", "score"]
-    second = pipeline.run(telling(tmp_path), "command")
+    second = pipeline.run(likelihood_config(tmp_path), "command")
     assert "likelihood: 4 completions measured, 8 reused" in capsys.readouterr().err
-    settings = telling(tmp_path)
+    settings = likelihood_config(tmp_path)
     settings.metrics.names = ["rougeL", "validation_loss"]
     third = pipeline.run(settings, "command")
-    assert Telling.asked == 12
+    assert LikelihoodEcho.measured == 12
     stages = {s.name: (s.n_computed, s.n_cached) for s in third.result.stages}
     assert (stages["likelihood"], stages["score"]) == ((0, 12), (0, 2))
     assert third.result.metric("validation_loss") == second.result.metric("validation_loss")
 
 
 def test_scores_are_of_all_references_and_have_intervals(tmp_path: Path) -> None:
-    run = pipeline.run(telling(tmp_path), "command")
-    told = [next(iter(p.completion.likelihoods.items())) for p in run.predictions()]
-    assert [text for text, _ in told] == [p.example.reference for p in run.predictions()]
+    run = pipeline.run(likelihood_config(tmp_path), "command")
+    likelihoods = [next(iter(p.completion.likelihoods.items())) for p in run.predictions()]
+    assert [text for text, _ in likelihoods] == [p.example.reference for p in run.predictions()]
     loss = run.result.metric("validation_loss")
     assert loss is not None
-    assert loss.score.value == pytest.approx(sum(t.nll for _, t in told) / sum(t.tokens for _, t in told))
+    assert loss.score.value == pytest.approx(sum(t.nll for _, t in likelihoods) / sum(t.tokens for _, t in likelihoods))
     assert loss.score.low is not None
     assert loss.score.high is not None
     assert loss.score.low < (loss.score.value or 0.0) < loss.score.high
-    found = run.result.metric("sequence_accuracy")
-    assert found is not None
-    assert found.interval == "wilson"
+    result = run.result.metric("sequence_accuracy")
+    assert result is not None
+    assert result.interval == "wilson"
 
 
-def test_no_metric_no_question(tmp_path: Path) -> None:
-    settings = telling(tmp_path)
+def test_without_a_metric_that_reads_them_none_are_measured(tmp_path: Path) -> None:
+    settings = likelihood_config(tmp_path)
     settings.metrics.names = ["rougeL"]
     run = pipeline.run(settings, "command")
-    assert Telling.asked == 0
+    assert LikelihoodEcho.measured == 0
     assert [s.name for s in run.result.stages] == ["data", "generate", "score"]
 
 
 def test_text_metrics_are_not_scored_again_for_likelihoods(tmp_path: Path) -> None:
-    settings = telling(tmp_path)
+    settings = likelihood_config(tmp_path)
     settings.metrics.names = ["rougeL"]
     pipeline.run(settings, "command")
-    run = pipeline.run(telling(tmp_path), "command")
+    run = pipeline.run(likelihood_config(tmp_path), "command")
     assert (run.result.stages[-1].n_computed, run.result.stages[-1].n_cached) == (len(NAMES), 1)
 
 
-def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Telling, "dies_after", 5)
+def test_a_killed_run_resumes_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LikelihoodEcho, "dies_after", 5)
     with pytest.raises(KeyboardInterrupt):
-        pipeline.run(telling(tmp_path), "command")
-    monkeypatch.setattr(Telling, "dies_after", 100)
-    run = pipeline.run(telling(tmp_path), "command")
-    assert Telling.asked == 12
+        pipeline.run(likelihood_config(tmp_path), "command")
+    monkeypatch.setattr(LikelihoodEcho, "dies_after", 100)
+    run = pipeline.run(likelihood_config(tmp_path), "command")
+    assert LikelihoodEcho.measured == 12
     assert (run.result.stages[2].n_computed, run.result.stages[2].n_cached) == (7, 5)
 
 
 def test_a_model_without_log_probabilities_is_refused_before_any_work(tmp_path: Path) -> None:
-    settings = telling(tmp_path)
+    settings = likelihood_config(tmp_path)
     settings.model.backend = "echo"
     with pytest.raises(ConfigError, match=r"metrics\.names: validation_loss, .* 'echo' backend .* model=local"):
         pipeline.run(settings, "command")
@@ -97,22 +97,22 @@ def test_a_model_without_log_probabilities_is_refused_before_any_work(tmp_path: 
 
 
 def test_a_failed_completion_keeps_its_likelihood_in_the_bounds(tmp_path: Path) -> None:
-    run = pipeline.run(telling(tmp_path, error_rate=0.5), "command")
-    found = run.result.metric("validation_loss")
-    assert found is not None
-    assert 0 < found.score.errors < 12
-    told = [next(iter(p.completion.likelihoods.values())) for p in run.predictions()]
-    over_all = sum(t.nll for t in told) / sum(t.tokens for t in told)
-    assert found.score.worst == found.score.best == pytest.approx(over_all)
+    run = pipeline.run(likelihood_config(tmp_path, error_rate=0.5), "command")
+    result = run.result.metric("validation_loss")
+    assert result is not None
+    assert 0 < result.score.errors < 12
+    likelihoods = [next(iter(p.completion.likelihoods.values())) for p in run.predictions()]
+    over_all = sum(t.nll for t in likelihoods) / sum(t.tokens for t in likelihoods)
+    assert result.score.worst == result.score.best == pytest.approx(over_all)
 
 
 def test_statistics_of_one_text_and_two_likelihoods_are_two(tmp_path: Path) -> None:
     example = Example("a", "q", "r")
-    said = Completion("a", "r", FinishReason.STOP, likelihoods={"r": Likelihood(1.0, 2, 1)})
-    other = replace(said, likelihoods={"r": Likelihood(3.0, 2, 1)})
+    first = Completion("a", "r", FinishReason.STOP, likelihoods={"r": Likelihood(1.0, 2, 1)})
+    other = replace(first, likelihoods={"r": Likelihood(3.0, 2, 1)})
     values = [
-        score([TokenLikelihood()], [example], [each], StatsConfig(), 0, Store(tmp_path)).metrics[0].score.value
-        for each in (said, other)
+        score([TokenLikelihood()], [example], [completion], StatsConfig(), 0, Store(tmp_path)).metrics[0].score.value
+        for completion in (first, other)
     ]
     assert values == [0.5, 1.5]
 
@@ -122,12 +122,12 @@ def test_classification_ranks_by_its_labels(tmp_path: Path) -> None:
         {"prompt": f"Is {i} {'fine' if i % 3 else 'bad'}", "completion": "fine" if i % 2 else "bad"} for i in range(30)
     ]
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    settings = telling(tmp_path, n=20)
+    settings = likelihood_config(tmp_path, n=20)
     assert isinstance(settings.task, JsonlTaskConfig)
     settings.task.labels = ["bad", "fine"]
     settings.metrics.names = ["rougeL", "accuracy", "auroc", "auprc", "validation_loss"]
     run = pipeline.run(settings, "command")
-    assert Telling.asked == 40
+    assert LikelihoodEcho.measured == 40
     predictions = run.predictions()
     assert set(predictions[0].completion.likelihoods) == {"bad", "fine"}
     score_of = [p.completion.likelihoods["bad"].nll - p.completion.likelihoods["fine"].nll for p in predictions]

@@ -9,7 +9,7 @@ from harness.metrics.bleu import Bleu
 from harness.metrics.rouge import Rouge
 from harness.metrics.ter import Ter
 from harness.protocols import Metric
-from harness.stages import parallel as workers
+from harness.stages import parallel
 from harness.types import Completion, Example, FinishReason
 
 METRICS: tuple[Metric, ...] = (Rouge("rougeL"), Bleu(), Ter())
@@ -22,26 +22,26 @@ def rows(n: int) -> tuple[list[Completion], list[Example]]:
 
 
 def test_parts_join_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "ROWS", 20)
+    monkeypatch.setattr(parallel, "ROWS", 20)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
     completions, examples = rows(51)
-    found = workers.stats(METRICS, completions, examples)
-    for metric, stats in zip(METRICS, found, strict=True):
+    arrays = parallel.stats(METRICS, completions, examples)
+    for metric, stats in zip(METRICS, arrays, strict=True):
         np.testing.assert_array_equal(stats, metric.stats(completions, examples))
 
 
 def test_few_rows_stay_in_this_process() -> None:
     completions, examples = rows(3)
-    workers._process.cache_clear()
-    found = workers.stats(METRICS, completions, examples)
-    assert [len(stats) for stats in found] == [3, 3, 3]
-    assert workers._process.cache_info().currsize == 0
+    parallel._process.cache_clear()
+    arrays = parallel.stats(METRICS, completions, examples)
+    assert [len(stats) for stats in arrays] == [3, 3, 3]
+    assert parallel._process.cache_info().currsize == 0
 
 
 def test_an_error_in_a_part_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "ROWS", 20)
+    monkeypatch.setattr(parallel, "ROWS", 20)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
     completions, examples = rows(51)
     completions[-1] = Completion("50", None, FinishReason.ERROR, error="gone")
     with pytest.raises(ValueError, match="has no text"):
-        workers.stats(METRICS, completions, examples)
+        parallel.stats(METRICS, completions, examples)

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from harness.stats.bootstrap import Resampler, leave_one_out
-from harness.stats.distributions import Bootstrap, Confidence, Student, bca, percentile
+from harness.stats.distributions import Bootstrap, ConfidenceDistribution, Student, bca, percentile
 from harness.stats.proportions import Tango
 
 SKEWED = np.random.default_rng(3).exponential(size=40)
@@ -60,7 +60,7 @@ def test_bca_is_exactly_scipys_on_the_same_resamples() -> None:
     ],
 )
 @pytest.mark.parametrize("level", [0.8, 0.95])
-def test_a_tail_is_the_level_of_the_interval_that_ends_there(confidence: Confidence, level: float) -> None:
+def test_a_tail_is_the_level_of_the_interval_that_ends_there(confidence: ConfidenceDistribution, level: float) -> None:
     low, high = confidence.interval(level)
     assert confidence.p_value(low) == pytest.approx((1 - level) / 2, abs=2e-3)
     assert confidence.p_value(high) == pytest.approx((1 + level) / 2, abs=2e-3)

@@ -1,4 +1,4 @@
-"""Which interval a score gets, and what is said where there is none."""
+"""The interval of each kind of score, and the reason where there is none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_mean_gets_scipys_bca_interval_widened_for_few_rows() -> None:
     )
     assert own.low == pytest.approx(scipys.confidence_interval.low, abs=0.003)
     assert own.high == pytest.approx(scipys.confidence_interval.high, abs=0.003)
-    assert own.method == "bca, 4000 resamples of 200 examples"
+    assert own.method == "bca, 4,000 resamples of 200 examples"
 
 
 def test_heavy_tails_widen_by_scipys_kurtosis_less_the_squared_skewness() -> None:
@@ -49,7 +49,7 @@ def test_a_proportion_gets_wilsons() -> None:
     assert own.method == "wilson"
 
 
-def test_metrics_asked_together_get_what_they_get_alone() -> None:
+def test_intervals_of_several_metrics_at_once_equal_those_one_by_one() -> None:
     metrics: list[Metric] = [F1, EXACT, Bleu()]
     stats = [mean_stats(SCORES[:60]), mean_stats((SCORES[:60] > 0.5).astype(float)), BLEU_ROWS]
     together = intervals(metrics, stats, RESAMPLER)
@@ -73,15 +73,15 @@ def test_clusters_widen(metric: TokenF1 | ExactMatch) -> None:
     ("values", "clusters", "reason"),
     [
         ([], None, "none: 0 examples"),
-        ([0.5], None, "none: 1 examples"),
-        ([0.5, 0.5, 0.5], None, "none: 3 examples that all score the same"),
-        ([0.1] * 50, None, "none: 50 examples that all score the same"),
-        ([0.1, 0.2], ["a", "a"], "none: 1 clusters"),
+        ([0.5], None, "none: 1 example"),
+        ([0.5, 0.5, 0.5], None, "none: 3 examples with equal scores"),
+        ([0.1] * 50, None, "none: 50 examples with equal scores"),
+        ([0.1, 0.2], ["a", "a"], "none: 1 cluster"),
         ([np.nan, np.nan], None, "none: undefined for some resamples of 2 examples"),
         ([0.3, np.nan], None, "none: undefined for some resamples of 2 examples"),
     ],
 )
-def test_what_cannot_be_known_is_none_with_a_reason(
+def test_an_interval_that_cannot_be_computed_is_none_with_a_reason(
     values: list[float], clusters: list[str] | None, reason: str
 ) -> None:
     (own,) = intervals([F1], [mean_stats(values)], RESAMPLER, clusters)
@@ -97,7 +97,7 @@ def test_a_proportion_of_0_or_1_has_an_interval(value: float, clusters: list[int
 
 def test_a_proportion_of_nothing_has_none() -> None:
     (own,) = intervals([EXACT], [mean_stats([np.nan] * 3)], RESAMPLER)
-    assert own.method == "none: no example counts"
+    assert own.method == "none: the metric is undefined for all examples"
 
 
 def test_misaligned_metrics_are_an_error() -> None:

@@ -1,4 +1,4 @@
-"""Adjusted p-values are statsmodels', tie groups are R's, ranks are what the resamples say."""
+"""Adjusted p-values against statsmodels, tie groups against R, and ranks from resampled scores."""
 
 from __future__ import annotations
 
@@ -10,22 +10,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from harness.stats.multiplicity import benjamini_hochberg, holm, permutations_needed, rank_intervals, tie_groups
+from harness.stats.multiplicity import (
+    benjamini_hochberg,
+    holm,
+    is_significant,
+    permutations_needed,
+    rank_intervals,
+    tie_groups,
+)
 
 
 @pytest.mark.parametrize("m", [1, 2, 7, 66])
 @pytest.mark.parametrize("decimals", [1, 9])
 def test_adjusted_p_values_are_statsmodels(m: int, decimals: int) -> None:
-    p = np.round(np.random.default_rng(m).beta(0.3, 1, m), decimals)
-    np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1])
-    np.testing.assert_allclose(benjamini_hochberg(p), multipletests(p, method="fdr_bh")[1])
+    p: list[float] = np.round(np.random.default_rng(m).beta(0.3, 1, m), decimals).tolist()
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1].tolist())
+    assert benjamini_hochberg(p) == pytest.approx(multipletests(p, method="fdr_bh")[1].tolist())
 
 
-def test_what_was_not_tested_counts_for_nothing() -> None:
+def test_an_untested_comparison_does_not_count() -> None:
     for adjust in (holm, benjamini_hochberg):
-        np.testing.assert_array_equal(adjust([0.03, np.nan, 0.01])[[0, 2]], adjust([0.03, 0.01]))
-        assert np.isnan(adjust([0.03, np.nan, 0.01])[1])
-        assert adjust([]).shape == (0,)
+        first, untested, second = adjust([0.03, None, 0.01])
+        assert [first, second] == adjust([0.03, 0.01])
+        assert untested is None
+        assert adjust([]) == []
+
+
+@pytest.mark.parametrize(("p_value", "significant"), [(0.05, True), (0.051, False), (0.0, True), (None, False)])
+def test_significance_at_95_percent(p_value: float | None, significant: bool) -> None:
+    assert is_significant(p_value, 0.95) is significant
 
 
 @pytest.mark.parametrize(("tests", "confidence"), [(1, 0.95), (66, 0.95), (435, 0.95), (153, 0.99)])

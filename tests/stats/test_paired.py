@@ -115,7 +115,7 @@ def test_clusters_widen_as_copies_should() -> None:
 
 def test_clustered_proportions_are_resampled() -> None:
     own = compare(EXACT, mean_stats([1.0, 0.0] * 20), mean_stats([0.0, 0.0] * 20), RESAMPLER, [0, 1, 2, 3] * 10)
-    assert own.test == "permutation, 9999 swaps"
+    assert own.test == "permutation test, 9,999 permutations"
     assert own.p == pytest.approx(0.5, abs=0.02)
 
 
@@ -123,9 +123,9 @@ def test_clustered_proportions_are_resampled() -> None:
     ("first", "second", "method", "p"),
     [
         ([], [], "none: 0 examples", None),
-        ([0.5], [0.4], "none: 1 examples", None),
-        ([0.5] * 9, [0.5] * 9, "none: 9 examples that all differ equally", 1.0),
-        ([0.5] * 2, [0.3] * 2, "none: 2 examples that all differ equally", 0.5),
+        ([0.5], [0.4], "none: 1 example", None),
+        ([0.5] * 9, [0.5] * 9, "none: 9 examples with equal differences", 1.0),
+        ([0.5] * 2, [0.3] * 2, "none: 2 examples with equal differences", 0.5),
         ([np.nan, 0.5], [0.1, 0.5], "none: undefined for some resamples of 2 examples", None),
     ],
 )
@@ -135,7 +135,7 @@ def test_degenerate_input(first: list[float], second: list[float], method: str, 
     assert own.p == (None if p is None else pytest.approx(p, abs=0.02))
 
 
-@pytest.mark.parametrize(("values", "method"), [([], "none: 0 examples"), ([np.nan, 1.0], "none: 1 examples")])
+@pytest.mark.parametrize(("values", "method"), [([], "none: 0 examples"), ([np.nan, 1.0], "none: 1 example")])
 def test_degenerate_proportions(values: list[float], method: str) -> None:
     assert compare(EXACT, mean_stats(values), mean_stats(values), RESAMPLER).method == method
 
@@ -161,27 +161,29 @@ def test_a_p_value_is_never_zero() -> None:
 
 
 @pytest.mark.parametrize("clusters", [None, np.repeat(np.arange(50), 3)])
-def test_several_metrics_at_once_are_each_of_them_alone(clusters: np.ndarray | None) -> None:
-    binary = [mean_stats((values > cut).astype(float)) for values, cut in ((FIRST, 0.5), (SECOND, 0.5), (FIRST, 0.4))]
+def test_several_metrics_at_once_equal_each_alone(clusters: np.ndarray | None) -> None:
+    binary = [
+        mean_stats((values > limit).astype(float)) for values, limit in ((FIRST, 0.5), (SECOND, 0.5), (FIRST, 0.4))
+    ]
     means = [mean_stats(values) for values in (FIRST, SECOND, FIRST**2)]
     together = compare_metrics([F1, EXACT, F1], [means, binary, binary], RESAMPLER, clusters, pairs=[(0, 1), (2, 0)])
-    for metric, systems, found in zip((F1, EXACT, F1), (means, binary, binary), together, strict=True):
-        assert found.pairs[0].p == pytest.approx(compare(metric, systems[0], systems[1], RESAMPLER, clusters).p)
+    for metric, systems, result in zip((F1, EXACT, F1), (means, binary, binary), together, strict=True):
+        assert result.pairs[0].p == pytest.approx(compare(metric, systems[0], systems[1], RESAMPLER, clusters).p)
         alone = compare(metric, systems[2], systems[0], RESAMPLER, clusters)
-        assert (found.pairs[1].difference, found.pairs[1].low) == pytest.approx((alone.difference, alone.low))
+        assert (result.pairs[1].difference, result.pairs[1].low) == pytest.approx((alone.difference, alone.low))
 
 
-def test_equal_columns_are_drawn_for_once_and_come_back_in_their_places() -> None:
-    systems = [mean_stats(each) for each in (FIRST, SECOND, FIRST)]
-    [drawn] = draws([(F1, systems)], RESAMPLER)
+def test_duplicate_columns_are_multiplied_once_and_restored() -> None:
+    systems = [mean_stats(values) for values in (FIRST, SECOND, FIRST)]
+    [metric_draws] = draws([(F1, systems)], RESAMPLER)
     expected = F1.aggregate(RESAMPLER.sums(np.stack(systems, axis=1)))
-    np.testing.assert_allclose(drawn.scores, expected)
-    np.testing.assert_allclose(drawn.coin_sums, RESAMPLER.coin_sums(np.stack(systems, axis=1)))
+    np.testing.assert_allclose(metric_draws.scores, expected)
+    np.testing.assert_allclose(metric_draws.coin_sums, RESAMPLER.coin_sums(np.stack(systems, axis=1)))
 
 
-def test_metrics_that_do_not_fit_into_memory_together_are_drawn_for_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    systems = [mean_stats(each) for each in (FIRST, SECOND)]
-    together = [each.scores for each in draws([(F1, systems)] * 3, RESAMPLER)]
+def test_metrics_that_do_not_fit_into_memory_together_are_computed_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    systems = [mean_stats(values) for values in (FIRST, SECOND)]
+    together = [metric_draws.scores for metric_draws in draws([(F1, systems)] * 3, RESAMPLER)]
     monkeypatch.setattr("harness.stats.resampling.SUMS_BYTES", 1)
-    apart = [each.scores for each in draws([(F1, systems)] * 3, RESAMPLER)]
+    apart = [metric_draws.scores for metric_draws in draws([(F1, systems)] * 3, RESAMPLER)]
     np.testing.assert_allclose(together, apart)

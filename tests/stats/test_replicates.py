@@ -1,4 +1,4 @@
-"""Training seeds as a second level: the intervals cover what another training run on other examples would give."""
+"""Intervals over training seeds cover the score of another training run on other examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Confidence sequences: never wrong too often however often one looks, and narrow enough to be of use."""
+"""Confidence sequences keep their level however often they are inspected, and are narrow enough to be useful."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_bounds_never_widen_and_come_near_the_fixed_n_interval() -> None:
     assert sequence.n == 1000
 
 
-def test_chunks_decide_only_when_one_looks() -> None:
+def test_the_bounds_do_not_depend_on_the_chunks() -> None:
     values = np.random.default_rng(1).uniform(-1, 1, 500)
     whole, parts = ConfidenceSequence(500), ConfidenceSequence(500)
     last = [parts.update(part) for part in np.split(values, 5)][-1]
@@ -45,7 +45,7 @@ def test_chunks_decide_only_when_one_looks() -> None:
     assert last[1] <= high + 1e-12
 
 
-def test_no_values_say_nothing() -> None:
+def test_without_values_the_bounds_are_the_range() -> None:
     assert ConfidenceSequence(10).update(np.array([])) == (-1.0, 1.0)
 
 

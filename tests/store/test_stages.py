@@ -1,7 +1,8 @@
-"""The store keeps what was paid for: whole, once, and never under another's key."""
+"""Products are stored whole, once, and never under another key."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_failed_completions_are_kept_for_the_record_but_tried_again(tmp_path: Pa
     assert "timed out" in log.path.read_text()
 
 
-def test_a_line_cut_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
+def test_a_line_truncated_by_a_crash_costs_only_itself(tmp_path: Path) -> None:
     log = Store(tmp_path).completions({})
     log.append("a", completion("first"))
     log.append("b", completion("second"))
@@ -46,6 +47,29 @@ def test_damage_in_the_middle_is_an_error_that_names_the_line(tmp_path: Path) ->
     log.path.write_bytes(b"garbage\n" + log.path.read_bytes())
     with pytest.raises(StoreError, match=r"completions\.jsonl:1: .*Delete the line"):
         log.read()
+
+
+def test_only_missing_values_are_computed_and_those_before_a_kill_are_kept(tmp_path: Path) -> None:
+    log = Store(tmp_path).completions({})
+    log.append("a", completion("stored"))
+    requested: list[list[str]] = []
+    killed = True
+
+    def compute(missing: list[str]) -> Generator[tuple[str, Completion]]:
+        requested.append(missing)
+        for key in missing:
+            if killed and key == "c":
+                raise KeyboardInterrupt
+            yield key, completion(key)
+
+    with pytest.raises(KeyboardInterrupt):
+        log.fill(["a", "b", "c"], compute)
+    killed = False
+    values, computed = log.fill(["a", "b", "c"], compute)
+    assert requested == [["b", "c"], ["c"]]
+    assert (sorted(values), list(computed)) == (["a", "b", "c"], ["c"])
+    assert log.fill(["a"], compute) == (log.read(), {})
+    assert len(requested) == 2
 
 
 def test_a_stage_is_built_once_and_explains_itself(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A Batch API behind the official client: no sockets, and it does to batches what a test tells it to."""
+"""A Batch API behind the official client: no sockets, and batches end as a test says."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class BatchService:
         path, method = request.url.path, request.method
         if path == "/v1/files":
             return self._upload(request.read())
-        if found := re.fullmatch(r"/v1/files/(.+)/content", path):
-            return httpx2.Response(200, content=self.files[found[1]])
+        if match := re.fullmatch(r"/v1/files/(.+)/content", path):
+            return httpx2.Response(200, content=self.files[match[1]])
         if path == "/v1/batches" and method == "POST":
             return self._create(json.loads(request.read()), request)
         if path == "/v1/batches":
@@ -78,7 +78,7 @@ class BatchService:
         lines = [json.loads(line) for line in self.files[batch["input_file_id"]].split(b"\n")]
         done = {"expired": len(lines) // 2, "cancelled": len(lines) // 2, "failed": 0}.get(ending, len(lines))
         good, bad = [], []
-        for line in reversed(lines[:done]):  # in no order that was promised
+        for line in reversed(lines[:done]):  # in an order that is not guaranteed
             prompt = line["body"]["messages"][-1]["content"]
             if prompt in self.hopeless or prompt in self.failing:
                 self.failing.discard(prompt)

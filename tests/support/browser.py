@@ -1,6 +1,6 @@
 """A real headless Chromium for tests and benchmarks: WebDriver is a few HTTP calls, so the standard library does.
 
-Nothing can be reached from it: every host name is unknown to it, and what it asked for is in its log.
+Nothing can be reached from it: every host name is unknown to it, and its requests are logged.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ class Browser:
         )
         self._base = f"http://127.0.0.1:{self._port()}"
         options = {"binary": _found(CHROMIUM), "args": [*ARGUMENTS, f"--window-size={width},{height}"]}
-        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
-        made = self._call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
-        self._base += f"/session/{made['sessionId']}"
+        capabilities = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
+        session = self._call("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
+        self._base += f"/session/{session['sessionId']}"
 
     def __enter__(self) -> Self:
         return self
@@ -113,11 +113,11 @@ class Browser:
 
     def log(self, kind: str) -> list[dict[str, Any]]:
         """Return what the log (`browser` or `performance`) holds since it was last read."""
-        found: list[dict[str, Any]] = self._call("POST", "/se/log", {"type": kind})
-        return found
+        entries: list[dict[str, Any]] = self._call("POST", "/se/log", {"type": kind})
+        return entries
 
     def requests(self) -> list[str]:
-        """Return the addresses that were asked for since this was last called, but for the embedded and the blank."""
+        """Return the addresses that were requested since the last call, except embedded and blank ones."""
         messages = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
         sent = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
         return [url for url in sent if not url.startswith(("data:", "about:", "blob:"))]
@@ -140,8 +140,8 @@ class Browser:
         path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
 
     def _element(self, css: str) -> str:
-        found: dict[str, str] = self._call("POST", "/element", {"using": "css selector", "value": css})
-        return found[_ELEMENT]
+        element: dict[str, str] = self._call("POST", "/element", {"using": "css selector", "value": css})
+        return element[_ELEMENT]
 
     def _port(self) -> int:
         if self._driver.stdout:

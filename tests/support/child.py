@@ -9,11 +9,11 @@ from pathlib import Path
 from harness.stages import generate
 from harness.store.stages import Store, write_atomic
 from harness.types import SamplingParams
-from tests.support.clients import asked, hasty_at
+from tests.support.clients import chat_prompts, model_at
 
 
 def main(base_url: str, folder: Path, n: int) -> None:
-    rows, _ = generate.complete(hasty_at(base_url, concurrency=16), asked(n), SamplingParams(), Store(folder))
+    rows, _ = generate.complete(model_at(base_url, concurrency=16), chat_prompts(n), SamplingParams(), Store(folder))
     lines = [json.dumps([c.example_id, c.text, c.finish_reason, c.error, c.completion_tokens]) for c in rows]
     write_atomic(folder / "final.jsonl", "\n".join(lines))
 

@@ -66,28 +66,28 @@ def config(folder: Path, name: str = "echo", n: int = 12, error_rate: float = 0.
 class Interrupted(EchoModel):
     """An echo that is killed after a few answers."""
 
-    asked = 0
+    generated = 0
     dies_after = 5
 
     def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:
         for i, completion in enumerate(super().generate(prompts, decoding)):
             if i == Interrupted.dies_after:
                 raise KeyboardInterrupt
-            Interrupted.asked += 1
+            Interrupted.generated += 1
             yield completion
 
 
-class Telling(EchoModel):
-    """An echo that finds a completion the less likely the longer it is, and likes the prompt's last word."""
+class LikelihoodEcho(EchoModel):
+    """An echo that gives longer completions lower likelihoods, and prefers the prompt's last word."""
 
-    asked = 0
+    measured = 0
     dies_after = 10**9
 
     def likelihoods(self, pairs: Sequence[TrainingPair]) -> Iterator[tuple[int, Likelihood]]:
         for position, pair in reversed(list(enumerate(pairs))):
-            if Telling.asked == Telling.dies_after:
+            if LikelihoodEcho.measured == LikelihoodEcho.dies_after:
                 raise KeyboardInterrupt
-            Telling.asked += 1
+            LikelihoodEcho.measured += 1
             words = pair.completion.split()
-            liked = words[-1] == pair.prompt.messages[-1].content.split()[-1]
-            yield position, Likelihood(0.5 * len(words) + 2.0 * (not liked), len(words) + 1, len(words) + liked)
+            preferred = words[-1] == pair.prompt.messages[-1].content.split()[-1]
+            yield position, Likelihood(0.5 * len(words) + 2.0 * (not preferred), len(words) + 1, len(words) + preferred)

@@ -45,7 +45,7 @@ class Behaviour:
 class Seen:
     """What the server saw and did, by prompt."""
 
-    asked: Counter[str] = field(default_factory=Counter)
+    requests: Counter[str] = field(default_factory=Counter)
     billed: Counter[str] = field(default_factory=Counter)
     """Answers that were written whole to a client that was still there."""
     faults: Counter[str] = field(default_factory=Counter)
@@ -113,8 +113,8 @@ class FaultServer:
         for name, code in does.refuse.items():
             if name in body:
                 return await self._send(writer, 400, _error(code, name))
-        draw = random.Random(f"{does.seed} {prompt} {seen.asked[prompt]}")
-        seen.asked[prompt] += 1
+        draw = random.Random(f"{does.seed} {prompt} {seen.requests[prompt]}")
+        seen.requests[prompt] += 1
         seen.bodies.append(body)
         kind = draw.choice(does.kinds) if draw.random() < does.faults else ""
         seen.faults[kind] += bool(kind)

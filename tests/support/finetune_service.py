@@ -1,4 +1,4 @@
-"""A fine-tuning service in memory, behind the transport of the official client: what it was sent, and what it says."""
+"""A fine-tuning service in memory, behind the transport of the official client: it records what it was sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CSV = (
 
 @dataclass
 class Service:
-    """Answers like OpenAI's API; `statuses` are what a job is at each look, the last one for ever."""
+    """Answers like OpenAI's API; `statuses` are those of a job at each look; the last one stays."""
 
     statuses: list[str] = field(default_factory=lambda: ["validating_files", "running", "succeeded"])
     refusal: tuple[int, str] | None = None
@@ -103,15 +103,15 @@ class Service:
             job["error"] = {"code": "bad", "message": self.job_error, "param": None}
 
     def _list(self, params: dict[str, str]) -> httpx2.Response:
-        wanted = {m[1]: v for k, v in params.items() if (m := re.fullmatch(r"metadata\[(.+)\]", k))}
-        found = [j for j in self.jobs.values() if not self.filters or wanted.items() <= j["metadata"].items()]
-        return httpx2.Response(200, json={"object": "list", "data": found[::-1], "has_more": False})
+        filters = {m[1]: v for k, v in params.items() if (m := re.fullmatch(r"metadata\[(.+)\]", k))}
+        jobs = [j for j in self.jobs.values() if not self.filters or filters.items() <= j["metadata"].items()]
+        return httpx2.Response(200, json={"object": "list", "data": jobs[::-1], "has_more": False})
 
     def _events(self) -> list[dict[str, Any]]:
         """Return as many events as there were looks, the latest first, as the service does."""
         shown = {"object": "fine_tuning.job.event", "created_at": 1}
-        made = [
+        events = [
             {**shown, "id": f"e{i}", "level": "warn" if i == 1 else "info", "message": f"look {i}", "type": "message"}
             for i in range(self.looks)
         ]
-        return made[::-1]
+        return events[::-1]

@@ -1,4 +1,4 @@
-"""Stored runs made from scores that a test chooses, so that what is found about them is known beforehand."""
+"""Stored runs with scores that a test chooses, so that the right findings about them are known."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from harness.types import (
 
 
 @dataclass(frozen=True)
-class Made:
-    """One run: its scores by metric, nan for failures, and whatever else a test is about."""
+class RunSpec:
+    """One run: its scores by metric, nan for failures, and what else a test needs."""
 
     name: str
     scores: Mapping[str, Sequence[float] | FloatArray]
@@ -48,65 +48,65 @@ def metric(name: str) -> Metric:
     return registry.metric(name, {})
 
 
-def store(folder: Path, made: Sequence[Made]) -> list[StoredRun]:
+def store(folder: Path, runs: Sequence[RunSpec]) -> list[StoredRun]:
     """Save the runs, each on the same examples."""
-    return [_save(folder / "runs" / f"{each.name}-0123abcd", each) for each in made]
+    return [_save(folder / "runs" / f"{run.name}-0123abcd", run) for run in runs]
 
 
-def _save(folder: Path, made: Made) -> StoredRun:
-    first = np.asarray(next(iter(made.scores.values())), float)
+def _save(folder: Path, run: RunSpec) -> StoredRun:
+    first = np.asarray(next(iter(run.scores.values())), float)
     n, failed = len(first), np.isnan(first)
     config: dict[str, Any] = {
-        "name": made.name,
+        "name": run.name,
         "model": {"name": "model"},
         "task": {"labels": []},
         "metrics": {"options": {}},
         "stats": {"confidence": 0.95, "n_resamples": 500, "cluster": None},
-        **made.settings,
+        **run.settings,
     }
-    slices = [{"topic": topic} for topic in made.topics] or [{} for _ in first]
+    slices = [{"topic": topic} for topic in run.topics] or [{} for _ in first]
     predictions = [
         Prediction(
             Example(f"e{i}", f"p{i}", "r", slices[i]),
             Completion(f"e{i}", None, FinishReason.ERROR, "failed")
             if failed[i]
             else Completion(f"e{i}", "text", FinishReason.STOP),
-            {name: None if np.isnan(values[i]) else float(values[i]) for name, values in made.scores.items()},
+            {name: None if np.isnan(values[i]) else float(values[i]) for name, values in run.scores.items()},
         )
         for i in range(n)
     ]
     result = RunResult(
         schema_version=1,
         run_id=folder.name,
-        name=made.name,
+        name=run.name,
         created="2026-01-01T00:00:00+00:00",
         command="command",
         task="things",
-        primary_metric=next(iter(made.scores)),
+        primary_metric=next(iter(run.scores)),
         config=config,
         model=ModelIdentity("echo", "echo"),
-        parameters=made.parameters,
+        parameters=run.parameters,
         dataset=DatasetRecord("things", "here", "none", "same", n, 0),
         usage=Usage(n, int(failed.sum()), 0, None, None, 1.0),
-        metrics=tuple(_result(name, np.asarray(values, float), made) for name, values in made.scores.items()),
+        metrics=tuple(_result(name, np.asarray(values, float), run) for name, values in run.scores.items()),
         stages=(),
         versions={},
-        finetune=made.finetune,
+        finetune=run.finetune,
     )
     stats = {
         name: np.where(failed[:, None], np.nan, mean_stats(np.asarray(values, float)))
-        for name, values in made.scores.items()
+        for name, values in run.scores.items()
     }
     return save_run(folder, result, predictions, stats)
 
 
-def _result(name: str, values: FloatArray, made: Made) -> MetricResult:
-    found = metric(name)
-    topics = np.array(made.topics)
+def _result(name: str, values: FloatArray, run: RunSpec) -> MetricResult:
+    scorer = metric(name)
+    topics = np.array(run.topics)
     parts = (
-        {"topic": {str(t): _score(values[topics == t], made.worst) for t in np.unique(topics)}} if len(topics) else {}
+        {"topic": {str(t): _score(values[topics == t], run.worst) for t in np.unique(topics)}} if len(topics) else {}
     )
-    return MetricResult(name, found.signature, found.higher_is_better, "none", _score(values, made.worst), parts)
+    return MetricResult(name, scorer.signature, scorer.higher_is_better, "none", _score(values, run.worst), parts)
 
 
 def _score(values: FloatArray, worst: float) -> Score:

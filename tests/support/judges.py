@@ -15,14 +15,14 @@ class Judge:
     """Reads the two answers out of the shipped template; a subclass says which is better."""
 
     parameters = None
-    asked = 0
+    n_asked = 0
 
     def __init__(self, config: ModelConfig) -> None:
         self.identity = ModelIdentity("fake", type(self).__name__)
 
     def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:
         for prompt in prompts:
-            Judge.asked += 1
+            Judge.n_asked += 1
             shown = {place: text for place, _, text in _SHOWN.findall(prompt.messages[-1].content)}
             yield self.answer(prompt.example_id, self.say(shown["A"], shown["B"]))
 

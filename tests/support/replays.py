@@ -14,12 +14,12 @@ from harness.tasks.jsonl import Jsonl
 from harness.types import Example
 from tests.support.fakes import config, write_corpus
 
-Said = str | None | Mapping[str, str]
+ReplayedCompletion = str | None | Mapping[str, str]
 """A completion, None for a failed one, or a whole line of the file, such as one with a finish_reason."""
 
 
 def examples(folder: Path, n: int) -> tuple[Example, ...]:
-    """Return the n validation examples that a replay in this folder is asked, in the order of their ids."""
+    """Return the n validation examples that a replay in this folder completes, in the order of their ids."""
     data = folder / "data.jsonl"
     if not data.exists():
         write_corpus(data, n + 5)
@@ -27,28 +27,28 @@ def examples(folder: Path, n: int) -> tuple[Example, ...]:
     return tuple(sorted(corpus.validation, key=lambda example: example.id))
 
 
-def settings(folder: Path, name: str, said: Sequence[Said]) -> HarnessConfig:
-    """Return the config of a run that says `said`, in the order of `examples`."""
-    asked = examples(folder, len(said))
+def settings(folder: Path, name: str, completions: Sequence[ReplayedCompletion]) -> HarnessConfig:
+    """Return the config of a run with these completions, in the order of `examples`."""
+    prompts = examples(folder, len(completions))
     path = folder / f"{name}.jsonl"
-    lines = [json.dumps({"id": e.id, **_line(each)}) for e, each in zip(asked, said, strict=True)]
+    lines = [json.dumps({"id": e.id, **_line(c)}) for e, c in zip(prompts, completions, strict=True)]
     path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     base = config(folder, name)
     return replace(
         base,
-        model=ReplayModelConfig("replay", name, str(path)),
-        task=replace(base.task, n_validation=len(said), validation_pool=len(said)),
+        model=ReplayModelConfig("replay", name, path=str(path)),
+        task=replace(base.task, n_validation=len(completions), validation_pool=len(completions)),
         metrics=replace(base.metrics, names=["rougeL", "exact_match", "bleu", "ter", "length_ratio"]),
         stats=replace(base.stats, n_resamples=1000),
     )
 
 
-def replayed(folder: Path, name: str, said: Sequence[Said]) -> StoredRun:
+def replayed(folder: Path, name: str, completions: Sequence[ReplayedCompletion]) -> StoredRun:
     """Return the stored run of `settings`."""
-    return pipeline.run(settings(folder, name, said), f"python -m harness run name={name}")
+    return pipeline.run(settings(folder, name, completions), f"python -m harness run name={name}")
 
 
-def _line(said: Said) -> Mapping[str, str]:
-    if said is None:
+def _line(completion: ReplayedCompletion) -> Mapping[str, str]:
+    if completion is None:
         return {"error": "chosen to fail"}
-    return {"completion": said} if isinstance(said, str) else said
+    return {"completion": completion} if isinstance(completion, str) else completion

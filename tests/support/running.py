@@ -33,5 +33,5 @@ def run(model: LocalModel, prompts: Sequence[Prompt], decoding: SamplingParams) 
     return {c.example_id: c for c in completions}
 
 
-def seen(completions: dict[str, Completion]) -> dict[str, tuple[str | None, int | None, FinishReason]]:
+def outcomes(completions: dict[str, Completion]) -> dict[str, tuple[str | None, int | None, FinishReason]]:
     return {id: (c.text, c.completion_tokens, c.finish_reason) for id, c in completions.items()}

@@ -1,4 +1,4 @@
-"""Texts that metrics are tested on: real first sentences with seeded mistakes, and texts that break tokenisers."""
+"""Pairs of texts to test metrics on: real first sentences with seeded mistakes, and texts that break tokenisers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ADVERSARIAL = [
 
 @functools.cache
 def wiki_pairs(n: int = 300, rate: float = 0.3) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return completions and references: first sentences of Wikipedia, and the same with words lost, wrong, moved."""
+    """Return hypotheses and references: first sentences of Wikipedia, damaged and intact."""
     try:
         articles: dict[str, dict[str, Any]] = json.loads(resolve(WIKI).read_text("utf-8"))
     except MissingExtra as error:
@@ -63,14 +63,14 @@ def wiki_pairs(n: int = 300, rate: float = 0.3) -> tuple[tuple[str, ...], tuple[
 
 
 def _damaged(text: list[str], words: Sequence[str], rate: float, rng: random.Random) -> str:
-    kept = [rng.choice(words) if rng.random() < rate / 2 else word for word in text if rng.random() > rate / 2]
-    if len(kept) > 5 and rng.random() < 2 * rate:
-        start, length = rng.randrange(len(kept) - 3), rng.randrange(1, 4)
-        block = kept[start : start + length]
-        del kept[start : start + length]
-        target = rng.randrange(len(kept))
-        kept[target:target] = block
-    return " ".join(kept)
+    damaged = [rng.choice(words) if rng.random() < rate / 2 else word for word in text if rng.random() > rate / 2]
+    if len(damaged) > 5 and rng.random() < 2 * rate:
+        start, length = rng.randrange(len(damaged) - 3), rng.randrange(1, 4)
+        block = damaged[start : start + length]
+        del damaged[start : start + length]
+        target = rng.randrange(len(damaged))
+        damaged[target:target] = block
+    return " ".join(damaged)
 
 
 def completions(texts: Sequence[str]) -> list[Completion]:
@@ -82,12 +82,12 @@ def examples(references: Sequence[str], prompts: Sequence[str] = ()) -> list[Exa
 
 
 def stats(metric: Metric, texts: Sequence[str], references: Sequence[str]) -> FloatArray:
-    """Return the metric's statistics of aligned texts and references."""
+    """Return the metric's statistics of aligned hypotheses and references."""
     return metric.stats(completions(texts), examples(references))
 
 
 def value(metric: Metric, text: str, reference: str) -> float:
-    """Return one example's own score."""
+    """Return the score of one pair."""
     return float(metric.per_example(stats(metric, [text], [reference]))[0])
 
 

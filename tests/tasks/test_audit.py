@@ -27,16 +27,16 @@ def example(prompt: str, reference: str = "r", name: str = "v") -> Example:
     ],
 )
 def test_leaks_of_prompts(train: str, validation: str, kind: LeakKind | None) -> None:
-    found = leaks([example("Other", name="t"), example(train, name="t")], [example("Unseen"), example(validation)])
-    assert [(leak.kind, leak.validation.prompt, leak.train.prompt) for leak in found] == (
+    leaked = leaks([example("Other", name="t"), example(train, name="t")], [example("Unseen"), example(validation)])
+    assert [(leak.kind, leak.validation.prompt, leak.train.prompt) for leak in leaked] == (
         [(kind, validation, train)] if kind else []
     )
 
 
 def test_long_completions_leak_and_labels_do_not() -> None:
     train = [example("a", ANSWER, "t"), example("b", "yes", "t")]
-    found = leaks(train, [example("c", ANSWER.upper()), example("d", "yes")])
-    assert [(leak.kind, leak.validation.prompt) for leak in found] == [(LeakKind.COMPLETION, "c")]
+    leaked = leaks(train, [example("c", ANSWER.upper()), example("d", "yes")])
+    assert [(leak.kind, leak.validation.prompt) for leak in leaked] == [(LeakKind.COMPLETION, "c")]
 
 
 def test_the_words_of_a_template_make_no_prompts_near() -> None:
@@ -49,8 +49,8 @@ def test_an_exact_leak_stops_the_run_and_names_both_lines() -> None:
     with pytest.raises(DataError) as caught:
         audit(train, validation, max_tokens=64)
     assert str(caught.value) == (
-        "1 of 2 validation prompts are training prompts too: v.jsonl:7 'v-Mole' = t.jsonl:7 't-Mole'. "
-        "Remove them from one side, or go on with task.allow_leakage=true."
+        "the training examples contain 1 of 2 validation prompts: v.jsonl:7 'v-Mole' = t.jsonl:7 't-Mole'. "
+        "Remove them from one side, or continue with task.allow_leakage=true."
     )
     (notice,) = audit(train, validation, max_tokens=64, allow_leakage=True)
     assert (notice.code, notice.count, notice.where) == ("leak_exact", 1, ("v.jsonl:7 'v-Mole' = t.jsonl:7 't-Mole'",))
@@ -62,7 +62,7 @@ def test_many_leaks_are_counted() -> None:
         audit(rows, rows, max_tokens=64)
 
 
-def test_references_over_the_limit_by_the_model_or_by_estimate() -> None:
+def test_references_over_the_limit_by_tokenizer_or_estimate() -> None:
     rows = [example("a", "one two three four five")]
     assert [n.code for n in audit([], rows, max_tokens=6)] == ["over_limit"]
     assert audit([], rows, max_tokens=7) == ()

@@ -31,10 +31,10 @@ FILES = [
     # the file's bytes, and what the error says
     (b"", "got an empty file"),
     (b"\n \n", "got an empty file"),
-    (GOOD.encode("utf-16"), "got UTF-16 or binary. Mend: iconv -f UTF-16"),
+    (GOOD.encode("utf-16"), "got UTF-16 or binary. To convert it: iconv -f UTF-16"),
     (GOOD.encode("utf-16-le"), "got UTF-16 or binary"),
     (b"\x1f\x8b\x08\0\0\0", "got UTF-16 or binary"),
-    (f"[{GOOD}]".encode(), "got a JSON list. Mend: jq -c"),
+    (f"[{GOOD}]".encode(), "got a JSON list. To convert it: jq -c"),
 ]
 
 
@@ -46,7 +46,7 @@ def test_files_that_are_refused(tmp_path: Path, content: bytes, message: str) ->
 
 
 ROWS = [
-    # the second line of a file, and what the error says behind data.jsonl:2
+    # the second line of a file, and what the error says after data.jsonl:2
     ('{"prompt": "caf\\u00e9", ', "is not JSON"),
     (b'{"prompt": "caf\xe9", "completion": "x"}', "byte 16 (0xe9) is not UTF-8. If the file is Latin-1: iconv"),
     ("[1]", "expected an object such as {"),
@@ -54,22 +54,22 @@ ROWS = [
     ('{"promt": "a", "completion": "b"}', "Unknown key 'prompt'. Did you mean 'promt'? Valid: completion, promt."),
     ('{"prompt": "a"}', "Valid: prompt. Rename it, or set task.completion_key."),
     ('{"prompt": 5, "completion": "b"}', "prompt: expected text, got the number 5"),
-    ('{"prompt": "a", "completion": true}', "completion: expected text, got a truth value"),
+    ('{"prompt": "a", "completion": true}', "completion: expected text, got a boolean"),
     ('{"prompt": "a", "completion": null}', "completion: expected text, got null"),
     ('{"prompt": ["a"], "completion": "b"}', "prompt: expected text, got a list"),
     ('{"prompt": "", "completion": "b"}', "prompt: expected text, got ''"),
     ('{"prompt": "a", "completion": " \\n"}', "completion: expected text, got ' \\n'"),
     ('{"prompt": "a\\u0000", "completion": "b"}', "prompt: has a null byte at character 2"),
-    ('{"prompt": "a", "completion": "b\\ud800"}', "completion: has half a surrogate pair at character 2"),
+    ('{"prompt": "a", "completion": "b\\ud800"}', "completion: has an unpaired surrogate at character 2"),
     ('{"prompt": "a", "prompt": "b", "completion": "c"}', "has 'prompt' twice"),
     ('{"id": 1, "prompt": "a", "completion": "b"}', "id 1 is that of {path}:1 too"),
     ('{"id": [1], "prompt": "a", "completion": "b"}', "id: expected text or a whole number, got a list"),
-    ("[" * 100_000, "is not JSON that can be read"),
+    ("[" * 100_000, "cannot be read as JSON"),
     (
         '{"messages": "Mole?"}',
-        "messages: expected a list of a user message and the assistant's answer or more, got text",
+        "messages: expected a list that ends with a user message and the assistant's answer, got text",
     ),
-    (chat(ASK), "messages: expected a list of a user message and the assistant's answer or more, got 1 of them"),
+    (chat(ASK), "messages: expected a list that ends with a user message and the assistant's answer, got 1 message"),
     (chat(ANSWER, ASK), "messages: expected the last one to be the assistant's, the completion, got 'user'"),
     (chat(ANSWER, ANSWER), "messages: expected a user message before the completion, got 'assistant'"),
     (chat("Mole?", ANSWER), "messages[0]: expected an object with role and content, got text"),
@@ -98,7 +98,7 @@ def test_bad_rows_are_shown_together_and_counted(tmp_path: Path) -> None:
     assert more == "  and 3 more"
 
 
-def test_a_missing_file_names_its_neighbour_and_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_a_missing_file_suggests_a_similar_one_and_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text(GOOD)
     with pytest.raises(DataError, match=r"nothing there .*Did you mean .*train\.jsonl\?"):
         Jsonl(str(tmp_path / "trian.jsonl")).load()
@@ -107,7 +107,7 @@ def test_a_missing_file_names_its_neighbour_and_a_folder_is_no_file(tmp_path: Pa
 
 
 NOTICED = [
-    # what is read right all the same, the notice's code, its count
+    # what is read all the same, the notice's code, its count
     (b"\xef\xbb\xbf" + GOOD.encode(), "bom", 1),
     (GOOD.encode() + b"\r\n", "crlf", 1),
     (b"\n\n" + GOOD.encode() + b"\n  \n", "blank_lines", 3),
@@ -121,6 +121,13 @@ def test_what_is_tolerated_is_counted(tmp_path: Path, content: bytes, code: str,
     corpus = load(tmp_path, content)
     assert [(notice.code, notice.count) for notice in corpus.notices] == [(code, count)]
     assert (only(corpus).prompt, only(corpus).reference, only(corpus).slices) == ("Mole", "An animal.", {})
+
+
+@pytest.mark.parametrize(("n", "start"), [(1, "line with a Windows"), (2, "lines with a Windows")])
+def test_the_noun_of_a_notice_agrees_with_its_count(tmp_path: Path, n: int, start: str) -> None:
+    rows = "".join(GOOD.replace("Mole", f"Mole {i}") + "\r\n" for i in range(n))
+    (notice,) = load(tmp_path, rows).notices
+    assert notice.message.startswith(start)
 
 
 def test_an_example_has_its_text_slices_and_line(tmp_path: Path) -> None:
@@ -138,7 +145,7 @@ def test_own_keys_ids_and_slices(tmp_path: Path) -> None:
     assert (example.id, example.prompt, example.reference, example.slices) == ("7", "Mole?", "Yes", {"topic": "fur"})
     with pytest.raises(DataError, match=r"Unknown key in task\.slices 'topics'\. Did you mean 'topic'\?"):
         load(tmp_path, row, prompt_key="q", completion_key="a", slices=["topics"])
-    with pytest.raises(DataError, match=r"slice 'long': expected text, a number or a truth value, got a list"):
+    with pytest.raises(DataError, match=r"slice 'long': expected text, a number or a boolean, got a list"):
         load(tmp_path, row, prompt_key="q", completion_key="a", slices=["long"])
 
 

@@ -41,5 +41,5 @@ def test_plain_shots_end_where_the_completion_starts() -> None:
 @pytest.mark.parametrize(("style", "key"), [(PromptStyle.chat, "instruction"), (PromptStyle.plain, "template")])
 def test_a_template_without_a_slot_is_refused(style: PromptStyle, key: str) -> None:
     task = TaskConfig(name="t", dataset="jsonl", instruction="no slot", template="no slot")
-    with pytest.raises(ConfigError, match=f"task.{key}: expected the place for the prompt"):
+    with pytest.raises(ConfigError, match=f"task.{key}: expected a template with"):
         render(EXAMPLE, task, PromptConfig("any", style))

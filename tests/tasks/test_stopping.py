@@ -1,14 +1,19 @@
+"""Where first sentences and completions end, case by case."""
+
+from __future__ import annotations
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.tasks.stopping import first_sentence, sentence_end
+from harness.tasks.stopping import end_of, first_sentence, has_rule, sentence_end, tidy
+from harness.types import SamplingParams, StopAt
 
 ENDED = [
     # text, its first sentence
     ("Moles are small mammals. They dig.", "Moles are small mammals."),
     ("Moles are small mammals. T", "Moles are small mammals."),
-    ("  Outer space. Is cut.", "Outer space."),
+    ("  Outer space. Is removed.", "Outer space."),
     ("A line\nwrap is no end. Next.", "A line\nwrap is no end."),
     ("A blank line ends it\n\nwhere x is", "A blank line ends it"),
     ("So does a Windows one\r\n\r\nNext", "So does a Windows one"),
@@ -37,7 +42,7 @@ ENDED = [
 ]
 
 OPEN = [
-    # what may still go on
+    # what may still continue
     "",
     "  \n\n ",
     "Moles are small",
@@ -63,7 +68,7 @@ def test_the_first_sentence_ends(text: str, sentence: str) -> None:
 
 
 @pytest.mark.parametrize("text", OPEN)
-def test_the_first_sentence_may_go_on(text: str) -> None:
+def test_the_first_sentence_may_continue(text: str) -> None:
     assert sentence_end(text) is None
     assert first_sentence(text) == text.strip()
 
@@ -75,13 +80,53 @@ PIECES = ["The ", "dog", "U.S.", "art", " I", "J.", ".", "?", "!", " ", "\n", '"
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
 def test_an_end_once_seen_stays_where_it_is(text: str) -> None:
     ends = [sentence_end(text[:i]) for i in range(len(text) + 1)]
-    seen = [end for end in ends if end is not None]
-    assert ends == [None] * (len(ends) - len(seen)) + seen
-    assert len(set(seen)) <= 1
+    known = [end for end in ends if end is not None]
+    assert ends == [None] * (len(ends) - len(known)) + known
+    assert len(set(known)) <= 1
 
 
-def test_text_that_follows_a_repeated_reference_is_cut_to_the_reference() -> None:
+def test_text_that_follows_a_repeated_reference_is_truncated_to_the_reference() -> None:
     article = "Kyoto is a city in Japan, cf. St. John's and the U.S. It is old. It has temples."
     reference = first_sentence(article)
     grown = next(article[:i] for i in range(len(article)) if sentence_end(article[:i]) is not None)
     assert grown[: sentence_end(grown)] == reference == "Kyoto is a city in Japan, cf. St. John's and the U.S."
+
+
+COMPLETIONS = [
+    # text, stop, stop_at, the completion (None: it may continue)
+    ("One two", (), StopAt.none, None),
+    ("One. Two.\nThree", (), StopAt.none, None),
+    ("One END two", ("END",), StopAt.none, "One"),
+    ("One EN", ("END",), StopAt.none, None),
+    ("a ## b ** c", ("**", "##"), StopAt.none, "a"),
+    ("\n\nOne", ("\n\n",), StopAt.none, ""),
+    ("One", (), StopAt.line, None),
+    ("One\n", (), StopAt.line, "One"),
+    ("One \n Two", (), StopAt.line, "One"),
+    ("\n \n One\nTwo", (), StopAt.line, "One"),
+    ("\n\n", (), StopAt.line, None),
+    ("One.", (), StopAt.sentence, None),
+    ("One. Two", (), StopAt.sentence, "One."),
+    ("Made by Dr. Smith", (), StopAt.sentence, None),
+    ("One, END two. Three", ("END",), StopAt.sentence, "One,"),
+    ("One. Two END", ("END",), StopAt.sentence, "One."),
+    ("One END\nTwo", ("END",), StopAt.line, "One"),
+]
+
+
+@pytest.mark.parametrize(("text", "stop", "stop_at", "completion"), COMPLETIONS)
+def test_end_of(text: str, stop: tuple[str, ...], stop_at: StopAt, completion: str | None) -> None:
+    end = end_of(text, SamplingParams(stop=stop, stop_at=stop_at))
+    assert (None if end is None else tidy(text, end)) == completion
+
+
+def test_tidy_keeps_a_whole_text_without_surrounding_whitespace() -> None:
+    assert tidy("\n One  two. \n", None) == "One  two."
+
+
+@pytest.mark.parametrize(
+    ("decoding", "expected"),
+    [(SamplingParams(), False), (SamplingParams(stop=("x",)), True), (SamplingParams(stop_at=StopAt.line), True)],
+)
+def test_has_rule(decoding: SamplingParams, expected: bool) -> None:
+    assert has_rule(decoding) is expected

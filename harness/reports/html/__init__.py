@@ -1,1 +1,1 @@
-"""The report as one page that needs no network: everything to decide from, and every completion to look at."""
+"""The report as one self-contained `index.html`: the leaderboard, its evidence and every completion, offline."""

@@ -1,7 +1,7 @@
-"""Completions as the page reads them: one compressed block a run, one a metric, one of what all runs share.
+"""Completions as compressed blocks of the page: one per run, one per metric, and one of what all runs share.
 
-A browser unpacks a block when something in it is looked at, so that opening the page costs nothing for the texts of
-runs that nobody chose. Texts are JSON lists and scores are float32; both are deflated, by zlib as RFC 1950 has it.
+A browser decompresses a block when something in it is shown, so that opening the page does not depend on how many runs
+it has. Texts are JSON lists and scores are float32; both are compressed with zlib (RFC 1950).
 """
 
 from __future__ import annotations
@@ -21,43 +21,43 @@ from harness.reports.html.summary import plain
 from harness.types import Example, FinishReason, Prediction
 
 LEVEL = 6
-"""zlib's own; the highest takes three times as long for a hundredth less."""
+"""The compression level, zlib's default; the highest takes three times as long to save another 1%."""
 _FINISH = {FinishReason.STOP: "s", FinishReason.LENGTH: "l", FinishReason.ERROR: "e", FinishReason.UNKNOWN: "u"}
 ABSENT = "-"
-"""In place of a finish reason, where a run has no such example."""
+"""Stands for a finish reason if a run lacks the example."""
 
 
 @dataclass(slots=True)
 class _Examples:
-    """Every example that some run has, in order of appearance."""
+    """Every example of any run, in order of appearance."""
 
-    at: dict[str, int] = field(default_factory=dict)
-    found: list[Example] = field(default_factory=list)
+    positions: dict[str, int] = field(default_factory=dict)
+    examples: list[Example] = field(default_factory=list)
 
     def position(self, example: Example) -> int:
-        if example.id not in self.at:
-            self.at[example.id] = len(self.found)
-            self.found.append(example)
-        return self.at[example.id]
+        if example.id not in self.positions:
+            self.positions[example.id] = len(self.examples)
+            self.examples.append(example)
+        return self.positions[example.id]
 
 
 def blocks(board: Leaderboard, config: ReportConfig) -> Iterator[tuple[str, bytes]]:
-    """Yield each block's name and its deflated content: `run-I`, then `examples`, then `metric-I`.
+    """Yield the name and compressed content of each block: `run-I`, then `examples`, then `metric-I`.
 
-    A metric's block holds its scores as float32, shape (runs, examples), nan where there is none, the first bytes of
-    all numbers before their second bytes and so on.
+    A metric's block holds its scores as float32, shape (runs, examples), nan where there is none, as byte planes: the
+    first bytes of all numbers, then all second bytes, and so on.
     """
-    names = [board.primary, *(name for name in board.metrics if name != board.primary)]
-    examples, scores = _Examples(), []
+    names = board.metrics
+    seen, scores = _Examples(), []
     for i, entry in enumerate(board.entries):
         predictions = entry.run.predictions()
-        positions = [examples.position(p.example) for p in predictions]
-        size = len(examples.found)
-        yield f"run-{i}", _deflated(_texts(predictions, positions, size))
+        positions = [seen.position(p.example) for p in predictions]
+        size = len(seen.examples)
+        yield f"run-{i}", _compressed(_texts(predictions, positions, size))
         scores.append({name: _column((p.scores for p in predictions), name, positions, size) for name in names})
-    yield "examples", _deflated(_shared(examples.found, config.references))
+    yield "examples", _compressed(_shared(seen.examples, config.references))
     for i, name in enumerate(names):
-        table = np.full((len(scores), len(examples.found)), np.nan, np.float32)
+        table = np.full((len(scores), len(seen.examples)), np.nan, np.float32)
         for row, columns in zip(table, scores, strict=True):
             row[: len(columns[name])] = columns[name]
         yield f"metric-{i}", zlib.compress(_planes(table), LEVEL)
@@ -82,7 +82,7 @@ def _column(
     scores: Iterable[Mapping[str, float | None]], name: str, positions: list[int], size: int
 ) -> NDArray[np.float32]:
     column = np.full(size, np.nan, np.float32)
-    column[positions] = np.array([each.get(name) for each in scores], np.float32)
+    column[positions] = np.array([row.get(name) for row in scores], np.float32)
     return column
 
 
@@ -97,10 +97,10 @@ def _shared(examples: list[Example], references: bool) -> dict[str, Any]:
 
 
 def _planes(table: NDArray[np.float32]) -> bytes:
-    """Round to 15 bits after the first, which is five digits, and order by byte: it deflates to half the size."""
+    """Return the numbers as byte planes, rounded to 16 significant bits (five digits) to compress to half the size."""
     rounded = (table.astype("<f4").view("<u4") + 0x80) & 0xFFFFFF00
     return rounded.astype("<u4").reshape(-1, 1).view(np.uint8).T.tobytes()
 
 
-def _deflated(value: object) -> bytes:
+def _compressed(value: object) -> bytes:
     return zlib.compress(json.dumps(value, separators=(",", ":")).encode("ascii"), LEVEL)

@@ -1,21 +1,21 @@
-// Which completions are shown and in which order: filters, search, sorting, pages.
-const ENDINGS = { "": "any ending", l: "some cut at the limit", e: "some failed", s: "all ended by themselves", same: "all the same text", differ: "not all the same text" };
-const ORDERS = { data: "as in the data", score: "score of A", difference: "A minus B", disagreement: "disagreement of the chosen runs" };
+// The completions tab: filters, search, sorting and pages.
+const ENDINGS = { "": "any", l: "some truncated", e: "some failed", s: "all complete", same: "all identical", differ: "not all identical" };
+const ORDERS = { data: "dataset order", score: "score of A", difference: "A minus B", disagreement: "disagreement of the selected runs" };
 
-/** Load what the present view needs, and only that. */
+/** Load the blocks that the current view needs, and no others. */
 async function loaded() {
   const chosen = chosenRuns();
   const pair = { score: [state.a], difference: [state.a, state.b] }[state.order] ?? [];
-  const wanted = [...new Set([...chosen, ...pair.map((id) => runAt.get(id))])];
+  const needed = [...new Set([...chosen, ...pair.map((id) => runAt.get(id))])];
   const metric = metricAt.get(state.metric);
-  const [examples, scores, ...texts] = await Promise.all([loadExamples(), loadMetric(metric), ...wanted.map(loadRun)]);
-  return { chosen, metric, examples, scores, texts: new Map(wanted.map((run, k) => [run, texts[k]])) };
+  const [examples, scores, ...texts] = await Promise.all([loadExamples(), loadMetric(metric), ...needed.map(loadRun)]);
+  return { chosen, metric, examples, scores, texts: new Map(needed.map((run, k) => [run, texts[k]])) };
 }
 
-/** Return the positions of the examples that pass the filters, in the order that is asked for. */
+/** Return the positions of the examples that match the filters, in the selected order. */
 function selected(view) {
   const { examples, chosen, texts } = view;
-  const kept = [];
+  const matching = [];
   const [key, value] = board.slices[Number(state.slice)] ?? [];
   const inSlice = state.slice === "" ? null : examples.slices[key];
   const needle = state.q.trim().toLowerCase();
@@ -24,9 +24,9 @@ function selected(view) {
     if (inSlice && inSlice[i] !== value) continue;
     if (state.finish && !ends(of, i)) continue;
     if (needle && !mentions(view, of, i, needle)) continue;
-    kept.push(i);
+    matching.push(i);
   }
-  return ordered(kept, view);
+  return ordered(matching, view);
 }
 
 function ends(of, i) {
@@ -40,8 +40,8 @@ function mentions({ examples }, of, i, needle) {
   return state.deep === "1" && (examples.references?.[i].toLowerCase().includes(needle) || of.some((run) => run.texts[i]?.toLowerCase().includes(needle)));
 }
 
-function ordered(kept, { chosen, metric, scores }) {
-  if (state.order === "data") return state.way ? kept.reverse() : kept;
+function ordered(positions, { chosen, metric, scores }) {
+  if (state.order === "data") return state.way ? positions.reverse() : positions;
   const better = metrics[metric].up === false ? -1 : 1;
   const [a, b] = [scores[runAt.get(state.a)], scores[runAt.get(state.b)]];
   const key = {
@@ -53,12 +53,12 @@ function ordered(kept, { chosen, metric, scores }) {
     },
   }[state.order];
   const keys = new Float64Array(scores[0].length);
-  for (const i of kept) keys[i] = key(i);
+  for (const i of positions) keys[i] = key(i);
   const way = state.way ? 1 : -1;
-  return kept.sort((i, j) => compare(keys[i], keys[j], way) || i - j);
+  return positions.sort((i, j) => compare(keys[i], keys[j], way) || i - j);
 }
 
-const view = { form: null, list: null, pager: null, order: [], asked: 0 };
+const view = { form: null, list: null, pager: null, order: [], request: 0 };
 
 function drawCompletions(panel) {
   if (!view.form) {
@@ -77,30 +77,30 @@ function drawCompletions(panel) {
 }
 
 async function refresh() {
-  const asked = ++view.asked;
+  const request = ++view.request;
   view.list.setAttribute("aria-busy", "true");
-  let found;
+  let data;
   try {
-    found = await loaded();
+    data = await loaded();
   } catch (error) {
-    view.list.replaceChildren(h("p", { class: "bad" }, `The completions cannot be read (${error.message}). A browser of 2024 or later is needed.`));
+    view.list.replaceChildren(h("p", { class: "bad" }, `The completions cannot be read (${error.message}). This page needs a browser from 2024 or later.`));
     throw error;
   }
-  if (asked !== view.asked) return;
-  view.order = selected(found);
+  if (request !== view.request) return;
+  view.order = selected(data);
   const size = Number(state.size);
   const last = Math.max(1, Math.ceil(view.order.length / size));
-  const wanted = state.ex ? view.order.indexOf(found.examples.ids.indexOf(state.ex)) : -1;
-  const page = wanted >= 0 ? Math.floor(wanted / size) + 1 : Math.min(last, Math.max(1, Number(state.page) || 1));
+  const linked = state.ex ? view.order.indexOf(data.examples.ids.indexOf(state.ex)) : -1;
+  const page = linked >= 0 ? Math.floor(linked / size) + 1 : Math.min(last, Math.max(1, Number(state.page) || 1));
   const shown = view.order.slice((page - 1) * size, page * size);
   state.page = String(page);
   view.list.className = `cards ${state.layout}`;
-  view.list.replaceChildren(...shown.map((i) => card(i, found)));
-  if (!shown.length) view.list.append(h("p", { class: "none" }, "No completion passes these filters."));
+  view.list.replaceChildren(...shown.map((i) => card(i, data)));
+  if (!shown.length) view.list.append(h("p", { class: "none" }, "No completions match these filters."));
   view.pager.replaceChildren(...pages(page, last, size));
   view.list.removeAttribute("aria-busy");
   performance.mark("completions");
-  if (wanted >= 0) view.list.querySelector(`[data-example="${CSS.escape(state.ex)}"]`)?.focus();
+  if (linked >= 0) view.list.querySelector(`[data-example="${CSS.escape(state.ex)}"]`)?.focus();
 }
 
 function pages(page, last, size) {

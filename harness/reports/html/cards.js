@@ -1,11 +1,11 @@
-// One example: its reference, the chosen runs' completions with the words that differ, and every score.
+// One example as a card: its reference, the completions of the selected runs with differing words marked, all scores.
 const segmenter = new Intl.Segmenter("en", { granularity: "word" });
-const CELLS = 1e6; // of the table that finds the longest common words; longer texts are matched word by word
+const CELLS = 1e6; // the largest table for the longest common subsequence; longer texts are compared as sets of words
 
 const parts = (text) => [...segmenter.segment(text)].map(({ segment, isWordLike }) => ({ segment, word: isWordLike ? segment.toLowerCase() : null }));
 
 /** Return which words of `own` are not in the longest common subsequence with `other`. */
-function strange(own, other) {
+function unmatched(own, other) {
   const [n, m] = [own.length, other.length];
   if (n * m > CELLS) {
     const known = new Set(other);
@@ -18,22 +18,22 @@ function strange(own, other) {
       best[i * width + j] = own[i] === other[j] ? best[(i + 1) * width + j + 1] + 1 : Math.max(best[(i + 1) * width + j], best[i * width + j + 1]);
     }
   }
-  const found = new Array(n).fill(true);
+  const result = new Array(n).fill(true);
   for (let i = 0, j = 0; i < n && j < m;) {
-    if (own[i] === other[j]) { found[i] = false; i++; j++; } else if (best[(i + 1) * width + j] >= best[i * width + j + 1]) i++; else j++;
+    if (own[i] === other[j]) { result[i] = false; i++; j++; } else if (best[(i + 1) * width + j] >= best[i * width + j + 1]) i++; else j++;
   }
-  return found;
+  return result;
 }
 
-/** Return the text as nodes, what differs from `other` marked; neighbouring marks are one. */
+/** Return the text as nodes, with what differs from `other` marked; adjacent marks are merged. */
 function marked(text, other) {
   if (other === null || other === undefined) return [text];
   const own = parts(text);
-  const odd = strange(own.flatMap((p) => p.word ?? []), parts(other).flatMap((p) => p.word ?? []));
+  const differing = unmatched(own.flatMap((p) => p.word ?? []), parts(other).flatMap((p) => p.word ?? []));
   let k = 0;
   const pieces = [];
   for (const { segment, word } of own) {
-    const differs = word === null ? null : odd[k++];
+    const differs = word === null ? null : differing[k++];
     const last = pieces.at(-1);
     if (last && (differs === null || last.differs === differs)) last.text += segment;
     else pieces.push({ text: segment, differs: differs ?? false });
@@ -45,15 +45,15 @@ function marked(text, other) {
   });
 }
 
-function card(i, found) {
-  const { examples, chosen, metric, scores, texts } = found;
+function card(i, data) {
+  const { examples, chosen, metric, scores, texts } = data;
   const id = examples.ids[i];
   const against = {
     reference: () => examples.references?.[i], none: () => null,
     first: (run) => (run === chosen[0] ? null : texts.get(chosen[0]).texts[i]),
   }[state.diff];
   const slices = Object.entries(examples.slices).filter(([, of]) => of[i] !== null && of[i] !== undefined)
-    .map(([key, of]) => h("button", { type: "button", class: "tag", title: `only ${key}: ${of[i]}`, on: {
+    .map(([key, of]) => h("button", { type: "button", class: "tag", title: `Show only ${key}: ${of[i]}`, on: {
       click: () => change({ slice: String(board.slices.findIndex(([k, v]) => k === key && v === of[i])), page: "1", ex: "" }) } }, of[i]));
   return h("article", { tabindex: "-1", "data-example": id, "aria-label": examples.prompts[i] },
     h("header", {}, h("h3", {}, examples.prompts[i]), slices,
@@ -64,7 +64,7 @@ function card(i, found) {
     h("dl", {},
       examples.references && line("reference", h("dt", {}, "reference"), h("dd", {}, h("span", { class: "text" }, examples.references[i]))),
       chosen.map((run) => answer(run, texts.get(run), i, scores[run][i], metric, against(run)))),
-    h("details", { on: { toggle: (event) => event.target.open && allScores(event.target, i, found) } }, h("summary", {}, "all scores")));
+    h("details", { on: { toggle: (event) => event.target.open && allScores(event.target, i, data) } }, h("summary", {}, "all scores")));
 }
 
 const line = (kind, ...children) => h("div", { class: kind }, ...children);
@@ -73,9 +73,9 @@ function answer(run, of, i, score, metric, other) {
   const finish = of.finish[i] ?? "-";
   const text = of.texts[i];
   const figures = h("span", { class: "figures" }, h("b", { title: metrics[metric].name }, fmt(score, metrics[metric].places)),
-    finish === "l" && h("span", { class: "tag cut" }, "cut at the limit"),
-    of.tokens[i] !== null && of.tokens[i] !== undefined && h("small", {}, `${of.tokens[i]} tokens`));
-  let shown = h("span", { class: "text none" }, "no such example in this run");
+    finish === "l" && h("span", { class: "tag truncated" }, "truncated"),
+    of.tokens[i] !== null && of.tokens[i] !== undefined && h("small", {}, counted(of.tokens[i], "token")));
+  let shown = h("span", { class: "text none" }, "this run does not have this example");
   if (finish === "e") shown = h("span", { class: "text bad" }, `error: ${of.errors[i] ?? ""}`);
   else if (finish !== "-") shown = text ? h("span", { class: "text" }, marked(text, other)) : h("span", { class: "text none" }, "(empty)");
   return line("answer", h("dt", {}, nameCell(runs[run]), figures), h("dd", {}, shown));
@@ -91,24 +91,24 @@ async function allScores(details, i, { chosen }) {
       metrics.map((m, k) => h("td", { class: "number" }, fmt(all[k][run][i], m.places)))))))));
 }
 
-/** The filters, made once; their values follow the address. */
+/** Make the filters, once; their values follow the address. */
 function controls() {
   const field = (label, name, options) => h("label", { class: `field of-${name}` }, h("span", {}, label),
     h("select", { name, on: { change: (event) => change({ [name]: event.target.value, page: "1", ex: "" }) } }, options.map(([value, text]) => h("option", { value }, text))));
-  const named_ = runs.map((run) => [run.id, run.name]);
+  const byName = runs.map((run) => [run.id, run.name]);
   let wait = 0;
-  const search = h("input", { type: "search", name: "q", id: "search", placeholder: "title or id", autocomplete: "off", spellcheck: "false",
+  const search = h("input", { type: "search", name: "q", id: "search", placeholder: "prompt or id", autocomplete: "off", spellcheck: "false",
     on: { input: (event) => { clearTimeout(wait); wait = setTimeout(() => change({ q: event.target.value, page: "1", ex: "" }), 150); } } });
   const boxes = runs.map((run) => h("label", {}, h("input", { type: "checkbox", name: "run", value: run.id, on: { change: chooseRuns } }), " ", run.name));
   return h("form", { class: "controls", role: "search", "aria-label": "Completions", on: { submit: (event) => event.preventDefault() } },
     h("label", { class: "field wide" }, h("span", {}, "search"), search),
-    h("label", { class: "check" }, h("input", { type: "checkbox", name: "deep", on: { change: (event) => change({ deep: event.target.checked ? "1" : "", page: "1", ex: "" }) } }), " in texts too"),
+    h("label", { class: "check" }, h("input", { type: "checkbox", name: "deep", on: { change: (event) => change({ deep: event.target.checked ? "1" : "", page: "1", ex: "" }) } }), " also in completions and references"),
     board.slices.length > 0 && field("slice", "slice", [["", "all"], ...board.slices.map(([key, value], at) => [String(at), `${key}: ${value}`])]),
-    field("ending", "finish", Object.entries(ENDINGS)),
+    field("finish", "finish", Object.entries(ENDINGS)),
     field("metric", "metric", metrics.map((m) => [m.name, named(m)])),
-    field("sort", "order", Object.entries(ORDERS)), field("A", "a", named_), field("B", "b", named_),
-    field("first", "way", [["", "the best, or most"], ["reversed", "the worst, or least"]]),
-    field("differences", "diff", [...(board.references ? [["reference", "from the reference"]] : []), ["first", "from the first run"], ["none", "not marked"]]),
+    field("sort by", "order", Object.entries(ORDERS)), field("A", "a", byName), field("B", "b", byName),
+    field("order", "way", [["", "best or largest first"], ["reversed", "worst or smallest first"]]),
+    field("mark differences", "diff", [...(board.references ? [["reference", "from the reference"]] : []), ["first", "from the first run"], ["none", "none"]]),
     field("layout", "layout", [["rows", "rows"], ["columns", "columns"]]), field("per page", "size", ["10", "20", "50", "100"].map((n) => [n, n])),
     h("details", { class: "runs" }, h("summary", { id: "run-count" }), h("div", {}, boxes)));
 }

@@ -1,11 +1,11 @@
-// What the page carries: the summary at once, completions and their scores when they are asked for.
+// The embedded data: the summary is read at once, completions and their scores when they are needed.
 const board = JSON.parse($("summary").textContent);
 const runs = board.runs;
 const metrics = board.metrics;
 const metricAt = new Map(metrics.map((metric, i) => [metric.name, i]));
 const runAt = new Map(runs.map((run, i) => [run.id, i]));
 
-/** The last parts of the names that tell runs apart; the whole name is always in the title. */
+/** The positions of the numbers in a score. */
 const [VALUE, LOW, HIGH, N, ERRORS, WORST, BEST] = [0, 1, 2, 3, 4, 5, 6];
 const scoreOf = (run, metric) => run.scores[metric];
 const valueOf = (run, metric) => (run.scores[metric] ? run.scores[metric][VALUE] : null);
@@ -26,32 +26,32 @@ async function unpacked(id) {
   return buffer;
 }
 
-const kept = new Map();
-const whole = new Promise((resolve) => {
+const blocks = new Map();
+const parsed = new Promise((resolve) => {
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", resolve, { once: true });
   else resolve();
 });
 
-/** Unpack a block once; all that ask for it share the promise. */
+/** Decompress a block once; every caller gets the same promise. */
 function block(id, read) {
-  if (!kept.has(id)) kept.set(id, whole.then(() => unpacked(id)).then(read));
-  return kept.get(id);
+  if (!blocks.has(id)) blocks.set(id, parsed.then(() => unpacked(id)).then(read));
+  return blocks.get(id);
 }
 
 const json = (buffer) => JSON.parse(new TextDecoder().decode(buffer));
 
-/** What all runs share: ids, prompts, references, slices. */
+/** What all runs share: ids, prompts, references and slices. */
 const loadExamples = () => block("examples", (buffer) => {
-  const found = json(buffer);
-  found.prompts ??= found.ids;
-  found.folded = found.prompts.map((prompt, i) => `${prompt}\n${found.ids[i]}`.toLowerCase());
-  return found;
+  const examples = json(buffer);
+  examples.prompts ??= examples.ids;
+  examples.folded = examples.prompts.map((prompt, i) => `${prompt}\n${examples.ids[i]}`.toLowerCase());
+  return examples;
 });
 
-/** One run's texts, how each ended, its tokens and errors. */
+/** One run's texts, finish reasons, token counts and errors. */
 const loadRun = (i) => block(`run-${i}`, json);
 
-/** One metric's score of every example, an array a run; NaN where there is none. */
+/** One metric's score of every example, one array per run; NaN where there is none. */
 const loadMetric = (i) => block(`metric-${i}`, (buffer) => {
   const planes = new Uint8Array(buffer);
   const size = planes.length / 4;

@@ -1,8 +1,8 @@
-// Elements and numbers. Text is only ever set as text: nothing here, or anywhere below, parses HTML.
+// Elements and numbers. Text is only ever set as text: no script of this page parses HTML.
 const SVG = "http://www.w3.org/2000/svg";
 const $ = (id) => document.getElementById(id);
 
-/** Make an element. `on` holds listeners, `css` custom properties and lengths; children are nodes, texts or lists. */
+/** Make an element. `on` has listeners, `css` has style properties; children are nodes, texts or lists of them. */
 function h(tag, { on = {}, css = {}, ...attributes } = {}, ...children) {
   return filled(document.createElement(tag), on, css, attributes, children);
 }
@@ -22,10 +22,10 @@ function filled(node, on, css, attributes, children) {
   return node;
 }
 
-/** Lists of children are one, and those that are not there are left out. */
+/** Flatten lists of children and drop the missing ones. */
 const shown = (children) => children.flat(9).filter((child) => child !== null && child !== undefined && child !== false);
 
-/** Put these children, and no others, into a node. */
+/** Replace the children of a node. */
 const fill = (node, ...children) => node.replaceChildren(...shown(children));
 
 const fmt = (value, places = 3) => (value === null || value === undefined || Number.isNaN(value) ? "–" : value.toFixed(places));
@@ -37,12 +37,15 @@ const signed = (value, places = 3) => {
 const count = (value) => (value === null || value === undefined ? "–" : value.toLocaleString("en-US"));
 const percent = (share) => `${(100 * share).toFixed(2)}%`;
 const probability = (p) => (p === null ? "unknown" : p < 0.001 ? "< 0.001" : `= ${p.toFixed(3)}`);
+/** An interval in brackets; `write` is `fmt`, or `signed` for an interval of a difference. */
+const interval = (low, high, digits, write = fmt) => (low === null || high === null ? "no interval" : `[${write(low, digits)}, ${write(high, digits)}]`);
+const counted = (n, noun, plural = `${noun}s`) => `${count(n)} ${n === 1 ? noun : plural}`;
 const finite = (values) => values.filter((v) => v !== null && v !== undefined && Number.isFinite(v));
 
-/** A name that may break after its underscores. */
+/** Allow a line break after each underscore of a name. */
 const soft = (name) => name.split(/(?<=_)/).flatMap((part, i) => (i ? [h("wbr"), part] : [part]));
 
-/** Short forms: 134.5M, 12.3k. */
+/** Abbreviate a number: 134.5M, 12.3k. */
 function short(value) {
   if (value === null || value === undefined) return "–";
   for (const [size, letter] of [[1e9, "B"], [1e6, "M"], [1e4, "k"]]) {
@@ -57,15 +60,15 @@ function duration(seconds) {
   return seconds < 6000 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
-/** Round tick values that span [low, high]. */
-function ticks(low, high, wanted = 5) {
+/** Return round tick values that span [low, high], about `target` of them. */
+function ticks(low, high, target = 5) {
   if (!(high > low)) return [low];
-  const raw = (high - low) / wanted;
+  const raw = (high - low) / target;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = power * [1, 2, 5, 10].find((m) => m * power >= raw);
-  const found = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) found.push(Number((i * step).toPrecision(12)));
-  return found;
+  const values = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) values.push(Number((i * step).toPrecision(12)));
+  return values;
 }
 
 const places = (values) => {

@@ -1,5 +1,5 @@
-// Tabs, theme, keys, and the first drawing.
-const THERE = {
+// Tabs, theme, keyboard shortcuts, and the first drawing.
+const AVAILABLE = {
   slices: board.slices.length > 0, cost: board.fronts.length > 0, factors: board.effects.length > 0, metrics: board.validity.length > 0,
   curves: runs.some((run) => run.finetune?.curve.length),
 };
@@ -7,7 +7,7 @@ const TABS = [
   ["leaderboard", "Leaderboard", drawLeaderboard], ["scores", "Scores", drawScores], ["slices", "Slices", drawSlices],
   ["factors", "Factors", drawFactors], ["cost", "Cost", drawCost], ["curves", "Curves", drawCurves], ["metrics", "Metrics", drawMetrics],
   ["completions", "Completions", drawCompletions], ["provenance", "Provenance", drawProvenance],
-].filter(([id]) => THERE[id] ?? true);
+].filter(([id]) => AVAILABLE[id] ?? true);
 
 function layTabs() {
   $("tabs").replaceChildren(...TABS.map(([id, label]) => h("button", {
@@ -38,7 +38,7 @@ function draw() {
   }
 }
 
-/** Scroll a row sideways, and nothing else, so that one of its children is seen whole. */
+/** Scroll a row sideways so that one of its children is fully visible. */
 function show(row, child) {
   const [outer, inner] = [row.getBoundingClientRect(), child.getBoundingClientRect()];
   if (inner.left < outer.left || inner.right > outer.right) row.scrollLeft += inner.left - outer.left - 24;
@@ -51,7 +51,7 @@ function setTheme(name, keep) {
   document.documentElement.dataset.theme = name;
   $("theme").textContent = `Theme: ${name}`;
   if (!keep) return;
-  try { localStorage.setItem("harness-theme", name); } catch { /* a browser that keeps nothing for files: the choice holds until it is closed */ }
+  try { localStorage.setItem("harness-theme", name); } catch { /* some browsers store nothing for local files: the theme then lasts until the page is closed */ }
 }
 
 function keptTheme() {
@@ -64,13 +64,13 @@ function nextTheme() {
 }
 
 const KEYS = [
-  ["1 to 9", "the tabs"], ["/", "search completions"], ["j  k", "next and previous completion"], ["n  p", "next and previous page"],
-  ["s", "all scores of the completion"], ["t", "theme"], ["?", "this list"],
+  ["1 to 9", "switch tabs"], ["/", "search completions"], ["j  k", "next and previous completion"], ["n  p", "next and previous page"],
+  ["s", "all scores of the example"], ["t", "switch theme"], ["?", "this list"],
 ];
 
 function layHelp() {
   const close = h("button", { type: "button", on: { click: () => $("help").close() } }, "Close");
-  $("help").replaceChildren(h("h2", { id: "help-title" }, "Keys"), h("dl", {}, KEYS.map(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])), close);
+  $("help").replaceChildren(h("h2", { id: "help-title" }, "Keyboard shortcuts"), h("dl", {}, KEYS.map(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])), close);
   $("help-open").addEventListener("click", () => $("help").showModal());
 }
 

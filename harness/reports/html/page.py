@@ -1,8 +1,8 @@
 """One self-contained `index.html`: styles, script, scores and completions in a single file that works from disk.
 
-Completions are foreign text. The script only ever sets text, the browser is told to run no other script and to load
-nothing (Content-Security-Policy), and what is embedded is escaped or base64. The summary and the script come before
-the completions, so that the leaderboard is there before the bulk of the file is read.
+Completions are untrusted text. The script only ever sets text, the Content-Security-Policy forbids any other script
+and any request, and embedded data are escaped or base64. The summary and the script come before the completions, so
+that the leaderboard is shown before the bulk of the file is read.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from harness.reports.html.summary import plain, summary
 from harness.store.stages import write_atomic
 
 SCRIPTS = ("dom", "data", "state", "table", "scores", "evidence", "curves", "browse", "cards", "main")
-"""In the order in which they are run, as one script."""
+"""The script files, concatenated in this order."""
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&"}
-"""`</script>` and `<!--` would end or change a data block; JSON says the same without their characters."""
+"""`</script>` and `<!--` would end or change a data block, so JSON is written without their characters."""
 
 
 class PageSink:
@@ -59,7 +59,7 @@ def page(board: Leaderboard, config: ReportConfig) -> str:
 
 
 def embedded(value: object) -> str:
-    """Return JSON in ASCII that no HTML parser takes for anything but text."""
+    """Return JSON in ASCII that any HTML parser reads as plain text."""
     return json.dumps(value, allow_nan=False, separators=(",", ":")).translate(_ESCAPES)
 
 

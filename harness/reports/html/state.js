@@ -1,4 +1,4 @@
-// What is looked at, kept in the address after `#`, so that a link opens the same view.
+// The state of the view, kept in the address after `#`, so that a link opens the same view.
 const untuned = runs.findIndex((run) => !run.finetune);
 const chosenFirst = [...new Set([0, 1, 2, untuned].filter((i) => i >= 0 && i < runs.length))].slice(0, 4).sort((a, b) => a - b);
 const DEFAULTS = {
@@ -10,20 +10,20 @@ const DEFAULTS = {
 const state = { ...DEFAULTS };
 
 function readState() {
-  const given = new URLSearchParams(location.hash.slice(1));
-  for (const [key, fallback] of Object.entries(DEFAULTS)) state[key] = given.get(key) ?? fallback;
+  const params = new URLSearchParams(location.hash.slice(1));
+  for (const [key, fallback] of Object.entries(DEFAULTS)) state[key] = params.get(key) ?? fallback;
   if (!metricAt.has(state.metric)) state.metric = board.primary;
   state.runs = state.runs.split(",").filter((id) => runAt.has(id)).join(",") || DEFAULTS.runs;
   for (const key of ["a", "b"]) if (!runAt.has(state[key])) state[key] = DEFAULTS[key];
 }
 
 function address(changes = {}) {
-  const wanted = new URLSearchParams();
-  for (const [key, value] of Object.entries({ ...state, ...changes })) if (value !== DEFAULTS[key]) wanted.set(key, value);
-  return `#${wanted}`;
+  const params = new URLSearchParams();
+  for (const [key, value] of Object.entries({ ...state, ...changes })) if (value !== DEFAULTS[key]) params.set(key, value);
+  return `#${params}`;
 }
 
-/** Change what is looked at and draw it. A new tab is a step that the browser's back button undoes. */
+/** Change the view and draw it. A change of tab is added to the browser's history. */
 function change(changes) {
   const step = changes.tab !== undefined && changes.tab !== state.tab;
   Object.assign(state, changes);

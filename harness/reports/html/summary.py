@@ -1,4 +1,4 @@
-"""What the page shows before any completion: the leaderboard and its evidence as plain JSON values."""
+"""The data that the page shows before any completion: the leaderboard and its evidence as plain JSON values."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 
 from harness.analysis.leaderboard import Entry, Leaderboard
 from harness.analysis.learning_curves import MEANING
-from harness.analysis.pareto import Front, fronts
+from harness.analysis.pareto import ParetoFront, fronts
 from harness.analysis.slices import SliceCell
 from harness.config import ReportConfig
+from harness.reports.columns import remarks
 from harness.reports.formatting import decimals, visible
-from harness.reports.terminal.leaderboard import remarks
-from harness.types import FineTuneRecord, MetricResult, Score
+from harness.types import MetricResult, Score
 
 DIGITS = 7
-"""Significant digits of a number on the page."""
+"""Significant digits of the embedded numbers."""
 Slices = Sequence[tuple[str, str]]
-"""Every slice key and value of a board."""
+"""Every pair of a slice key and value on a leaderboard."""
 
 
 def summary(board: Leaderboard, config: ReportConfig) -> dict[str, Any]:
-    """Return all that the page says about the runs, with every text shown as text."""
-    names = [board.primary, *(name for name in board.metrics if name != board.primary)]
+    """Return everything that the page shows about the runs, with control characters in texts made visible."""
+    names = board.metrics
     slices = _slices(board)
     first = board.entries[0].run.result
-    found: dict[str, Any] = plain(
+    values: dict[str, Any] = plain(
         {
             "task": board.task,
             "name": config.name,
@@ -47,39 +47,39 @@ def summary(board: Leaderboard, config: ReportConfig) -> dict[str, Any]:
             "agreement": board.agreement,
             "compared": _compared(board, slices),
             "diagnoses": board.diagnoses,
-            "meaning": {r.finding: MEANING[r.finding] for each in board.diagnoses for r in each.remarks},
-            "fronts": [_front(each) for each in fronts(board)],
+            "meaning": {r.finding: MEANING[r.finding] for diagnosis in board.diagnoses for r in diagnosis.remarks},
+            "fronts": [_front(front) for front in fronts(board)],
             "dataset": first.dataset,
             "versions": first.versions,
         }
     )
-    return found
+    return values
 
 
 def plain(value: Any) -> Any:
-    """Return `value` as JSON can hold it: dataclasses as objects, rounded numbers, null for what is not finite."""
+    """Return `value` as JSON values: dataclasses as objects, numbers rounded, null for numbers that are not finite."""
     if isinstance(value, str):
         return "\n".join(visible(line) for line in value.split("\n"))
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, Sequence):
-        return [plain(each) for each in value]
+        return [plain(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     return value
 
 
 def _slices(board: Leaderboard) -> Slices:
-    found = {
+    pairs = {
         (key, value)
         for entry in board.entries
         for metric in entry.run.result.metrics
         for key, values in metric.slices.items()
         for value in values
     }
-    return sorted(found)
+    return sorted(pairs)
 
 
 def _metric(board: Leaderboard, name: str) -> dict[str, Any]:
@@ -107,19 +107,12 @@ def _run(entry: Entry, primary: str, names: Sequence[str], slices: Slices) -> di
         "served": result.served,
         "shutdown_date": result.shutdown_date,
         "model": result.model,
-        "finetune": _finetune(result.finetune),
+        "finetune": result.finetune,
         "stages": result.stages,
         "remarks": remarks(result, primary),
         "scores": [_score(m.score) if m else None for m in metrics],
         "slices": [[_slice(m, *pair) for pair in slices] for m in metrics],
     }
-
-
-def _finetune(record: FineTuneRecord | None) -> dict[str, Any] | None:
-    if record is None:
-        return None
-    values = {f.name: getattr(record, f.name) for f in dataclasses.fields(record) if f.name != "curve"}
-    return {**values, "curve": record.curve}
 
 
 def _slice(metric: MetricResult | None, key: str, value: str) -> list[float | None] | None:
@@ -132,28 +125,28 @@ def _score(score: Score) -> list[float | None]:
 
 
 def _compared(board: Leaderboard, slices: Slices) -> dict[str, Any]:
-    """Return the runs that slices are compared with, and each run's [mark, difference, low, high, p] in every slice."""
+    """Return the reference run of each slice key, and [mark, difference, low, high, p] of each run in every slice."""
     cells = {(table.key, row.value): row.cells for table in board.slices for row in table.rows}
     marks = []
     for i in range(len(board.entries)):
-        found = [cells[pair][i] if pair in cells else None for pair in slices]
-        marks.append([_mark(cell) if cell and (cell.mark or cell.comparison) else None for cell in found])
+        row = [cells[pair][i] if pair in cells else None for pair in slices]
+        marks.append([_mark(cell) if cell and (cell.mark or cell.comparison) else None for cell in row])
     return {"reference": {table.key: table.reference for table in board.slices}, "marks": marks}
 
 
 def _mark(cell: SliceCell) -> list[str | float | None]:
-    found = cell.comparison
-    numbers = (found.difference, found.low, found.high) if found else (None, None, None)
+    compared = cell.comparison
+    numbers = (compared.difference, compared.low, compared.high) if compared else (None, None, None)
     return [cell.mark, *numbers, cell.p_adjusted]
 
 
-def _front(front: Front) -> dict[str, Any]:
+def _front(front: ParetoFront) -> dict[str, Any]:
     points = [[point.position, point.cost, point.standing] for point in front.points]
     return {"name": front.cost.name, "title": front.cost.title, "points": points}
 
 
 def _pairs(board: Leaderboard) -> list[list[float | None]]:
-    """Return [first, second, difference, low, high, adjusted p] of each compared pair, by position."""
+    """Return [first, second, difference, low, high, adjusted p] of each pair of runs, by position."""
     if board.comparison is None:
         return []
     return [

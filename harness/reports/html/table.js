@@ -1,4 +1,4 @@
-// Verdict first, then the leaderboard: every metric with its interval, and what each run took.
+// The verdict, and the leaderboard: every metric with its interval, and the costs of each run.
 const DECISIONS = { ship: "Ship", keep: "Keep", "not enough data": "Not enough data" };
 
 function drawVerdict() {
@@ -7,7 +7,7 @@ function drawVerdict() {
   $("task").replaceChildren(h("strong", {}, board.task), ` · ${board.name}`);
   const facts = [
     ["examples", count(board.n)], ["runs", String(runs.length)], ["primary metric", board.primary],
-    ...(board.incumbent === null ? [] : [["incumbent", runs[board.incumbent].name]]), ["intervals", `${(100 * board.confidence).toFixed(0)}%`], ["made", first.created.slice(0, 10)],
+    ...(board.incumbent === null ? [] : [["incumbent", runs[board.incumbent].name]]), ["confidence", `${(100 * board.confidence).toFixed(0)}%`], ["created", first.created.slice(0, 10)],
   ];
   $("verdict").className = `verdict ${decision.split(" ")[0]}`;
   $("verdict").replaceChildren(
@@ -33,41 +33,39 @@ function range(metric, of = runs.map((run) => run.scores[metric])) {
   return ends.length ? [Math.min(...ends), Math.max(...ends)] : [0, 1];
 }
 
-const interval = (score, digits) => (score[LOW] === null || score[HIGH] === null
-  ? "no interval" : `[${fmt(score[LOW], digits)}, ${fmt(score[HIGH], digits)}]`);
 const arrow = (up) => (up === null ? "" : up ? "\u00a0↑" : "\u00a0↓");
 const named = (metric) => metric.name + arrow(metric.up);
 
 function columns() {
   const scored = metrics.map((metric, i) => ({
     id: metric.name, label: named(metric), number: true, best: metric.up === false ? 1 : -1, value: (run) => valueOf(run, i),
-    title: metric.up === null ? "a diagnostic: neither more nor less is better" : metric.up ? "higher is better" : "lower is better",
+    title: metric.up === null ? "a diagnostic: neither direction is better" : metric.up ? "higher is better" : "lower is better",
     cell: (run) => scoreCell(run.scores[i], i),
   }));
-  const taken = [
+  const costs = [
     ["errors", (run) => run.usage.errors, errorCell], ["truncated", (run) => run.usage.truncated, null],
     ["prompt tokens", (run) => run.usage.prompt_tokens, null], ["completion tokens", (run) => run.usage.completion_tokens, null],
-    ["cost, $", (run) => run.usage.cost_usd, (run) => h("span", { title: run.usage.price }, fmt(run.usage.cost_usd, 2))],
+    ["cost, USD", (run) => run.usage.cost_usd, (run) => h("span", { title: run.usage.price }, fmt(run.usage.cost_usd, 2))],
     ["generation", (run) => run.usage.seconds, (run) => duration(run.usage.seconds)],
     ["training", (run) => run.finetune?.seconds ?? null, (run) => duration(run.finetune?.seconds)],
-    ["trained on", (run) => run.finetune?.n_train ?? null, null],
+    ["training examples", (run) => run.finetune?.n_train ?? null, null],
     ["parameters", (run) => run.parameters, (run) => short(run.parameters)],
   ].map(([id, value, cell]) => ({ id, label: id, number: true, best: 1, value, cell: cell ?? ((run) => count(value(run))) }));
   return [
     { id: "run", label: "run", best: 1, value: (run) => run.name, cell: boardName },
-    { id: "tie", label: "tie", best: 1, value: (run) => run.group, title: "runs that share a letter are not told apart",
+    { id: "tie", label: "tie group", best: 1, value: (run) => run.group, title: "runs that share a letter are statistically tied",
       cell: (run) => h("span", { class: "letters" }, run.group || "–") },
-    ...scored, ...taken.filter((column) => runs.some((run) => column.value(run) !== null)),
+    ...scored, ...costs.filter((column) => runs.some((run) => column.value(run) !== null)),
   ];
 }
 
 const nameCell = (run) => h("span", { class: "name", title: run.id }, run.name);
-const boardName = (run) => [nameCell(run), runs[board.incumbent] === run && h("span", { class: "tag" }, "in use")];
+const boardName = (run) => [nameCell(run), runs[board.incumbent] === run && h("span", { class: "tag" }, "incumbent")];
 
 function scoreCell(score, i) {
   if (!score || score[VALUE] === null) return "–";
   const digits = metrics[i].places;
-  return [h("b", {}, fmt(score[VALUE], digits)), h("small", {}, interval(score, digits)), bar(score, ...range(i))];
+  return [h("b", {}, fmt(score[VALUE], digits)), h("small", {}, interval(score[LOW], score[HIGH], digits)), bar(score, ...range(i))];
 }
 
 function errorCell(run) {
@@ -76,7 +74,7 @@ function errorCell(run) {
   const known = score && score[WORST] !== null && score[BEST] !== null;
   const digits = metrics[0].places;
   return [h("b", { class: "bad" }, count(run.usage.errors)),
-    known && h("small", { title: `${board.primary} with all of them wrong, and all of them right` },
+    known && h("small", { title: `${board.primary} with all errors counted as wrong, and as right` },
       `${fmt(score[WORST], digits)} to ${fmt(score[BEST], digits)}`)];
 }
 
@@ -97,8 +95,8 @@ function drawLeaderboard(panel) {
     : h("td", { class: (column.number ? "number" : "") + (column.id === board.primary ? " primary" : "") }, column.cell(run))))));
   fill(panel,
     h("h2", {}, "Leaderboard"),
-    h("p", { class: "note" }, `Each cell is a score and its ${(100 * board.confidence).toFixed(0)}% interval. Runs that share a letter are not told `
-      + `apart by ${board.primary} (Holm-adjusted paired tests). A heading sorts.`),
+    h("p", { class: "note" }, `Scores with their ${(100 * board.confidence).toFixed(0)}% intervals. Runs that share a letter are statistically tied on ${board.primary} `
+      + "(Holm-adjusted paired tests). Click a column head to sort."),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Leaderboard" },
       h("table", { class: "board", id: "leaderboard-table" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows))),
     remarkList());
@@ -109,7 +107,7 @@ function sortBy(column, by) {
   document.querySelector(`[data-sort="${CSS.escape(column.id)}"]`)?.focus();
 }
 
-/** Order two values, what is missing last. */
+/** Compare two values for sorting, missing ones last. */
 function compare(a, b, way) {
   const missing = (value) => value === null || value === undefined || Number.isNaN(value);
   if (missing(a) || missing(b)) return missing(a) - missing(b);
@@ -117,7 +115,7 @@ function compare(a, b, way) {
 }
 
 function remarkList() {
-  const found = runs.flatMap((run) => run.remarks.map((remark) => h("li", {}, h("b", {}, run.name), `: ${remark}`)));
-  if (!found.length) return [];
-  return [h("details", { class: "remarks", open: found.length <= 6 }, h("summary", {}, `What to know about these runs (${found.length})`), h("ul", {}, found))];
+  const remarks = runs.flatMap((run) => run.remarks.map((remark) => h("li", {}, h("b", {}, run.name), `: ${remark}`)));
+  if (!remarks.length) return [];
+  return [h("details", { class: "remarks", open: remarks.length <= 6 }, h("summary", {}, `Errors and warnings (${remarks.length})`), h("ul", {}, remarks))];
 }

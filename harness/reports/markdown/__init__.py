@@ -1,1 +1,1 @@
-"""TODO: why markdown exists."""
+"""The report `leaderboard.md`: one module per section, put together by `report`, rendered by GitHub as it is."""

@@ -1,4 +1,4 @@
-"""The part of the report that says what the differences rest on: factors, and what each metric can show."""
+"""The sections of the report on the evidence: the effect of each setting, and the power of each metric."""
 
 from __future__ import annotations
 
@@ -6,92 +6,102 @@ from collections.abc import Iterator
 
 from harness.analysis.factors import Effect, Interaction
 from harness.analysis.leaderboard import Leaderboard
-from harness.analysis.metric_agreement import Agreement
+from harness.analysis.metric_agreement import MetricAgreement
 from harness.analysis.metric_validity import Validity
-from harness.reports.formatting import markdown, number, table
+from harness.reports.formatting import decimals_of, markdown, number, table
+from harness.wording import UNKNOWN, counted, difference, p_value
 
 
 def evidence_section(board: Leaderboard) -> Iterator[str]:
-    """Yield the lines of the sections that have something to say about these runs."""
-    yield from _factors(board)
+    """Yield the lines of the effects of settings and of the power of metrics, where they are known."""
+    yield from _effects(board)
     yield from _validity(board)
 
 
-def _factors(board: Leaderboard) -> Iterator[str]:
+def _effects(board: Leaderboard) -> Iterator[str]:
     if not board.effects:
         return
-    yield "\n## What each setting bought\n"
-    yield f"The change in {markdown(board.primary)} between runs that differ in one setting alone, averaged over them;"
-    yield "the interval is over examples, for these fine-tunes, and not over other training seeds. Intervals are of one"
-    yield "effect each; p is adjusted over the table (Benjamini-Hochberg).\n"
+    yield "\n## Effect of each setting\n"
+    yield f"The mean difference in {markdown(board.primary)} between runs that differ only in this setting. Intervals"
+    yield "are over examples, for these fine-tunes, not over training seeds, and are not adjusted for multiplicity;"
+    yield "p-values are adjusted over the table (Benjamini-Hochberg).\n"
     rows = []
     for effect in board.effects:
         change = f"{markdown(effect.against)} → {markdown(effect.level)}"
         rows.append([markdown(effect.factor), change, *_difference(effect), str(effect.pairs)])
-    yield from table(["setting", "change", "effect", "p", "pairs of runs"], rows)
+    yield from table(["setting", "change", "effect", "p adjusted", "pairs of runs"], rows, left=(0, 1))
     yield from _interactions(board)
 
 
 def _interactions(board: Leaderboard) -> Iterator[str]:
     if not board.interactions:
         return
-    yield "\nHow much more the first change brings together with the second one than without it:\n"
+    yield "\n### Interactions\n"
+    yield "How much larger the effect of the first change is with the second change than without it, averaged over sets"
+    yield "of four runs that differ only in both.\n"
     rows = []
-    for each in board.interactions:
+    for interaction in board.interactions:
         changes = [
             f"{markdown(factor)} {markdown(against)} → {markdown(level)}"
-            for factor, against, level in zip(each.factors, each.against, each.levels, strict=True)
+            for factor, against, level in zip(interaction.factors, interaction.against, interaction.levels, strict=True)
         ]
-        rows.append([*changes, *_difference(each), str(each.squares)])
-    yield from table(["change", "together with", "brings more by", "p", "fours of runs"], rows)
+        rows.append([*changes, *_difference(interaction), str(interaction.squares)])
+    yield from table(["change", "with", "interaction", "p adjusted", "sets of runs"], rows, left=(0, 1))
 
 
-def _difference(found: Effect | Interaction) -> tuple[str, str]:
+def _difference(effect: Effect | Interaction) -> tuple[str, str]:
     """Return a difference with its interval, and its adjusted p-value."""
-    bounds = "" if found.low is None or found.high is None else f" [{found.low:+.3f}, {found.high:+.3f}]"
-    p = found.p_adjusted
-    return f"{found.difference:+.3f}{bounds}", "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return difference(effect.difference, effect.low, effect.high), p_value(effect.p_adjusted)
 
 
 def _validity(board: Leaderboard) -> Iterator[str]:
     if not board.validity:
         return
-    yield "\n## What each metric can show here\n"
-    yield f"Pairs of runs told apart on these {board.n} examples after Holm's adjustment, and the examples that the"
-    yield "median difference between two runs would need to show by itself."
-    blunt = [v.metric for v in board.validity if v.saturation]
-    if blunt:
-        names = ", ".join(markdown(name) for name in blunt)
-        yield f"At the floor or the ceiling for every run, so useless for choosing: **{names}**."
+    yield "\n## Discriminative power of each metric\n"
+    yield f"How many pairs of runs differ significantly on {counted(board.n, 'example')} after Holm's adjustment, and"
+    yield "the number of examples with which one test detects the median difference between two runs with 80% power."
+    saturated = [v.metric for v in board.validity if v.saturation]
+    if saturated:
+        names = ", ".join(markdown(name) for name in saturated)
+        yield f"Saturated, at the floor or the ceiling for every run, so useless for choosing: **{names}**."
     if board.agreement:
         yield from _agreement(board.agreement)
     yield ""
-    header = ["metric", "scores", "pairs told apart", "saturation", "examples needed", "most like (examples / runs)"]
-    yield from table(header, [_validity_row(each, board.agreement) for each in board.validity])
+    header = [
+        "metric",
+        "range of scores",
+        "significant pairs",
+        "saturation",
+        "n for 80% power",
+        "closest metric (ρ over examples / runs)",
+    ]
+    yield from table(header, [_validity_row(validity, board.agreement) for validity in board.validity], left=(0, 3, 5))
 
 
-def _agreement(found: Agreement) -> Iterator[str]:
-    yield "The last column is the metric that ranks the examples most alike, with Spearman's rank correlation over the"
-    yield f"examples within a run, and over the {found.runs} runs."
-    if found.has_few_runs:
-        yield f"With {found.runs} runs the second says little."
-    for group in found.redundant:
+def _agreement(agreement: MetricAgreement) -> Iterator[str]:
+    yield "The last column is the metric that ranks the examples most similarly, with Spearman's rank correlation ρ"
+    yield f"over the examples within a run, and over the {counted(agreement.runs, 'run')}."
+    if agreement.has_few_runs:
+        yield f"Over {counted(agreement.runs, 'run')} the latter is unreliable."
+    for group in agreement.redundant:
         *others, last = [markdown(name) for name in group.metrics]
-        yield f"**{', '.join(others)} and {last}** say the same here: keep {markdown(group.keep)}."
+        yield f"**{', '.join(others)} and {last}** are redundant here: keep {markdown(group.keep)}."
 
 
-def _validity_row(found: Validity, agreement: Agreement | None) -> list[str]:
-    places = 1 if found.highest is not None and abs(found.highest) >= 5 else 3
-    scores = "–" if found.lowest is None else f"{number(found.lowest, places)} to {number(found.highest, places)}"
-    nearest = agreement.nearest(found.metric) if agreement else None
-    alike = "–"
+def _validity_row(validity: Validity, agreement: MetricAgreement | None) -> list[str]:
+    places = decimals_of(validity.highest)
+    scores = UNKNOWN
+    if validity.lowest is not None:
+        scores = f"{number(validity.lowest, places)} to {number(validity.highest, places)}"
+    nearest = agreement.nearest(validity.metric) if agreement else None
+    closest = UNKNOWN
     if nearest:
-        alike = f"{markdown(nearest.metric)} ({nearest.over_examples:.2f} / {number(nearest.over_runs, 2)})"
+        closest = f"{markdown(nearest.metric)} ({nearest.over_examples:.2f} / {number(nearest.over_runs, 2)})"
     return [
-        markdown(found.metric),
+        markdown(validity.metric),
         scores,
-        f"{found.separated} of {found.pairs}" if found.pairs else "–",
-        found.saturation or "–",
-        "–" if found.n_needed is None else f"{found.n_needed:,}",
-        alike,
+        f"{validity.separated} of {validity.pairs}" if validity.pairs else UNKNOWN,
+        validity.saturation or UNKNOWN,
+        UNKNOWN if validity.n_needed is None else f"{validity.n_needed:,}",
+        closest,
     ]

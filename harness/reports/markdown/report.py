@@ -1,6 +1,6 @@
 """The markdown report: the leaderboard and its evidence in one file that GitHub renders.
 
-It is made from stored runs alone, so `python -m harness report` gives the same file as the run itself did.
+It is made from stored runs alone, so `python -m harness report` writes the same file as the run itself.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from harness.reports.markdown.standings import standings_section, tradeoff_secti
 from harness.reports.plots import draw
 from harness.store.stages import write_atomic
 from harness.types import RunResult
+from harness.wording import counted
 
 
 def numbered(config: ReportConfig, i: int) -> ReportConfig:
-    """Return where the leaderboard at position `i` is written: runs on other examples have a report of their own."""
+    """Return the config of the report at position `i`; each set of examples has a leaderboard and report of its own."""
     return replace(config, name=f"{config.name}-{i + 1}") if i else config
 
 
@@ -65,14 +66,15 @@ def _provenance(board: Leaderboard) -> Iterator[str]:
     first = board.entries[0].run.result
     data = first.dataset
     yield "\n## Provenance\n"
-    yield f"- dataset: {markdown(data.name)}, fingerprint `{data.fingerprint}`, {data.n_validation:,} scored examples; "
+    n = counted(data.n_validation, "validation example")
+    yield f"- dataset: {markdown(data.name)}, fingerprint `{data.fingerprint}`, {n};"
     yield f"  source {markdown(data.source)}; licence {markdown(data.licence)}"
     for notice in data.notices:
         yield f"  - {notice.count:,} {markdown(notice.message)}"
     yield f"- versions: {', '.join(f'{markdown(k)} {markdown(v)}' for k, v in first.versions.items())}"
     for entry in board.entries:
         yield from _run_provenance(entry.run.result)
-    yield "\nSignatures; equal ones are comparable:\n"
+    yield "\nSignatures; scores with equal signatures are comparable:\n"
     for name in board.metrics:
         metric = next(m for e in board.entries if (m := e.run.result.metric(name)))
         yield f"- `{metric.signature}`"
@@ -85,11 +87,11 @@ def _run_provenance(result: RunResult) -> Iterator[str]:
     parts = {k: getattr(model, k) for k in model.__slots__ if getattr(model, k)}
     yield f"  - model: {', '.join(f'{k} {markdown(str(v))}' for k, v in parts.items())}"
     if result.served:
-        yield f"  - answered by: {', '.join(markdown(each) for each in result.served)}"
+        yield f"  - answered by: {', '.join(map(markdown, result.served))}"
     if result.usage.price:
         yield f"  - price: {markdown(result.usage.price)}"
     stages = ", ".join(
-        f"{markdown(s.name)} `{s.key}` {number(s.seconds, 1)} s ({s.n_computed} made, {s.n_cached} reused)"
+        f"{markdown(s.name)} `{s.key}` {number(s.seconds, 1)} s ({s.n_computed:,} computed, {s.n_cached:,} cached)"
         for s in result.stages
     )
     yield f"  - stages: {stages}"

@@ -1,7 +1,7 @@
-"""Completions side by side: what no score says.
+"""The section of the report with completions side by side, for what no score shows.
 
-Which examples are shown follows from rules that the report states, so that nothing is picked to please. Every run's
-predictions are read once, for what the choice needs, and then only the lines that are shown.
+Examples are chosen by rules that the report states, so that none is cherry-picked. Every run's predictions are read
+once for the choice, and then only the lines that are shown.
 """
 
 from __future__ import annotations
@@ -9,42 +9,42 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.analysis.leaderboard import Leaderboard
-from harness.analysis.samples import Pick, Picked, pick
+from harness.analysis.samples import SamplePick, SampleSelection, pick_samples
 from harness.config import ReportConfig
 from harness.reports.formatting import decimals, markdown, number, shorten, table, visible
 from harness.types import FinishReason, Prediction
 
 LIMIT = 400
-"""Characters of a completion that a report shows."""
+"""Characters of a completion that the report shows."""
 
 
 def sample_section(board: Leaderboard, config: ReportConfig) -> Iterator[str]:
-    """Yield the lines of the section: chosen examples with all runs, then what stands out, folded away."""
+    """Yield the lines of the section: the chosen examples of all runs, then the notable ones in collapsed parts."""
     if not config.samples:
         return
-    found = pick(board, config)
+    picked = pick_samples(board, config)
     yield "\n## Samples\n"
-    yield f"Each completion has its {markdown(board.primary)}. {_legend(config.references)}"
-    for line in found.remarks:
+    yield f"Each completion is shown with its {markdown(board.primary)}. {_legend(config.references)}"
+    for line in picked.remarks:
         yield f"\n{markdown(line)}"
-    for part in found.parts:
+    for part in picked.parts:
         if part.picks:
-            yield f"\n<details{' open' if part is found.parts[0] else ''}>"
+            yield f"\n<details{' open' if part is picked.parts[0] else ''}>"
             yield f"<summary>{markdown(part.title)} ({len(part.picks)})</summary>\n"
             yield markdown(part.rule)
-            for each in part.picks:
-                yield from _example(board, config, found, each)
+            for example in part.picks:
+                yield from _example(board, config, picked, example)
             yield "\n</details>"
 
 
 def _legend(references: bool) -> str:
     if references:
         return "Words that are not in the reference are in bold."
-    return "Words that are not in the first run's completion are in bold; references are left out of this report."
+    return "Words that are not in the first run's completion are in bold; this report omits references."
 
 
-def _example(board: Leaderboard, config: ReportConfig, found: Picked, of: Pick) -> Iterator[str]:
-    rows = found.predictions[of.example_id]
+def _example(board: Leaderboard, config: ReportConfig, picked: SampleSelection, of: SamplePick) -> Iterator[str]:
+    rows = picked.predictions[of.example_id]
     example = next(iter(rows.values())).example
     slices, note = ", ".join(example.slices.values()), f" · {of.note}" if of.note else ""
     yield f"\n**{markdown(shorten(example.prompt, LIMIT))}**" + (f" · {markdown(slices)}" if slices else "") + note
@@ -66,14 +66,14 @@ def _outcome(prediction: Prediction, known: frozenset[str] | None, references: b
     if completion.text is None:
         return f"*error*: {markdown(shorten(completion.error or 'no completion', LIMIT))}"
     if not references and completion.text.strip() == prediction.example.reference.strip():
-        return "*the reference, word for word*"
-    cut = " *(truncated)*" if completion.finish_reason is FinishReason.LENGTH else ""
+        return "*identical to the reference*"
+    truncated = " *(truncated)*" if completion.finish_reason is FinishReason.LENGTH else ""
     shown = shorten(completion.text, LIMIT)
-    return (_marked(shown[:LIMIT], known) or "*empty*") + markdown(shown[LIMIT:]) + cut
+    return (_marked(shown[:LIMIT], known) or "*empty*") + markdown(shown[LIMIT:]) + truncated
 
 
 def _marked(text: str, known: frozenset[str] | None) -> str:
-    """Escape a text, with runs of words that are not among the known ones in bold."""
+    """Return a text escaped, with consecutive words that are not in `known` in bold."""
     if known is None:
         return markdown(text)
     parts: list[tuple[bool, list[str]]] = []
@@ -86,5 +86,5 @@ def _marked(text: str, known: frozenset[str] | None) -> str:
 
 
 def _bare(word: str) -> str:
-    """Return a word without case and without the punctuation around it."""
+    """Return a word casefolded and without punctuation."""
     return "".join(c for c in word.casefold() if c.isalnum())

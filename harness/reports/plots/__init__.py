@@ -1,6 +1,6 @@
-"""Pictures for the report, drawn from the leaderboard alone: one table says which there are and when.
+"""Plots for the reports, drawn from a leaderboard alone; `PICTURES` lists them all.
 
-Each picture is written as SVG, for the page, and as PNG, for everywhere else; equal leaderboards give equal bytes.
+Each is written as SVG for the markdown report and as PNG for everywhere else; equal leaderboards give equal bytes.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture's file name without an ending, what it shows in words, when there is something to show, its maker."""
+    """A plot: its file name without a suffix, its description, whether a board has data for it, and how to draw it."""
 
     name: str
     describe: Callable[[Leaderboard], str]
-    wanted: Callable[[Leaderboard], bool]
-    make: Callable[[Leaderboard], Figure]
+    applies: Callable[[Leaderboard], bool]
+    draw: Callable[[Leaderboard], Figure]
 
 
 PICTURES = (
-    Picture("scores", scores.describe, scores.wanted, scores.make),
-    Picture("pareto", pareto.describe, pareto.wanted, pareto.make),
-    Picture("curves", curves.describe, curves.wanted, curves.make),
-    Picture("slices", heatmap.describe, heatmap.wanted, heatmap.make),
-    Picture("agreement", agreement.describe, agreement.wanted, agreement.make),
+    Picture("scores", scores.describe, scores.applies, scores.draw),
+    Picture("pareto", pareto.describe, pareto.applies, pareto.draw),
+    Picture("curves", curves.describe, curves.applies, curves.draw),
+    Picture("slices", heatmap.describe, heatmap.applies, heatmap.draw),
+    Picture("agreement", agreement.describe, agreement.applies, agreement.draw),
 )
-"""Every picture, in the order of the report."""
+"""Every plot, in the order of the report."""
 
 
 def draw(board: Leaderboard, folder: Path) -> list[tuple[str, Path]]:
-    """Draw what these runs have to show; return each picture's description and its SVG file."""
-    found = []
+    """Draw every plot that applies; return each one's description and SVG file."""
+    drawn = []
     for picture in PICTURES:
-        if picture.wanted(board):
+        if picture.applies(board):
             with settings():
-                save(picture.make(board), folder, picture.name)
-            found.append((picture.describe(board), folder / f"{picture.name}.svg"))
-    return found
+                save(picture.draw(board), folder, picture.name)
+            drawn.append((picture.describe(board), folder / f"{picture.name}.svg"))
+    return drawn

@@ -1,7 +1,7 @@
-"""The learning curves of the fine-tunes: a column a base model, a row a quantity, a colour a setting.
+"""The plot of learning curves: one column per base model, one row per quantity, one colour per setting.
 
-The axes of a row are shared, so that columns compare at a glance. The training loss is a mean over the batches since
-the evaluation before, and stands in their middle; everything else stands where it was measured.
+A row shares its axes, so that columns can be compared. The training loss is a mean over the batches since the previous
+evaluation and is drawn at their midpoint; everything else is drawn where it was measured.
 """
 
 from __future__ import annotations
@@ -15,29 +15,30 @@ from harness.analysis.leaderboard import Leaderboard
 from harness.reports.plots.style import GREY, cost_axis, figure, label, mark
 from harness.store.runs import StoredRun
 from harness.types import CurvePoint, FineTuneRecord
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MAX_COLUMNS = 5
-"""With more base models, all curves share one column."""
+"""With more base models than this, all curves share one column."""
 
 Value = Callable[[CurvePoint], float | None]
 
-LOSS = "loss,\nnats a token"
+LOSS = "loss,\nnats per token"
 ROWS: tuple[tuple[str, Value], ...] = (
     (LOSS, lambda p: p.validation_loss),
     ("token accuracy", lambda p: p.token_accuracy),
     ("sequence accuracy", lambda p: p.sequence_accuracy),
     ("learning rate", lambda p: p.learning_rate),
 )
-"""What is measured at an evaluation; the first row also has the training loss and the standard error."""
+"""The quantities measured at an evaluation; the first row also shows the training loss and the standard error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A fine-tune's curve, the title of its column, and the setting that its colour stands for."""
+    """The curve of a fine-tune, the title of its column, and the setting that its colour represents."""
 
     column: str
     setting: str
@@ -45,27 +46,27 @@ class Curve:
 
 
 def describe(board: Leaderboard) -> str:
-    """Say what the picture shows."""
+    """Return the caption of the plot."""
     return (
-        f"Learning curves of {len(_tuned(board))} fine-tunes: validation loss with one standard error, training loss "
-        "(dashed), token accuracy, sequence accuracy and learning rate over the examples trained on"
+        f"Learning curves of {counted(len(_tuned(board)), 'fine-tune')}: validation loss ± one standard error, "
+        "training loss (dashed), token accuracy, sequence accuracy and learning rate over training examples"
     )
 
 
-def wanted(board: Leaderboard) -> bool:
-    """Say whether some run was fine-tuned with evaluations on the way."""
+def applies(board: Leaderboard) -> bool:
+    """Return whether some run was fine-tuned and evaluated during training."""
     return bool(_tuned(board))
 
 
-def make(board: Leaderboard) -> Figure:
-    """Draw a grid of axes: quantities down, base models across."""
+def draw(board: Leaderboard) -> Figure:
+    """Draw a grid of axes: one row per quantity, one column per base model."""
     curves = arranged(_tuned(board))
     columns = list(dict.fromkeys(curve.column for curve in curves))
     names = list(dict.fromkeys(curve.setting for curve in curves))
     rows = [row for row in ROWS if any(_has(curve, row) for curve in curves)]
     legend_width = 1.2 + 0.062 * max(len(name) for name in names)
-    made = figure(1.0 + (5.0 if len(columns) == 1 else 2.9) * len(columns) + legend_width, 0.7 + 1.75 * len(rows))
-    grid = made.subplots(len(rows), len(columns), sharex=True, sharey="row", squeeze=False)
+    canvas = figure(1.0 + (5.0 if len(columns) == 1 else 2.9) * len(columns) + legend_width, 0.7 + 1.75 * len(rows))
+    grid = canvas.subplots(len(rows), len(columns), sharex=True, sharey="row", squeeze=False)
     for curve in curves:
         i, style = columns.index(curve.column), mark(names.index(curve.setting))
         for (_, value), axes in zip(rows, grid[:, i], strict=True):
@@ -75,7 +76,7 @@ def make(board: Leaderboard) -> Figure:
             _error(grid[0, i], curve.record.curve, style[0])
     for i, column in enumerate(columns):
         grid[0, i].set_title(column, fontsize=10)
-        grid[-1, i].set_xlabel("examples trained on")
+        grid[-1, i].set_xlabel("training examples")
     for (title, _), axes in zip(rows, grid[:, 0], strict=True):
         axes.set_ylabel(title)
         low, high = axes.get_ylim()
@@ -83,25 +84,25 @@ def make(board: Leaderboard) -> Figure:
     for axes in grid.flat:
         axes.grid(alpha=0.3)
     cost_axis(grid[0, 0], sorted({p.examples for c in curves for p in c.record.curve}))
-    _legend(made, names)
-    return made
+    _legend(canvas, names)
+    return canvas
 
 
 def arranged(runs: Sequence[StoredRun]) -> list[Curve]:
-    """Give each run a column and the name of its other settings; its own name where those are not enough."""
+    """Return each run's curve with its column and setting; runs that these do not distinguish get their own names."""
     factors = varied(runs)
     models = factors.pop("model", [])
-    found = []
+    curves = []
     for run in runs:
         own, record = settings_of(run), run.result.finetune
         if record is None:
             continue
         name = ", ".join(f"{key.rpartition('.')[2]} {own[key]}" for key in factors if key in own)
-        found.append(Curve(label(own["model"]), label(name) if factors else "fine-tune", record))
-    apart = len({(curve.column, curve.setting) for curve in found}) == len(found)
-    if apart and 1 <= len(models) <= MAX_COLUMNS:
-        return sorted(found, key=lambda curve: curve.setting)
-    return [Curve("", label(run.result.name), c.record) for run, c in zip(runs, found, strict=True)]
+        curves.append(Curve(label(own["model"]), label(name) if factors else "fine-tune", record))
+    distinct = len({(curve.column, curve.setting) for curve in curves}) == len(curves)
+    if distinct and 1 <= len(models) <= MAX_COLUMNS:
+        return sorted(curves, key=lambda curve: curve.setting)
+    return [Curve("", label(run.result.name), curve.record) for run, curve in zip(runs, curves, strict=True)]
 
 
 def _has(curve: Curve, row: tuple[str, Value]) -> bool:
@@ -111,7 +112,7 @@ def _has(curve: Curve, row: tuple[str, Value]) -> bool:
 
 
 def _line(axes: Axes, curve: Sequence[CurvePoint], value: Value, style: tuple[str, str]) -> None:
-    points = [(p.examples, found) for p in curve if (found := value(p)) is not None]
+    points = [(p.examples, y) for p in curve if (y := value(p)) is not None]
     axes.plot(*_columns(points), color=style[0], marker=style[1], markersize=4, linewidth=1.4)
 
 
@@ -131,13 +132,13 @@ def _error(axes: Axes, curve: Sequence[CurvePoint], colour: str) -> None:
             axes.errorbar(p.examples, p.validation_loss, p.validation_loss_se, color=colour, elinewidth=1, capsize=2)
 
 
-def _legend(made: Figure, names: Sequence[str]) -> None:
+def _legend(canvas: Figure, names: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], color=mark(i)[0], marker=mark(i)[1], ms=4, label=name) for i, name in enumerate(names)]
     handles.append(Line2D([], [], color=GREY, marker="|", label="validation loss, ±1 standard error"))
     handles.append(Line2D([], [], color=GREY, linestyle="--", marker=".", ms=3, alpha=0.6, label="training loss"))
-    made.legend(handles=handles, loc="outside right upper", fontsize=8, frameon=False)
+    canvas.legend(handles=handles, loc="outside right upper", fontsize=8, frameon=False)
 
 
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:

@@ -1,7 +1,7 @@
-"""What the models know by subject, at a glance: slices down, runs across, and marks where a difference is no chance.
+"""The heatmap of scores by slice: one row per slice, one column per run, with marks on significant differences.
 
-Cividis is perceptually uniform and looks alike to colour-blind readers; brighter is better whichever way the metric
-points. Rows of few examples are pale and take no part in the colour scale, so that they do not shout.
+Cividis is perceptually uniform and safe for colour-blind readers; brighter is always better, whichever way the metric
+points. Rows of few examples are pale and excluded from the colour scale, so that they do not dominate it.
 """
 
 from __future__ import annotations
@@ -12,48 +12,48 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.analysis.leaderboard import Entry, Leaderboard
-from harness.analysis.slices import LEAST, Mark, SliceCell, SliceRow, SliceTable
-from harness.reports.formatting import decimals
+from harness.analysis.slices import MIN_EXAMPLES, Mark, SliceCell, SliceRow, SliceTable
+from harness.reports.formatting import SIGNS, decimals
 from harness.reports.plots.style import figure, ink, label
+from harness.wording import UNKNOWN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
-MOST = 24
-"""Runs that fit into a picture, the best of them; the tables have all."""
+MAX_RUNS = 24
+"""The best runs, as many as fit into a plot; the tables have all."""
 PALE = 0.35
-"""How much colour is left to a row of few examples."""
-SIGNS = {Mark.BETTER: " ▲", Mark.WORSE: " ▼", Mark.NONE: "", Mark.TOO_FEW: ""}
+"""The colour strength of a row of few examples."""
 
 
 def describe(board: Leaderboard) -> str:
-    """Say what the picture shows."""
+    """Return the caption of the plot."""
     return f"{board.primary} of each run by {', '.join(table.key for table in board.slices)}"
 
 
-def wanted(board: Leaderboard) -> bool:
-    """Say whether there are slices to set side by side."""
+def applies(board: Leaderboard) -> bool:
+    """Return whether some slice key has more than one value."""
     return any(len(table.rows) > 1 for table in board.slices)
 
 
-def make(board: Leaderboard) -> Figure:
-    """Draw one block a slice key, under a row for all examples."""
+def draw(board: Leaderboard) -> Figure:
+    """Draw one block per slice key, each under a row for all examples."""
     tables = [table for table in board.slices if len(table.rows) > 1]
-    entries = board.entries[:MOST]
+    entries = board.entries[:MAX_RUNS]
     blocks = [[_overall(board, entries), *table.rows] for table in tables]
     heights = [len(block) for block in blocks]
-    made = figure(3.6 + 0.62 * len(entries), 2.2 + 0.3 * sum(heights) + 0.5 * len(blocks))
-    axes = made.subplots(len(blocks), 1, squeeze=False, height_ratios=heights)[:, 0]
+    canvas = figure(3.6 + 0.62 * len(entries), 2.2 + 0.3 * sum(heights) + 0.5 * len(blocks))
+    axes = canvas.subplots(len(blocks), 1, squeeze=False, height_ratios=heights)[:, 0]
     for at, block in zip(axes, blocks, strict=True):
         _block(at, board, block)
     axes[-1].set_xticks(range(len(entries)), _names(entries, tables[-1]), rotation=40, ha="right", fontsize=8)
-    cut = "" if len(entries) == len(board.entries) else f"; the best {MOST} of {len(board.entries)} runs"
-    axes[0].set_title(f"{board.primary} by {tables[0].key}{cut}\n{_legend(board, tables[0])}", fontsize=9, loc="left")
+    best = "" if len(entries) == len(board.entries) else f"; the best {MAX_RUNS} of {len(board.entries)} runs"
+    axes[0].set_title(f"{board.primary} by {tables[0].key}{best}\n{_legend(board, tables[0])}", fontsize=9, loc="left")
     for at, table in zip(axes[1:], tables[1:], strict=True):
         at.set_title(f"by {table.key}", fontsize=9, loc="left")
-    return made
+    return canvas
 
 
 def _block(axes: Axes, board: Leaderboard, rows: Sequence[SliceRow]) -> None:
@@ -63,7 +63,7 @@ def _block(axes: Axes, board: Leaderboard, rows: Sequence[SliceRow]) -> None:
 
     metrics = [metric for entry in board.entries if (metric := entry.run.result.metric(board.primary))]
     places, lower = min(2, decimals(metrics)), any(metric.higher_is_better is False for metric in metrics)
-    values = np.array([[_value(cell) for cell in row.cells[:MOST]] for row in rows])
+    values = np.array([[_value(cell) for cell in row.cells[:MAX_RUNS]] for row in rows])
     solid = np.array([not _is_pale(row) for row in rows])
     scale = _scale(values[solid])
     colours = matplotlib.colormaps["cividis_r" if lower else "cividis"]
@@ -72,7 +72,7 @@ def _block(axes: Axes, board: Leaderboard, rows: Sequence[SliceRow]) -> None:
     shown[np.isnan(values)] = 1.0
     axes.imshow(shown, aspect="auto", interpolation="nearest")
     for i, row in enumerate(rows):
-        for j, cell in enumerate(row.cells[:MOST]):
+        for j, cell in enumerate(row.cells[:MAX_RUNS]):
             axes.text(j, i, _text(cell, places), ha="center", va="center", fontsize=7.5, color=ink(shown[i, j]))
     axes.set_yticks(range(len(rows)), [_row_label(row) for row in rows], fontsize=8)
     axes.set_xticks([])
@@ -108,9 +108,9 @@ def _legend(board: Leaderboard, table: SliceTable) -> str:
     if table.reference is None:
         return ""
     name = label(board.entries[table.reference].run.result.name)
-    told = f"▲ better, ▼ worse there than {name} after Benjamini-Hochberg's adjustment"
+    marks = f"▲ significantly better, ▼ significantly worse than {name} (Benjamini-Hochberg-adjusted)"
     pale = any(_is_pale(row) for row in table.rows)
-    return f"{told}\npale: fewer than {LEAST} examples, not tested" if pale else told
+    return f"{marks}\npale: fewer than {MIN_EXAMPLES} examples, not tested" if pale else marks
 
 
 def _row_label(row: SliceRow) -> str:
@@ -118,7 +118,7 @@ def _row_label(row: SliceRow) -> str:
 
 
 def _is_pale(row: SliceRow) -> bool:
-    return row.n < LEAST or any(cell.mark is Mark.TOO_FEW for cell in row.cells)
+    return row.n < MIN_EXAMPLES or any(cell.mark is Mark.TOO_FEW for cell in row.cells)
 
 
 def _value(cell: SliceCell) -> float:
@@ -127,4 +127,4 @@ def _value(cell: SliceCell) -> float:
 
 def _text(cell: SliceCell, places: int) -> str:
     value = _value(cell)
-    return "–" if np.isnan(value) else f"{value:.{places}f}{SIGNS[cell.mark]}"
+    return UNKNOWN if np.isnan(value) else f"{value:.{places}f}{SIGNS[cell.mark]}"

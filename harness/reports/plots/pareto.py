@@ -1,55 +1,94 @@
-"""Quality against each cost: the runs that nothing beats at their price are joined by a line.
+"""The plot of quality against cost, one panel per known cost, with the Pareto front as a line.
 
-Where labels of points go, so that none covers another or a point: the nearest free place around each.
+Points are labelled with their place on the leaderboard. The labels are placed so that none covers another one or a
+point, as long as there is room.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.analysis.leaderboard import Leaderboard
-from harness.analysis.pareto import Front, Point, Standing, fronts, on_front
+from harness.analysis.pareto import ParetoFront, ParetoPoint, ParetoStanding, fronts, on_front
 from harness.reports.plots.style import COLOURS, GREY, cost_axis, figure, label, settle
+from harness.types import Score
+from harness.wording import at_most
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-import math
 
+LOOKS = {
+    ParetoStanding.FRONT: (COLOURS[0], "o", "on the Pareto front"),
+    ParetoStanding.TIED: (COLOURS[4], "s", "behind it, but statistically tied"),
+    ParetoStanding.DOMINATED: (GREY, "X", "dominated"),
+}
+"""The colour, marker and legend text of each standing."""
+MAX_NAMES = 40
+"""Runs that are named in the legend; the table has them all."""
 RADII = (8.0, 13.0, 19.0, 26.0, 34.0)
-"""How far from its point a label may stand, in points of print."""
+"""The distances from its point at which a label may be placed, in points (1/72 inch), as are all sizes below."""
 DIRECTIONS = 12
-HEIGHT = 8.0
-WIDTH = 4.6
-"""Of a digit at the size that labels are printed in."""
+"""The number of directions from its point in which a label may be placed."""
+HEIGHT, WIDTH = 8.0, 4.6
+"""The height of a label and the width of one digit, at the font size of the labels."""
 MARKER = 4.0
 """Half the side of a point's marker."""
 
 Box = tuple[float, float, float, float]
+"""Left, bottom, right and top."""
+
+
+def describe(board: Leaderboard) -> str:
+    """Return the caption of the plot."""
+    costs = ", ".join(front.cost.title for front in fronts(board))
+    return f"{board.primary} with its {board.confidence:.0%} interval against {costs}; the line is the Pareto front"
+
+
+def applies(board: Leaderboard) -> bool:
+    """Return whether the runs differ in some known cost."""
+    return bool(fronts(board))
+
+
+def draw(board: Leaderboard) -> Figure:
+    """Draw one panel per known cost; numbers are places on the leaderboard."""
+    panels = fronts(board)
+    names = [f"{i + 1}  {label(entry.run.result.name)}" for i, entry in enumerate(board.entries)]
+    canvas = figure(0.8 + 4.2 * len(panels) + 3.2, max(3.6, 1.6 + 0.16 * min(len(names), MAX_NAMES)))
+    grid = canvas.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for front, axes in zip(panels, grid, strict=True):
+        _points(axes, front, board.primary)
+        axes.set_xlabel(front.cost.title)
+        axes.grid(alpha=0.3)
+        axes.margins(x=0.1)
+        cost_axis(axes, [point.cost for point in front.points])
+    grid[0].set_ylabel(f"{board.primary}, {board.confidence:.0%} interval")
+    _legend(canvas, names)
+    settle(canvas)  # labels can be placed only once the layout is known
+    for front, axes in zip(panels, grid, strict=True):
+        _numbers(axes, front.points, board.primary)
+    return canvas
 
 
 def offsets(points: Sequence[tuple[float, float]], texts: Sequence[str]) -> list[tuple[float, float]]:
-    """Return how far the middle of each label stands from its point, all in points of print.
+    """Return the offset of the centre of each label from its point.
 
-    Labels are placed in order, each at the nearest place where it covers nothing; where all places are taken, at the
-    one where it covers least.
+    Labels are placed in order, each at the nearest place where it overlaps nothing, or if there is none, where it
+    overlaps least.
     """
     taken = [_box(x, y, MARKER, MARKER) for x, y in points]
-    found = []
+    angles = [math.pi / 4 + 2 * math.pi * i / DIRECTIONS for i in range(DIRECTIONS)]
+    chosen = []
     for (x, y), text in zip(points, texts, strict=True):
         half = WIDTH * len(text) / 2, HEIGHT / 2
-        places = [(radius * math.cos(a), radius * math.sin(a)) for radius in RADII for a in _angles()]
+        places = [(radius * math.cos(a), radius * math.sin(a)) for radius in RADII for a in angles]
         covered = [sum(_overlap(_box(x + dx, y + dy, *half), box) for box in taken) for dx, dy in places]
-        best = covered.index(min(covered))
-        dx, dy = places[best]
+        dx, dy = places[covered.index(min(covered))]
         taken.append(_box(x + dx, y + dy, *half))
-        found.append((dx, dy))
-    return found
-
-
-def _angles() -> list[float]:
-    return [math.pi / 4 + 2 * math.pi * i / DIRECTIONS for i in range(DIRECTIONS)]
+        chosen.append((dx, dy))
+    return chosen
 
 
 def _box(x: float, y: float, half_width: float, half_height: float) -> Box:
@@ -61,57 +100,18 @@ def _overlap(a: Box, b: Box) -> float:
     return max(0.0, width) * max(0.0, height)
 
 
-LOOKS = {
-    Standing.FRONT: (COLOURS[0], "o", "on the front"),
-    Standing.TIED: (COLOURS[4], "s", "not told apart from a cheaper, better one"),
-    Standing.BEATEN: (GREY, "X", "beaten by one that costs no more"),
-}
-MAX_NAMES = 40
-"""So many runs are named beside the picture; the table has them all."""
-
-
-def describe(board: Leaderboard) -> str:
-    """Say what the picture shows."""
-    costs = ", ".join(found.cost.title for found in fronts(board))
-    return f"{board.primary} with its {board.confidence:.0%} interval against {costs}; the line joins the front"
-
-
-def wanted(board: Leaderboard) -> bool:
-    """Say whether the runs differ in a cost that is known."""
-    return bool(fronts(board))
-
-
-def make(board: Leaderboard) -> Figure:
-    """Draw axes for each cost that is known; the numbers are places on the leaderboard."""
-    found = fronts(board)
-    names = [f"{i + 1}  {label(entry.run.result.name)}" for i, entry in enumerate(board.entries)]
-    made = figure(0.8 + 4.2 * len(found) + 3.2, max(3.6, 1.6 + 0.16 * min(len(names), MAX_NAMES)))
-    panels = made.subplots(1, len(found), sharey=True, squeeze=False)[0]
-    for front, axes in zip(found, panels, strict=True):
-        _points(axes, front, board.primary)
-        axes.set_xlabel(front.cost.title)
-        axes.grid(alpha=0.3)
-        axes.margins(x=0.1)
-        cost_axis(axes, [point.cost for point in front.points])
-    panels[0].set_ylabel(f"{board.primary}, {board.confidence:.0%} interval")
-    _legend(made, names)
-    settle(made)  # places of labels are known only once the layout is
-    for front, axes in zip(found, panels, strict=True):
-        _numbers(axes, front.points, board.primary)
-    return made
-
-
-def _points(axes: Axes, front: Front, primary: str) -> None:
+def _points(axes: Axes, front: ParetoFront, primary: str) -> None:
     for point in front.points:
         colour, marker, _ = LOOKS[point.standing]
-        low, high = _interval(point, primary)
-        axes.plot([point.cost, point.cost], [low, high], color=colour, linewidth=1, alpha=0.5)
+        score = _score(point, primary)
+        if score and score.low is not None and score.high is not None:
+            axes.plot([point.cost, point.cost], [score.low, score.high], color=colour, linewidth=1, alpha=0.5)
         axes.plot([point.cost], [_value(point, primary)], marker, color=colour, markersize=6)
     line = on_front(front)
     axes.step([p.cost for p in line], [_value(p, primary) for p in line], where="post", color=COLOURS[0], linewidth=1)
 
 
-def _numbers(axes: Axes, points: Sequence[Point], primary: str) -> None:
+def _numbers(axes: Axes, points: Sequence[ParetoPoint], primary: str) -> None:
     scale = 72 / axes.figure.dpi
     places = [axes.transData.transform((p.cost, _value(p, primary))) * scale for p in points]
     texts = [str(point.position + 1) for point in points]
@@ -129,23 +129,19 @@ def _numbers(axes: Axes, points: Sequence[Point], primary: str) -> None:
         )
 
 
-def _legend(made: Figure, names: Sequence[str]) -> None:
+def _legend(canvas: Figure, names: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], color=c, marker=m, linestyle="", ms=6, label=text) for c, m, text in LOOKS.values()]
-    more = [f"and {len(names) - MAX_NAMES} more"] if len(names) > MAX_NAMES else []
-    handles += [Line2D([], [], linestyle="", label=name) for name in (*names[:MAX_NAMES], *more)]
-    made.legend(handles=handles, loc="outside right upper", fontsize=7, frameon=False)
+    handles += [Line2D([], [], linestyle="", label=name) for name in at_most(names, MAX_NAMES)]
+    canvas.legend(handles=handles, loc="outside right upper", fontsize=7, frameon=False)
 
 
-def _value(point: Point, primary: str) -> float:
+def _score(point: ParetoPoint, primary: str) -> Score | None:
     metric = point.entry.run.result.metric(primary)
-    value = metric.score.value if metric else None
-    return float("nan") if value is None else value
+    return metric.score if metric else None
 
 
-def _interval(point: Point, primary: str) -> tuple[float, float]:
-    metric = point.entry.run.result.metric(primary)
-    if metric is None or metric.score.low is None or metric.score.high is None:
-        return float("nan"), float("nan")
-    return metric.score.low, metric.score.high
+def _value(point: ParetoPoint, primary: str) -> float:
+    score = _score(point, primary)
+    return float("nan") if score is None or score.value is None else score.value

@@ -1,7 +1,7 @@
-"""What all pictures have in common: colours, markers, a white ground, and files that do not change without reason.
+"""The style of all plots: colours, markers, a white background, and reproducible files.
 
-Colours are Okabe and Ito's (2008), which colour-blind readers tell apart; a marker goes with each, for black and
-white print. The ground is white in light and dark mode.
+Colours are those of Okabe and Ito (2008), which are safe for colour-blind readers; each comes with a marker, for black
+and white print. The background is white in light and dark mode.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 GREY = "#808080"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 NAME = 60
-"""Characters of a name that a picture shows."""
+"""Characters of a name that a plot shows."""
 WIDE = 8
-"""An axis whose ends are so many times apart goes by factors."""
+"""An axis whose ends differ by this factor or more is logarithmic."""
 
 
 def mark(i: int) -> tuple[str, str]:
-    """Return the colour and marker of the `i`-th of several things: 49 pairs before one comes again."""
+    """Return the colour and marker of the `i`-th series; the first 49 are distinct."""
     return COLOURS[i % len(COLOURS)], MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]
 
 
 def figure(width: float, height: float) -> Figure:
-    """Return an empty figure, sizes in inches, that needs no display."""
+    """Return an empty figure of a size in inches; it needs no display."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
 def label(name: str) -> str:
-    """Return a name in one line and not too long; the font has no pictures of control characters."""
+    """Return a name on one line, truncated; the font lacks the symbols for control characters."""
     return _PICTURES.sub("\ufffd", shorten(visible(name), NAME))
 
 
@@ -54,7 +54,7 @@ def ink(colour: Iterable[float]) -> str:
 
 @contextmanager
 def settings() -> Iterator[None]:
-    """Let what is drawn within show `$` as text, and have ids in SVG that do not change from time to time."""
+    """Draw `$` as text instead of a formula, and give SVG elements reproducible ids."""
     import matplotlib
 
     with matplotlib.rc_context({"text.parse_math": False, "svg.hashsalt": "harness"}):
@@ -62,7 +62,7 @@ def settings() -> Iterator[None]:
 
 
 def cost_axis(axes: Axes, values: Sequence[float]) -> None:
-    """Scale an axis of what is never negative: by factors where it spreads widely; its labels are plain numbers."""
+    """Scale an axis of non-negative values, logarithmically if their range is wide, with plain numbers as labels."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     low, high = min(values), max(values)
@@ -76,7 +76,7 @@ def cost_axis(axes: Axes, values: Sequence[float]) -> None:
 
 
 def settle(figure: Figure) -> None:
-    """Make the layout, which is slow, once and for all: it is not made again when the figure is written."""
+    """Compute the layout once: it is slow, and would be computed again whenever the figure is written."""
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     engine = figure.get_layout_engine()
@@ -86,7 +86,7 @@ def settle(figure: Figure) -> None:
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write the figure as `name`.svg and `name`.png, without a date."""
+    """Write the figure as `name`.svg and `name`.png, without a date so that equal figures are equal files."""
     folder.mkdir(parents=True, exist_ok=True)
     settle(figure)
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})

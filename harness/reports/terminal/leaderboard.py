@@ -1,4 +1,7 @@
-"""The leaderboard in a terminal: metrics down the side for a few runs, runs down the side for many."""
+"""The leaderboard in a terminal: one row per metric for a few runs, one row per run for many.
+
+Names wrap and columns are dropped until the table fits the terminal; a score is never truncated.
+"""
 
 from __future__ import annotations
 
@@ -11,68 +14,42 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.leaderboard import Leaderboard
-from harness.analysis.verdict import retirement
-from harness.reports.columns import TRUNCATED, Column, cells, compact
-from harness.reports.formatting import bounds, decimals, visible, with_interval
-from harness.reports.terminal.console import console
-from harness.types import RunResult
+from harness.reports.columns import FEW_RUNS, TRUNCATED, Column, cells, compact, remarks
+from harness.reports.formatting import decimals, visible, with_interval
+from harness.reports.terminal import console
+from harness.wording import UNKNOWN, counted
 
-FEW = 3
-"""Up to so many runs, a metric is a row."""
 NARROWEST = 14
-"""Characters of a metric's name that stand in a line."""
-COLUMN = 24
+"""The least width of the column of metric names; longer names wrap."""
+SCORE_WIDTH = 24
 """Characters that a score with its interval takes."""
 
 
 class TerminalSink:
-    """Prints to stdout."""
+    """Prints a leaderboard to stdout."""
 
     def write(self, leaderboard: Leaderboard) -> Sequence[str]:
-        """Print the verdict, the table, and what the reader must know about failed and truncated completions."""
+        """Print the table, remarks on failed and truncated completions, and the verdict."""
         out = console()
-        by_metric = _by_metric(leaderboard, out) if len(leaderboard.entries) <= FEW else None
-        costs, fitting = _fitting(leaderboard, out.width)
-        told = not by_metric and any(column.title == TRUNCATED for column in costs)
+        by_metric = _by_metric(leaderboard, out) if len(leaderboard.entries) <= FEW_RUNS else None
+        costs, n_metrics = _fitting(leaderboard, out.width)
+        in_table = not by_metric and any(column.title == TRUNCATED for column in costs)
         out.print(Text(_title(leaderboard), style="bold"))
-        out.print(by_metric or _by_run(leaderboard, costs, fitting))
+        out.print(by_metric or _by_run(leaderboard, costs, n_metrics))
         for entry in leaderboard.entries:
-            for remark in remarks(entry.run.result, leaderboard.primary, truncations=not told):
+            for remark in remarks(entry.run.result, leaderboard.primary, truncations=not in_table):
                 out.print(Text(f"· {entry.run.result.name}: {remark}", style="yellow"))
         out.print(Text(leaderboard.verdict.text, style="bold"))
         return []
 
 
-def remarks(result: RunResult, primary: str, truncations: bool = True) -> list[str]:
-    """Return what a reader of this run's scores must know: failures with their bounds, truncations, warnings.
-
-    Truncations can be left out where a column beside has them.
-    """
-    found = []
-    usage = result.usage
-    if usage.errors:
-        metric = result.metric(primary)
-        spread = bounds(metric.score, decimals([metric])) if metric else ""
-        found.append(
-            f"{usage.errors} of {usage.n} completions failed and are left out"
-            + (f"; with them all wrong or all right {primary} is {spread}" if spread else "")
-        )
-    if usage.truncated and truncations:
-        found.append(f"{usage.truncated} of {usage.n} completions were cut at the token limit")
-    if len(result.served) > 1:
-        found.append(f"answered by {len(result.served)} models behind one name: {', '.join(result.served[:3])}")
-    if ending := retirement(result):
-        found.append(ending.text)
-    return [*found, *result.warnings]
-
-
 def _by_metric(board: Leaderboard, out: Console) -> Table | None:
-    """Show metrics down the side: where there is less room with folded names, then without lines, then not at all."""
-    found = {name: [entry.run.result.metric(name) for entry in board.entries] for name in board.metrics}
-    places = {name: decimals(r for r in results if r) for name, results in found.items()}
+    """Return a table of one row per metric: in less space names wrap, then lines go; None if it still does not fit."""
+    metrics = {name: [entry.run.result.metric(name) for entry in board.entries] for name in board.metrics}
+    places = {name: decimals(r for r in results if r) for name, results in metrics.items()}
     rows = {
-        f"{name} {_arrow(board, name)}": [with_interval(r.score, places[name]) if r else "–" for r in results]
-        for name, results in found.items()
+        f"{name} {_arrow(board, name)}": [with_interval(r.score, places[name]) if r else UNKNOWN for r in results]
+        for name, results in metrics.items()
     }
     costs = {c.short: [c.cell(entry.run.result, board.primary) for entry in board.entries] for c in compact(board)}
     scores = [max(map(len, column)) for column in zip(*rows.values(), *costs.values(), strict=True)]
@@ -97,12 +74,12 @@ def _by_metric(board: Leaderboard, out: Console) -> Table | None:
     return table
 
 
-def _by_run(board: Leaderboard, costs: Sequence[Column], fitting: int) -> Table:
-    """Show the primary metric, then the costs and `fitting` other metrics; the report has all."""
+def _by_run(board: Leaderboard, costs: Sequence[Column], n_metrics: int) -> Table:
+    """Return a table of one row per run: the primary metric, the costs and `n_metrics` others; the report has all."""
     table = Table()
-    names = [board.primary, *(n for n in board.metrics if n != board.primary)][: 1 + fitting]
+    names = board.metrics[: 1 + n_metrics]
     table.add_column("run", overflow="fold")
-    table.add_column("tie", no_wrap=True)
+    table.add_column("tie\ngroup", no_wrap=True)
     for name in names[:1]:
         table.add_column(f"{name} {_arrow(board, name)}", justify="right", no_wrap=True)
     for column in costs:
@@ -113,29 +90,28 @@ def _by_run(board: Leaderboard, costs: Sequence[Column], fitting: int) -> Table:
     for entry in board.entries:
         results = [entry.run.result.metric(n) for n in names]
         first, *others = [
-            Text(with_interval(r.score, places[n]) if r else "–") for n, r in zip(names, results, strict=True)
+            Text(with_interval(r.score, places[n]) if r else UNKNOWN) for n, r in zip(names, results, strict=True)
         ]
-        paid = map(Text, cells(board, entry.run.result, costs))
-        table.add_row(Text(visible(entry.run.result.name)), entry.group, first, *paid, *others)
+        taken = map(Text, cells(board, entry.run.result, costs))
+        table.add_row(Text(visible(entry.run.result.name)), entry.group, first, *taken, *others)
     return table
 
 
 def _fitting(board: Leaderboard, width: int) -> tuple[list[Column], int]:
-    """Return the cost columns that there is room for, and how many more metrics there is room for beside them."""
+    """Return the cost columns that fit the width, and how many metrics fit beside them and the primary one."""
     longest = max(len(visible(entry.run.result.name)) for entry in board.entries)
-    room, chosen = width - longest - 12 - COLUMN, []
+    room, chosen = width - longest - 14 - SCORE_WIDTH, []
     for column in compact(board):
         texts = [column.short, *(column.cell(entry.run.result, board.primary) for entry in board.entries)]
-        taken = max(map(len, texts)) + 3
-        if taken <= room:
+        needed = max(map(len, texts)) + 3
+        if needed <= room:
             chosen.append(column)
-            room -= taken
-    return chosen, max(0, room // COLUMN)
+            room -= needed
+    return chosen, max(0, room // SCORE_WIDTH)
 
 
 def _title(board: Leaderboard) -> str:
-    confidence = f"{board.confidence:.0%}"
-    return f"{board.task}: {board.n} validation examples, {confidence} intervals"
+    return f"{board.task}: {counted(board.n, 'validation example')}, {board.confidence:.0%} intervals"
 
 
 def _arrow(board: Leaderboard, name: str) -> str:

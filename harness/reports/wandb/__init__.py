@@ -1,4 +1,4 @@
-"""Weights & Biases: tables, learning curves, pictures and artifacts with lineage, offline unless asked otherwise."""
+"""Weights & Biases: tables, learning curves, plots and artifacts with lineage, logged offline by default."""
 
 from harness.reports.wandb.sink import WandbSink
 

@@ -1,8 +1,8 @@
 """W&B artifacts with lineage: dataset -> fine-tune -> completions -> scores -> leaderboard.
 
-Each artifact carries, as metadata, its own digest and those of what it was made from, so that the chain can be read
-offline. `declare` makes it W&B's own lineage where there is a server, which `use_artifact` needs. Weights are not
-among the files: they stay in the store, under the key that the fine-tune's metadata names.
+The metadata of each artifact hold its own digest and those of its inputs, so that the chain can be read offline.
+`declare` also records it as W&B's own lineage if there is a server, which `use_artifact` needs. Weights are not among
+the files: they stay in the store, under the key in the fine-tune's metadata.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness.types import RunResult
 
 
 def declare(session: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
-    """Log what a W&B run was made from and what it made; offline, an input is logged like an output."""
+    """Declare the inputs and outputs of a W&B run; offline, inputs are logged as if they were outputs."""
     for artifact in inputs:
         if session.offline:
             session.log_artifact(artifact)
@@ -33,7 +33,7 @@ def declare(session: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None
 
 
 def dataset(run: StoredRun, tracking: TrackingConfig) -> Any:
-    """Return the scored examples; only their fingerprint where predictions are not to be sent."""
+    """Return the dataset artifact: the validation examples, or their fingerprint alone if predictions are not sent."""
     import wandb
 
     result = run.result
@@ -52,7 +52,7 @@ def dataset(run: StoredRun, tracking: TrackingConfig) -> Any:
 
 
 def products(run: StoredRun, tracking: TrackingConfig) -> Iterator[Any]:
-    """Yield what a run made: its fine-tune, its completions and its scores."""
+    """Yield the artifacts of a run: its fine-tune, its completions and its scores."""
     import wandb
 
     result = run.result
@@ -76,7 +76,7 @@ def products(run: StoredRun, tracking: TrackingConfig) -> Iterator[Any]:
 
 
 def scores(run: StoredRun, tracking: TrackingConfig) -> Any:
-    """Return a run's record, with each example's statistics where predictions are sent."""
+    """Return the artifact of a run's scores, with the statistics of each example if predictions are sent."""
     import wandb
 
     result = run.result
@@ -94,7 +94,7 @@ def scores(run: StoredRun, tracking: TrackingConfig) -> Any:
 
 
 def leaderboard(board: Leaderboard, tracking: TrackingConfig) -> Any:
-    """Return the leaderboard as JSON, with the runs that it was made from."""
+    """Return the artifact of a leaderboard as JSON, with the runs that it was made from."""
     import wandb
 
     made_from = [{"run_id": e.run.result.run_id, "scores": digest(result_json(e.run.result))} for e in board.entries]
@@ -108,7 +108,7 @@ def leaderboard(board: Leaderboard, tracking: TrackingConfig) -> Any:
 
 
 def _record(result: RunResult, tracking: TrackingConfig) -> dict[str, Any]:
-    """Return a run's record; notices about the data quote it, and go with the predictions alone."""
+    """Return a run's record; notices quote the data, so they are included only if predictions are sent."""
     if not tracking.predictions:
         bare = [dataclasses.replace(notice, where=()) for notice in result.dataset.notices]
         result = dataclasses.replace(result, dataset=dataclasses.replace(result.dataset, notices=tuple(bare)))
@@ -134,7 +134,7 @@ def _stages(result: RunResult) -> dict[str, str]:
 
 
 def _name(kind: str, rest: str) -> str:
-    """Return a name that W&B takes for an artifact: ASCII letters, digits, dots, dashes, at most 128 of them."""
+    """Return a valid W&B artifact name: at most 128 ASCII letters, digits, dots, dashes and underscores."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "-", rest)
     if plain != rest or len(plain) > 100:
         plain = f"{plain[:80]}-{digest(rest)}"

@@ -1,4 +1,4 @@
-"""Learning curves as W&B history, so that the charts of all runs lie over each other in the workspace."""
+"""Learning curves as W&B history, so that a workspace shows the charts of all runs on the same axes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from harness.types import CurvePoint, FineTuneRecord
 
 PREFIX = "finetune/"
 AXIS = f"{PREFIX}examples"
-"""Runs with other numbers of steps or another batch size share this axis; `finetune/step` is there to switch to."""
+"""The x-axis, which runs of different batch sizes share; `finetune/step` is logged too."""
 BEST = {"train_loss": "min", "validation_loss": "min", "token_accuracy": "max", "sequence_accuracy": "max"}
-"""What of a curve stands in the summary; of the others, the last value."""
+"""The value of a curve that the summary holds; for the others, the last one."""
 CHARTS = {
-    "validation_loss": "validation loss, nats a token",
-    "train_loss": "training loss, nats a token",
+    "validation_loss": "validation loss, nats per token",
+    "train_loss": "training loss, nats per token",
     "token_accuracy": "token accuracy",
     "sequence_accuracy": "sequence accuracy",
     "learning_rate": "learning rate",
@@ -24,7 +24,7 @@ CHARTS = {
 
 
 def log_curve(session: Any, record: FineTuneRecord) -> None:
-    """Log every evaluation of a fine-tune as a row of history over the examples trained on."""
+    """Log every evaluation of a fine-tune as one row of history over the number of training examples."""
     session.define_metric(AXIS, hidden=True)
     for field in dataclasses.fields(CurvePoint):
         if field.name != "examples":
@@ -35,22 +35,22 @@ def log_curve(session: Any, record: FineTuneRecord) -> None:
 
 
 def charts(board: Leaderboard) -> dict[str, Any]:
-    """Return a W&B line chart for each curve that a run has, with all runs in it."""
+    """Return a W&B line chart of all runs for each quantity that some run recorded."""
     import wandb
 
     tuned = [(e.run.result.name, record.curve) for e in board.entries if (record := e.run.result.finetune)]
-    found = {}
+    series = {}
     for key, title in CHARTS.items():
         lines = [(name, points) for name, curve in tuned if (points := _points(curve, key))]
         if lines:
-            found[f"curves/{key}"] = wandb.plot.line_series(
+            series[f"curves/{key}"] = wandb.plot.line_series(
                 xs=[[x for x, _ in points] for _, points in lines],
                 ys=[[y for _, y in points] for _, points in lines],
                 keys=[name for name, _ in lines],
                 title=title,
-                xname="examples trained on",
+                xname="training examples",
             )
-    return found
+    return series
 
 
 def _points(curve: Sequence[CurvePoint], key: str) -> list[tuple[int, float]]:

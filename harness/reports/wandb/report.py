@@ -1,6 +1,6 @@
-"""A saved W&B Report: verdict, leaderboard, curves and parallel coordinates of exactly the runs of one leaderboard.
+"""A saved W&B Report: verdict, leaderboard, learning curves and parallel coordinates of the runs of one leaderboard.
 
-Needs a login and the extra `wandb_report`; building it needs neither a server nor a login.
+Saving it needs a login and the extra `wandb_report`; building it needs neither a server nor a login.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from harness.errors import HarnessError, require
 from harness.reports.formatting import markdown, table
 from harness.reports.wandb import history, tables
 from harness.reports.wandb.tables import leaderboard_id, session_id
+from harness.wording import UNKNOWN, counted
 
 WIDE, HALF = 24, 12
-"""The grid of a W&B report is 24 columns wide."""
+"""Panel widths; the grid of a W&B Report has 24 columns."""
 
 
 def save(board: Leaderboard, tracking: TrackingConfig) -> str:
-    """Save the report to the project of `tracking` and return its address; HarnessError where W&B refuses it."""
+    """Save the report to the project of `tracking` and return its URL; HarnessError if W&B refuses it."""
     require("wandb_workspaces", "wandb_report")
     import wandb
 
@@ -30,13 +31,13 @@ def save(board: Leaderboard, tracking: TrackingConfig) -> str:
         return str(build(board, tracking, entity).save().url)
     except Exception as error:  # the library raises bare exceptions of its own and of its transport
         raise HarnessError(
-            f"the W&B Report was not saved: {error}. Runs and leaderboard are logged; `wandb login` and the same "
-            "command save the report."
+            f"the W&B Report was not saved: {error}. The runs and the leaderboard are logged. To save the report, run "
+            "`wandb login` and repeat the command."
         ) from error
 
 
 def build(board: Leaderboard, tracking: TrackingConfig, entity: str) -> Any:
-    """Return the report as an object of W&B's library, not yet saved."""
+    """Return the report as an unsaved object of the W&B library."""
     require("wandb_workspaces", "wandb_report")
     import wandb_workspaces.reports.v2 as wr
 
@@ -46,7 +47,7 @@ def build(board: Leaderboard, tracking: TrackingConfig, entity: str) -> Any:
         wr.MarkdownBlock("\n".join(_rows(board))),
         wr.H2("Runs"),
         wr.PanelGrid(runsets=[_runs(board)], panels=[*_parallel(board), *_curves(board)]),
-        wr.H2("Tables and pictures of the leaderboard"),
+        wr.H2("Tables of the leaderboard"),
         wr.PanelGrid(
             runsets=[wr.Runset(name="leaderboard", filters=f"ID in {[leaderboard_id(board)]!r}")],
             panels=[_table(name, i) for i, name in enumerate(_tables(tracking))],
@@ -57,14 +58,14 @@ def build(board: Leaderboard, tracking: TrackingConfig, entity: str) -> Any:
         project=tracking.project,
         entity=entity,
         title=title[:128],
-        description=f"{len(board.entries)} runs on {board.n} validation examples",
+        description=f"{counted(len(board.entries), 'run')} on {counted(board.n, 'validation example')}",
         blocks=blocks,
         width="fluid",
     )
 
 
 def _rows(board: Leaderboard) -> Iterator[str]:
-    """Yield the leaderboard as a markdown table, its texts shown as they are."""
+    """Yield the leaderboard as a markdown table with its texts escaped."""
     content = tables.leaderboard_rows(board, board.entries)
     shown = [i for i, name in enumerate(content.columns) if name != "run_id"]
     rows = [[_cell(row[i]) for i in shown] for row in content.rows]
@@ -73,7 +74,7 @@ def _rows(board: Leaderboard) -> Iterator[str]:
 
 def _cell(value: tables.Cell) -> str:
     if value is None:
-        return "–"
+        return UNKNOWN
     return f"{value:.4g}" if isinstance(value, float) else markdown(str(value))
 
 
@@ -85,7 +86,7 @@ def _runs(board: Leaderboard) -> Any:
 
 
 def _parallel(board: Leaderboard) -> list[Any]:
-    """Return the panel of what was varied against the primary metric, where anything was."""
+    """Return a panel of the varied settings against the primary metric, or none if nothing was varied."""
     import wandb_workspaces.reports.v2 as wr
 
     factors = varied([entry.run for entry in board.entries])
@@ -95,7 +96,7 @@ def _parallel(board: Leaderboard) -> list[Any]:
     columns = [wr.ParallelCoordinatesPlotColumn(metric=wr.Config(key), display_name=key) for key in keys]
     columns.append(wr.ParallelCoordinatesPlotColumn(metric=wr.SummaryMetric(board.primary)))
     layout = wr.Layout(x=0, y=0, w=WIDE, h=10)
-    return [wr.ParallelCoordinatesPlot(columns=columns, title="What was varied", layout=layout)]
+    return [wr.ParallelCoordinatesPlot(columns=columns, title="Varied settings", layout=layout)]
 
 
 def _curves(board: Leaderboard) -> list[Any]:

@@ -1,8 +1,8 @@
-"""Weights & Biases: one W&B run for each of ours, and one for the leaderboard where there are several.
+"""The Weights & Biases sink: one W&B run per stored run, and one for the leaderboard if there are several.
 
-Offline by default. The bytes of artifacts are kept beside the offline run, so that `python -m harness sync` finds them
-later. What is logged is marked with a digest of it: the same content is logged once, and other content again under
-the same id.
+Offline by default. Artifact files are kept beside the offline run, so that `python -m harness sync` finds them later.
+A marker file holds a digest of what was logged: the same content is logged once, and changed content again under the
+same id.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from harness.analysis.leaderboard import Entry, Leaderboard, as_json
 from harness.config import TrackingConfig, TrackingMode
+from harness.config.decides import affecting
 from harness.credentials import redacted
 from harness.errors import HarnessError
 from harness.reports.plots import draw
@@ -26,20 +28,18 @@ from harness.store.digest import digest
 from harness.store.stages import write_atomic
 from harness.types import RunResult
 
-LAYOUT = 2
-"""Counts up when other things are logged, so that what was logged before is logged again."""
-NOT_SETTINGS = ("store", "dry_run", "report", "tracking", "baselines", "pricing")
-"""Parts of a config that say nothing about the scores; some are paths of this machine."""
+LAYOUT = 3
+"""The version of what is logged; raising it logs every run again."""
 
 
 class WandbSink:
-    """Writes runs and leaderboard to W&B, each once a mode."""
+    """Logs runs and leaderboard to W&B, once per mode."""
 
     def __init__(self, config: TrackingConfig, store: Path) -> None:
         self.config, self.store = config, store
 
     def write(self, leaderboard: Leaderboard) -> Sequence[str]:
-        """Log what is not logged yet; return the folders of offline runs or the addresses of online ones."""
+        """Log what is not logged yet; return the folders of offline runs or the URLs of online ones."""
         if self.config.mode is TrackingMode.disabled:
             return []
         places = [self._run(entry, leaderboard) for entry in leaderboard.entries]
@@ -92,13 +92,13 @@ class WandbSink:
         return self._once(marker, as_json(board), kind, log)
 
     def _once(self, marker: Path, content: Any, kind: dict[str, Any], log: Callable[[Any], None]) -> str:
-        """Log what `log` does in a W&B run of its own, unless the marker says that this was done; return its place."""
-        key = digest([LAYOUT, content, self.config])
+        """Call `log` in a new W&B run unless the marker shows that this content is logged; return the run's place."""
+        key = digest([LAYOUT, content, asdict(self.config)])
         if marker.exists():
-            known = json.loads(marker.read_text(encoding="utf-8"))
-            there = self.config.mode is TrackingMode.online or Path(known["place"]).exists()
-            if known.get("content") == key and there:
-                return str(known["place"])
+            logged = json.loads(marker.read_text(encoding="utf-8"))
+            exists = self.config.mode is TrackingMode.online or Path(logged["place"]).exists()
+            if logged.get("content") == key and exists:
+                return str(logged["place"])
         with self._session(kind) as session:
             log(session)
             place = str(Path(session.dir).parent) if session.offline else str(session.url)
@@ -111,13 +111,13 @@ class WandbSink:
         os.environ.setdefault("WANDB_DATA_DIR", str(self.store.absolute() / "wandb-data"))
         import wandb
 
-        wandb.Table.MAX_ROWS = tables.MAX_ROWS  # else the copy of a table that lies in the run's folder is cut sooner
+        wandb.Table.MAX_ROWS = tables.MAX_ROWS  # the limit of the copy in the run's folder
         settings = wandb.Settings(
             silent=True,
             console="off",
             table_raise_on_max_row_limit_exceeded=True,
-            x_disable_meta=True,  # the command line and the paths of this machine; our config has what matters of them
-            x_save_requirements=False,  # every package here; our config has the versions that count
+            x_disable_meta=True,  # the command line and local paths; the config has what matters
+            x_save_requirements=False,  # every installed package; the config has the relevant versions
         )
         try:
             with wandb.init(
@@ -140,7 +140,7 @@ class WandbSink:
 
 def _config(result: RunResult) -> dict[str, Any]:
     """Return the settings that decide the scores, and where they were found, without secrets."""
-    kept = {key: value for key, value in result.config.items() if key not in NOT_SETTINGS}
+    settings = affecting(result.config, labels=True)
     digests = {
         "dataset": result.dataset.fingerprint,
         "model": digest(result.model),
@@ -152,18 +152,18 @@ def _config(result: RunResult) -> dict[str, Any]:
         "command": result.command,
         "created": result.created,
     }
-    plain: dict[str, Any] = redacted({**kept, **about})
+    plain: dict[str, Any] = redacted({**settings, **about})
     return plain
 
 
 def _summary(result: RunResult, primary: str) -> dict[str, Cell]:
-    """Return every score and what the run took; the primary metric also as `primary`, which all tasks have."""
+    """Return every score and the costs of a run; the primary metric also as `primary`, which all tasks share."""
     metric = result.metric(primary)
     value = metric.score.value if metric else None
-    return {**tables.scores(result.metrics), **tables.work(result), "primary": value, "primary_metric": primary}
+    return {**tables.scores(result.metrics), **tables.costs(result), "primary": value, "primary_metric": primary}
 
 
-def _tables(rows: dict[str, tables.Rows]) -> dict[str, Any]:
+def _tables(rows: dict[str, tables.WandbRows]) -> dict[str, Any]:
     return {key: table for name, content in rows.items() for key, table in tables.tables(name, content).items()}
 
 

@@ -1,11 +1,7 @@
-"""W&B tables: the same leaderboard rows as in the report, and every completion, as cells that show as text.
+"""The content of W&B tables: the leaderboard, every completion, and the evidence behind the leaderboard.
 
-Rows are made first, from stored runs alone, and become `wandb.Table`s at the end. W&B cuts a table at `MAX_ROWS`, so
-longer ones are split into numbered parts.
-
-What a run or a leaderboard of ours is called at W&B: one id, so that logging it again replaces it.
-
-What a leaderboard rests on, as W&B tables: pairs, factors, slices, curves in words, metrics, quality by cost.
+Rows are built from stored runs alone and become `wandb.Table`s at the end. W&B truncates a table at `MAX_ROWS`, so
+longer ones are split into numbered parts. The ids under which runs and leaderboards are logged are also made here.
 """
 
 from __future__ import annotations
@@ -25,50 +21,64 @@ from harness.types import FinishReason, MetricResult, Prediction, RunResult
 
 MAX_ROWS = 200_000
 """The most rows that W&B keeps of a table."""
+MAX_ID = 64
+"""The most characters of a W&B run id."""
 
 Cell = str | float | int | bool | None
+Line = dict[str, Cell]
+"""The cells of one row by column name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """A table before W&B has it: a row has a cell for each column."""
+class WandbRows:
+    """The content of a W&B table; each row has one cell per column."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def tables(name: str, content: Rows, limit: int = MAX_ROWS) -> dict[str, Any]:
-    """Return the content as one `wandb.Table` under `name`, or as several under `name_1_of_N` where it is longer.
+def tables(name: str, content: WandbRows, limit: int = MAX_ROWS) -> dict[str, Any]:
+    """Return the content as one `wandb.Table` under `name`, or as several under `name_1_of_N` if it is longer.
 
-    A column that holds values of several kinds is one of texts.
+    A column with values of several types becomes a column of strings.
     """
     import wandb
 
     parts = max(1, math.ceil(len(content.rows) / limit))
-    columns = [_one_kind(column) for column in zip(*content.rows, strict=True)]
+    columns = [_one_type(column) for column in zip(*content.rows, strict=True)]
     rows = [list(row) for row in zip(*columns, strict=True)]
     sample = [next((cell for cell in column if cell is not None), None) for column in columns]
-    made = {}
+    by_name = {}
     for i in range(parts):
         key = name if parts == 1 else f"{name}_{i + 1}_of_{parts}"
-        made[key] = wandb.Table(columns=list(content.columns), data=[sample] if rows else [])
-        made[key].data = rows[i * limit : (i + 1) * limit]  # W&B looks at each cell of each row that is added: minutes
-    return made
+        by_name[key] = wandb.Table(columns=list(content.columns), data=[sample] if rows else [])
+        by_name[key].data = rows[i * limit : (i + 1) * limit]  # adding rows checks the type of each cell: minutes
+    return by_name
 
 
-def scores(metrics: Sequence[MetricResult]) -> dict[str, Cell]:
-    """Return each metric's value and interval, and its bounds where completions failed, by column."""
-    found: dict[str, Cell] = {}
+def session_id(run_id: str) -> str:
+    """Return the W&B id of a run; logging the run again replaces it."""
+    return run_id if len(run_id) <= MAX_ID else f"{run_id[: MAX_ID - 17]}-{digest(run_id)}"
+
+
+def leaderboard_id(board: Leaderboard) -> str:
+    """Return the W&B id of a leaderboard, which depends on its runs and their order."""
+    return f"leaderboard-{digest([board.task, [entry.run.result.run_id for entry in board.entries]])}"
+
+
+def scores(metrics: Sequence[MetricResult]) -> Line:
+    """Return each metric's value and interval, and its bounds if completions failed, by column."""
+    line: Line = {}
     for metric in metrics:
         score = metric.score
-        found |= {metric.name: score.value, f"{metric.name}_low": score.low, f"{metric.name}_high": score.high}
+        line |= {metric.name: score.value, f"{metric.name}_low": score.low, f"{metric.name}_high": score.high}
         if score.errors:
-            found |= {f"{metric.name}_worst": score.worst, f"{metric.name}_best": score.best}
-    return found
+            line |= {f"{metric.name}_worst": score.worst, f"{metric.name}_best": score.best}
+    return line
 
 
-def work(result: RunResult) -> dict[str, Cell]:
-    """Return what a run took: completions, errors, tokens, cost, times and sizes; None where it is not known."""
+def costs(result: RunResult) -> Line:
+    """Return what a run took: completions, errors, tokens, cost, times and sizes; None for what is not known."""
     usage, tuned = result.usage, result.finetune
     return {
         "n": usage.n,
@@ -88,27 +98,27 @@ def work(result: RunResult) -> dict[str, Cell]:
     }
 
 
-def leaderboard_rows(board: Leaderboard, entries: Sequence[Entry]) -> Rows:
-    """Return a row for each entry: what was varied, each metric with its interval, the primary first, and usage."""
+def leaderboard_rows(board: Leaderboard, entries: Sequence[Entry]) -> WandbRows:
+    """Return one row per entry: varied settings, each metric with its interval, the primary first, and costs."""
     factors = _factors([entry.run for entry in board.entries])
     names = [board.primary, *(name for name in board.metrics if name != board.primary)]
     lines = []
     for entry in entries:
         result = entry.run.result
-        metrics = [found for name in names if (found := result.metric(name))]
-        row: dict[str, Cell] = {"run": result.name, "run_id": result.run_id, "tie_group": entry.group}
-        lines.append({**row, **factors[entry.run.folder], **scores(metrics), **work(result)})
+        metrics = [metric for name in names if (metric := result.metric(name))]
+        line: Line = {"run": result.name, "run_id": result.run_id, "tie_group": entry.group}
+        lines.append({**line, **factors[entry.run.folder], **scores(metrics), **costs(result)})
     return aligned(lines)
 
 
-def predictions(run: StoredRun, tracking: TrackingConfig) -> Rows:
-    """Return a row for each completion of a run, with its example, slices and scores."""
+def predictions(run: StoredRun, tracking: TrackingConfig) -> WandbRows:
+    """Return one row per completion of a run, with its example, slices and scores."""
     metrics = [metric.name for metric in run.result.metrics]
     lines = []
-    for row in run.predictions():
-        completion = row.completion
+    for prediction in run.predictions():
+        completion = prediction.completion
         line = {
-            **_example(row, tracking),
+            **_example(prediction, tracking),
             "completion": completion.text,
             "finish_reason": str(completion.finish_reason),
             "error": completion.error,
@@ -116,97 +126,35 @@ def predictions(run: StoredRun, tracking: TrackingConfig) -> Rows:
             "completion_tokens": completion.completion_tokens,
             "seconds": completion.seconds,
         }
-        lines.append({**line, **{name: row.scores.get(name) for name in metrics}})
+        lines.append({**line, **{name: prediction.scores.get(name) for name in metrics}})
     return aligned(lines)
 
 
-def side_by_side(board: Leaderboard, tracking: TrackingConfig) -> Rows:
-    """Return a row for each example with every run's completion of it and its primary score, best run first."""
-    lines: dict[str, dict[str, Cell]] = {}
+def side_by_side(board: Leaderboard, tracking: TrackingConfig) -> WandbRows:
+    """Return one row per example with every run's completion and primary score, best run first."""
+    lines: dict[str, Line] = {}
     for name, entry in zip(_unique(board.entries), board.entries, strict=True):
-        for row in entry.run.predictions():
-            line = lines.setdefault(row.example.id, _example(row, tracking))
-            line[f"completion: {name}"] = row.completion.text
-            line[f"{board.primary}: {name}"] = row.scores.get(board.primary)
-            if row.completion.error is not None:
-                line[f"error: {name}"] = row.completion.error
-            if row.completion.finish_reason is FinishReason.LENGTH:
+        for prediction in entry.run.predictions():
+            line = lines.setdefault(prediction.example.id, _example(prediction, tracking))
+            line[f"completion: {name}"] = prediction.completion.text
+            line[f"{board.primary}: {name}"] = prediction.scores.get(board.primary)
+            if prediction.completion.error is not None:
+                line[f"error: {name}"] = prediction.completion.error
+            if prediction.completion.finish_reason is FinishReason.LENGTH:
                 line[f"truncated: {name}"] = True
     return aligned(list(lines.values()))
 
 
-def aligned(lines: Sequence[Mapping[str, Cell]]) -> Rows:
-    """Return lines as rows of one set of columns, in order of appearance; what a line lacks is None."""
+def evidence(board: Leaderboard) -> dict[str, WandbRows]:
+    """Return a table, by name, of every kind of finding that the leaderboard has."""
+    by_name = {name: list(lines(board)) for name, lines in EVIDENCE.items()}
+    return {name: aligned(lines) for name, lines in by_name.items() if lines}
+
+
+def aligned(lines: Sequence[Mapping[str, Cell]]) -> WandbRows:
+    """Return lines as rows of one set of columns, in order of appearance; missing cells are None."""
     columns = tuple(dict.fromkeys(column for line in lines for column in line))
-    return Rows(columns, tuple(tuple(_finite(line.get(column)) for column in columns) for line in lines))
-
-
-def _factors(runs: Sequence[StoredRun]) -> dict[Any, dict[str, Cell]]:
-    """Return the varied settings of each run by its folder; a column of numbers is one of numbers."""
-    keys = varied(runs)
-    flat = {run.folder: {k: v for k, v in settings_of(run).items() if v != str(None)} for run in runs}
-    given = {key: [each[key] for each in flat.values() if key in each] for key in keys}
-    numeric = {key for key, values in given.items() if all(_number(value) is not None for value in values)}
-    return {
-        folder: {key: _number(each.get(key)) if key in numeric else each.get(key) for key in keys}
-        for folder, each in flat.items()
-    }
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
-
-
-def _example(row: Prediction, tracking: TrackingConfig) -> dict[str, Cell]:
-    reference = {"reference": row.example.reference} if tracking.references else {}
-    slices = {f"slice: {key}": value for key, value in row.example.slices.items()}
-    return {"id": row.example.id, "prompt": row.example.prompt, **reference, **slices}
-
-
-def _unique(entries: Sequence[Entry]) -> Iterator[str]:
-    """Yield the name of each run, with its id where two runs have one name."""
-    names = [entry.run.result.name for entry in entries]
-    for entry, name in zip(entries, names, strict=True):
-        yield name if names.count(name) == 1 else f"{name} ({entry.run.result.run_id})"
-
-
-def _one_kind(column: Sequence[Cell]) -> Sequence[Cell]:
-    kinds = {next(kind for kind in (bool, float, str) if _is(cell, kind)) for cell in column if cell is not None}
-    return column if len(kinds) < 2 else [None if cell is None else str(cell) for cell in column]
-
-
-def _is(cell: Cell, kind: type) -> bool:
-    return isinstance(cell, (int, float) if kind is float else kind)
-
-
-def _finite(cell: Cell) -> Cell:
-    return None if isinstance(cell, float) and not math.isfinite(cell) else cell
-
-
-LONGEST = 64
-"""Characters of an id at W&B."""
-
-
-def session_id(run_id: str) -> str:
-    """Return the id of a run at W&B."""
-    return run_id if len(run_id) <= LONGEST else f"{run_id[: LONGEST - 17]}-{digest(run_id)}"
-
-
-def leaderboard_id(board: Leaderboard) -> str:
-    """Return the id of a leaderboard at W&B: that of its runs, in their order."""
-    return f"leaderboard-{digest([board.task, [entry.run.result.run_id for entry in board.entries]])}"
-
-
-Line = dict[str, Cell]
-
-
-def evidence(board: Leaderboard) -> dict[str, Rows]:
-    """Return a table of every kind of finding that the leaderboard has, by its name."""
-    found = {name: list(lines(board)) for name, lines in TABLES.items()}
-    return {name: aligned(lines) for name, lines in found.items() if lines}
+    return WandbRows(columns, tuple(tuple(_finite(line.get(column)) for column in columns) for line in lines))
 
 
 def _pairs(board: Leaderboard) -> Iterator[Line]:
@@ -218,16 +166,17 @@ def _pairs(board: Leaderboard) -> Iterator[Line]:
 
 
 def _effects(board: Leaderboard) -> Iterator[Line]:
-    for each in board.effects:
-        yield _fields(each, "factor", "level", "against", "difference", "low", "high", "p_adjusted", "pairs")
+    for effect in board.effects:
+        yield _fields(effect, "factor", "level", "against", "difference", "low", "high", "p_adjusted", "pairs")
 
 
 def _interactions(board: Leaderboard) -> Iterator[Line]:
-    for each in board.interactions:
+    for interaction in board.interactions:
         line: Line = {}
-        for i, (factor, level, against) in enumerate(zip(each.factors, each.levels, each.against, strict=True), 1):
+        changes = zip(interaction.factors, interaction.levels, interaction.against, strict=True)
+        for i, (factor, level, against) in enumerate(changes, 1):
             line |= {f"factor_{i}": factor, f"level_{i}": level, f"against_{i}": against}
-        yield {**line, **_fields(each, "difference", "low", "high", "p_adjusted", "squares")}
+        yield {**line, **_fields(interaction, "difference", "low", "high", "p_adjusted", "squares")}
 
 
 def _slices(board: Leaderboard) -> Iterator[Line]:
@@ -238,35 +187,36 @@ def _slices(board: Leaderboard) -> Iterator[Line]:
             for name, cell in zip(names, row.cells, strict=True):
                 line: Line = {"slice": table.key, "value": row.value, "n": row.n, "run": name}
                 score = _fields(cell.score, "value", "low", "high", "errors") if cell.score else {}
-                difference = cell.comparison.difference if cell.comparison else None
                 yield {
                     **line,
                     **{f"score_{key}": value for key, value in score.items()},
                     "against": reference,
-                    "difference": difference,
+                    "difference": cell.comparison.difference if cell.comparison else None,
                     "p_adjusted": cell.p_adjusted,
                     "mark": str(cell.mark),
                 }
 
 
 def _diagnoses(board: Leaderboard) -> Iterator[Line]:
-    for each in board.diagnoses:
-        for remark in each.remarks:
-            yield {"run": each.name, "run_id": each.run_id, "finding": str(remark.finding), "detail": remark.detail}
+    for diagnosis in board.diagnoses:
+        for remark in diagnosis.remarks:
+            line: Line = {"run": diagnosis.name, "run_id": diagnosis.run_id}
+            yield {**line, "finding": str(remark.finding), "detail": remark.detail}
 
 
 def _validity(board: Leaderboard) -> Iterator[Line]:
-    for each in board.validity:
-        yield _fields(each, "metric", "separated", "pairs", "saturation", "n_needed", "lowest", "highest")
+    for validity in board.validity:
+        yield _fields(validity, "metric", "separated", "pairs", "saturation", "n_needed", "lowest", "highest")
 
 
 def _agreement(board: Leaderboard) -> Iterator[Line]:
-    found = board.agreement
-    for i, one in enumerate(found.metrics if found else ()):
-        for j, other in enumerate(found.metrics if found else ()):
-            if found and i < j:
-                line: Line = {"metric": one, "other": other, "over_examples": found.over_examples[i][j]}
-                yield {**line, "over_runs": found.over_runs[i][j]}
+    agreement = board.agreement
+    if agreement is None:
+        return
+    for i, one in enumerate(agreement.metrics):
+        for j, other in enumerate(agreement.metrics[i + 1 :], i + 1):
+            line: Line = {"metric": one, "other": other}
+            yield {**line, "over_examples": agreement.over_examples[i][j], "over_runs": agreement.over_runs[i][j]}
 
 
 def _pareto(board: Leaderboard) -> Iterator[Line]:
@@ -280,11 +230,11 @@ def _pareto(board: Leaderboard) -> Iterator[Line]:
                 "value": point.cost,
                 board.primary: metric.score.value if metric else None,
                 "standing": str(point.standing),
-                "beaten_by": None if point.beaten_by is None else names[point.beaten_by],
+                "dominated_by": None if point.dominated_by is None else names[point.dominated_by],
             }
 
 
-TABLES: dict[str, Callable[[Leaderboard], Iterator[Line]]] = {
+EVIDENCE: dict[str, Callable[[Leaderboard], Iterator[Line]]] = {
     "pairs": _pairs,
     "effects": _effects,
     "interactions": _interactions,
@@ -294,11 +244,58 @@ TABLES: dict[str, Callable[[Leaderboard], Iterator[Line]]] = {
     "agreement": _agreement,
     "pareto": _pareto,
 }
+"""The lines of every table of evidence, by its name."""
 
 
 def _names(board: Leaderboard) -> Sequence[str]:
     return [entry.run.result.name for entry in board.entries]
 
 
+def _unique(entries: Sequence[Entry]) -> Iterator[str]:
+    """Yield the name of each run, followed by its id if several runs share the name."""
+    names = [entry.run.result.name for entry in entries]
+    for entry, name in zip(entries, names, strict=True):
+        yield name if names.count(name) == 1 else f"{name} ({entry.run.result.run_id})"
+
+
+def _factors(runs: Sequence[StoredRun]) -> dict[Any, Line]:
+    """Return the varied settings of each run by its folder; a setting with only numeric levels is a number."""
+    keys = varied(runs)
+    settings = {run.folder: {k: v for k, v in settings_of(run).items() if v != str(None)} for run in runs}
+    levels = {key: [run[key] for run in settings.values() if key in run] for key in keys}
+    numeric = {key for key, values in levels.items() if all(_number(value) is not None for value in values)}
+    return {
+        folder: {key: _number(run.get(key)) if key in numeric else run.get(key) for key in keys}
+        for folder, run in settings.items()
+    }
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def _example(prediction: Prediction, tracking: TrackingConfig) -> Line:
+    example = prediction.example
+    reference = {"reference": example.reference} if tracking.references else {}
+    slices = {f"slice: {key}": value for key, value in example.slices.items()}
+    return {"id": example.id, "prompt": example.prompt, **reference, **slices}
+
+
 def _fields(value: Any, *names: str) -> Line:
     return {name: getattr(value, name) for name in names}
+
+
+def _one_type(column: Sequence[Cell]) -> Sequence[Cell]:
+    types = {next(kind for kind in (bool, float, str) if _is(cell, kind)) for cell in column if cell is not None}
+    return column if len(types) < 2 else [None if cell is None else str(cell) for cell in column]
+
+
+def _is(cell: Cell, kind: type) -> bool:
+    return isinstance(cell, (int, float) if kind is float else kind)
+
+
+def _finite(cell: Cell) -> Cell:
+    return None if isinstance(cell, float) and not math.isfinite(cell) else cell

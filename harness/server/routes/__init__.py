@@ -1,6 +1,6 @@
-"""What is answered where: models, completions, embeddings, files, jobs and batches; each handler a few lines.
+"""What is answered where: models, completions, embeddings, files, jobs and batches; each handler is a few lines.
 
-Handlers that are no coroutines run in Starlette's threads, so that no file that they read holds up another answer.
+Handlers that are not coroutines run in Starlette's threads, so a file that they read delays no other answer.
 """
 
 from __future__ import annotations
@@ -12,59 +12,62 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from harness.server import fields
-from harness.server.chat import CHAT
-from harness.server.completions import COMPLETIONS
-from harness.server.generation import Form, answers
+from harness.server import requests, responses
+from harness.server.completions import CHAT, COMPLETIONS, GenerationEndpoint
+from harness.server.embeddings import EmbeddingRequest
+from harness.server.generation import results, stream
 from harness.server.routes import batches as batch_routes
 from harness.server.routes import files as file_routes
 from harness.server.routes import fine_tuning as job_routes
-from harness.server.state import of
-from harness.server.streaming import stream
+from harness.server.state import server_of
 
 
 def health(_: Request) -> Response:
-    """Say that the server is there."""
+    """Answer that the server is up."""
     return JSONResponse({"status": "ok"})
 
 
 def list_models(request: Request) -> Response:
-    """List the models."""
-    return JSONResponse({"object": "list", "data": of(request).catalog.json()})
+    """List the models, all on one page."""
+    models = [responses.wire(model) for model in server_of(request).catalog.objects()]
+    return JSONResponse({"object": "list", "data": models})
 
 
 def get_model(request: Request) -> Response:
-    """Show one model."""
-    return JSONResponse(of(request).catalog.one(request.path_params["name"]))
+    """Return one model."""
+    return responses.json(server_of(request).catalog.object(request.path_params["name"]))
 
 
 def delete_model(request: Request) -> Response:
-    """Delete a model that a job gave."""
+    """Delete a model that a job produced."""
+    from openai.types import ModelDeleted
+
     name = request.path_params["name"]
-    of(request).catalog.delete(name)
-    return JSONResponse({"id": name, "object": "model", "deleted": True})
+    server_of(request).catalog.delete(name)
+    return responses.json(ModelDeleted(id=name, object="model", deleted=True))
 
 
-def generating(form: Form) -> Callable[[Request], object]:
+def generating(endpoint: GenerationEndpoint) -> Callable[[Request], object]:
     """Return the handler of an endpoint that generates text."""
 
     async def generate(request: Request) -> Response:
-        server = of(request)
-        wanted = form.parse(await fields.read(request), server.settings.limits)
-        await run_in_threadpool(server.catalog.find, wanted.model)
-        if wanted.stream:
-            return await stream(request, form, wanted, server.engine)
-        asks = wanted.asks()
-        server.engine.submit(asks)
-        return JSONResponse(form.whole(form.head(wanted.model), await answers(request, asks)))
+        server = server_of(request)
+        generation = endpoint.parse(await requests.body(request), server.settings.limits)
+        await run_in_threadpool(server.catalog.find, generation.model)
+        if generation.stream:
+            return await stream(request, endpoint, generation, server.engine)
+        prompts = generation.queued()
+        server.engine.submit(prompts)
+        return responses.json(endpoint.answer(endpoint.head(generation.model), await results(request, prompts)))
 
     return generate
 
 
 async def embed(request: Request) -> Response:
     """Embed texts."""
-    given = await fields.read(request)
-    return JSONResponse(await run_in_threadpool(of(request).encoder.answer, given))
+    server = server_of(request)
+    texts = await requests.read(request, EmbeddingRequest, server.settings.limits)
+    return responses.json(await run_in_threadpool(server.encoder.answer, texts))
 
 
 ROUTES = [

@@ -4,40 +4,41 @@ from __future__ import annotations
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from harness.server import fields
-from harness.server import records as lists
-from harness.server.batches import Batch
-from harness.server.state import of
+from harness.server import requests, responses
+from harness.server.batches import Batch, BatchRequest
+from harness.server.state import server_of
 
 
 async def create(request: Request) -> Response:
     """Queue a batch."""
-    given, runner = await fields.read(request), of(request).runner
-    batch = await run_in_threadpool(runner.batches.create, given)
-    runner.wake()
-    return JSONResponse(batch.json())
+    server = server_of(request)
+    body = await requests.read(request, BatchRequest, server.settings.limits)
+    batch = await run_in_threadpool(server.runner.batches.create, body)
+    server.runner.wake()
+    return responses.json(batch.to_openai())
 
 
 def list_batches(request: Request) -> Response:
     """List the batches, newest first."""
-    return JSONResponse(lists.answer(request, of(request).runner.batches.records.all(), Batch.json))
+    query = requests.validated(responses.ListQuery, dict(request.query_params))
+    return responses.page(query, server_of(request).runner.batches.records.all(), Batch.to_openai)
 
 
 def get_batch(request: Request) -> Response:
-    """Show one batch."""
-    return JSONResponse(_found(request).json())
+    """Return one batch."""
+    return responses.json(_batch(request).to_openai())
 
 
 def cancel(request: Request) -> Response:
-    """Have a batch end soon."""
-    return JSONResponse(of(request).runner.batches.cancel(_found(request).id).json())
+    """Ask for the end of a batch, which comes soon."""
+    return responses.json(server_of(request).runner.batches.cancel(_batch(request).id).to_openai())
 
 
-def _found(request: Request) -> Batch:
-    return of(request).runner.batches.records.get(request.path_params["batch_id"], "batch_id")
+def _batch(request: Request) -> Batch:
+    return server_of(request).runner.batches.records.get(request.path_params["batch_id"], "batch_id")
 
 
 ROUTES = [

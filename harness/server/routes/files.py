@@ -2,64 +2,81 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from harness.server import records as lists
-from harness.server.errors import ApiError, invalid
-from harness.server.files import File, check_purpose, no_file
-from harness.server.state import of
+from harness.server import responses
+from harness.server.errors import ApiError
+from harness.server.files import File
+from harness.server.requests import RequestModel, unsupported, validated
+from harness.server.state import server_of
 
-MOST = 10_000
-"""The most files of one list, as at OpenAI."""
+
+class UploadForm(RequestModel):
+    """The fields of an upload's multipart form."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    file: UploadFile
+    purpose: Literal["fine-tune", "batch"]
+    expires_anchor: Annotated[Any, unsupported()] = Field(None, alias="expires_after[anchor]")
+    expires_seconds: Annotated[Any, unsupported()] = Field(None, alias="expires_after[seconds]")
+
+
+class FileQuery(responses.ListQuery, strict=False):
+    """The query of the list of files."""
+
+    limit: int = Field(10_000, ge=1, le=10_000)
+    purpose: str | None = None
+    order: Literal["asc", "desc"] = "desc"
 
 
 async def upload(request: Request) -> Response:
-    """Keep a file that comes in a multipart form."""
-    async with request.form(max_files=1, max_fields=8) as form:
-        for key in form:
-            if key not in ("file", "purpose"):
-                raise invalid(f"{key[:80]} is not supported here. Leave it out.", key[:80], "unsupported_parameter")
-        purpose, file = check_purpose(form.get("purpose")), form.get("file")
-        if not isinstance(file, UploadFile):
-            raise no_file()
-        saved = await run_in_threadpool(of(request).files.save, file.file, file.filename or "", purpose)
-    return JSONResponse(saved.json())
+    """Store a file that comes in a multipart form."""
+    async with request.form(max_files=1, max_fields=8) as fields:
+        form = validated(UploadForm, dict(fields))
+        save = server_of(request).files.save
+        file = await run_in_threadpool(save, form.file.file, form.file.filename or "", form.purpose)
+    return responses.json(file.to_openai())
 
 
 def list_files(request: Request) -> Response:
-    """List the files, newest first, of one purpose where it is asked for."""
-    purpose, order = request.query_params.get("purpose"), request.query_params.get("order", "desc")
-    if order not in ("asc", "desc"):
-        raise invalid(f"order: expected asc or desc, got {order[:80]!r}.", "order")
-    files = [file for file in of(request).files.records.all() if purpose in (None, file.purpose)]
-    if order == "asc":
+    """List the files, newest first unless the query asks for the other order."""
+    query = validated(FileQuery, dict(request.query_params))
+    files = [file for file in server_of(request).files.records.all() if query.purpose in (None, file.purpose)]
+    if query.order == "asc":
         files.reverse()
-    return JSONResponse(lists.answer(request, files, File.json, ("purpose", "order"), MOST))
+    return responses.page(query, files, File.to_openai)
 
 
 def get_file(request: Request) -> Response:
-    """Show one file's record."""
-    return JSONResponse(of(request).files.records.get(request.path_params["file_id"], "file_id").json())
+    """Return one file's record."""
+    record = server_of(request).files.records.get(request.path_params["file_id"], "file_id")
+    return responses.json(record.to_openai())
 
 
 def read_file(request: Request) -> Response:
-    """Give a file's content; never as anything that a browser would show."""
-    path = of(request).files.path(request.path_params["file_id"])
+    """Return a file's content, never as a type that a browser would display."""
+    path = server_of(request).files.path(request.path_params["file_id"])
     return FileResponse(path, media_type="application/octet-stream", headers={"X-Content-Type-Options": "nosniff"})
 
 
 def delete_file(request: Request) -> Response:
-    """Delete a file that nothing unfinished needs."""
-    server, file_id = of(request), request.path_params["file_id"]
+    """Delete a file that no unfinished job or batch needs."""
+    from openai.types import FileDeleted
+
+    server, file_id = server_of(request), request.path_params["file_id"]
     server.files.records.get(file_id, "file_id")
     if server.trainer.uses(file_id) or server.runner.uses(file_id):
         raise ApiError(409, f"{file_id} is needed by a job or batch that is not finished.", "file_id", "file_in_use")
     server.files.records.remove(file_id)
-    return JSONResponse({"id": file_id, "object": "file", "deleted": True})
+    return responses.json(FileDeleted(id=file_id, object="file", deleted=True))
 
 
 ROUTES = [

@@ -6,165 +6,164 @@ import dataclasses
 import random
 import re
 import time
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import Field, model_validator
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from harness.config import TrainingConfig
 from harness.errors import DataError
 from harness.finetune.schedule import auto_batch_size, auto_epochs
-from harness.server import fields
-from harness.server import records as ids
-from harness.server import records as lists
+from harness.server import ids, requests, responses
 from harness.server.errors import invalid
-from harness.server.fields import Fields
-from harness.server.jobs import Event, Failure, Job, JobStatus
-from harness.server.state import Server, of
+from harness.server.jobs import Failure, FineTuningJob, JobEvent, JobStatus
+from harness.server.requests import Metadata, Name, RequestModel, unsupported, validated
+from harness.server.state import Server, server_of
 from harness.server.training_files import read_pairs
 
 EVALUATIONS = 10
-"""Points of a job's learning curve; after each it can be gone on with."""
-MOST_EPOCHS, MOST_BATCH, MOST_MULTIPLIER = 50, 256, 1000.0
+"""Points of a job's learning curve; each is a checkpoint from which it can continue."""
 METADATA = re.compile(r"metadata\[(.*)\]")
 
 
+class Hyperparameters(RequestModel):
+    """How a job trains; None, which a request may also write as "auto", leaves it to the server's settings."""
+
+    n_epochs: int | None = Field(None, ge=1, le=50)
+    batch_size: int | None = Field(None, ge=1, le=256)
+    learning_rate_multiplier: float | None = Field(None, ge=1e-6, le=1000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_auto(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {key: value for key, value in values.items() if value != "auto"}
+
+
+class _Supervised(RequestModel):
+    hyperparameters: Hyperparameters = Field(default_factory=lambda: Hyperparameters.model_validate({}))
+
+
+class _Method(RequestModel):
+    type: Literal["supervised"]
+    supervised: _Supervised = _Supervised()
+
+
+class JobRequest(RequestModel):
+    """A body of /v1/fine_tuning/jobs; `hyperparameters` is the older place of those in `method`."""
+
+    model: Name
+    training_file: Name
+    validation_file: Name | None = None
+    suffix: str = Field("", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    seed: int | None = Field(None, ge=0, le=2**31 - 1)
+    metadata: Metadata = Field({})
+    method: _Method | None = None
+    hyperparameters: Hyperparameters | None = None
+    integrations: Annotated[Any, unsupported([])] = None
+
+
+class JobQuery(responses.ListQuery, strict=False):
+    """The query of the list of jobs, without the keys metadata[…]; `metadata` null asks for jobs without any."""
+
+    metadata: str | None = None
+
+
 async def create(request: Request) -> Response:
-    """Queue a job; one whose files cannot be trained on has failed from the start."""
-    given, server = await fields.read(request), of(request)
-    job = await run_in_threadpool(_job, given, server)
-    return JSONResponse((await run_in_threadpool(server.trainer.submit, job)).json())
+    """Queue a job; one whose files cannot be used for training has failed from the start."""
+    server = server_of(request)
+    body = await requests.read(request, JobRequest, server.settings.limits)
+    job = await run_in_threadpool(_new_job, body, server)
+    return responses.json((await run_in_threadpool(server.trainer.submit, job)).to_openai())
 
 
 def list_jobs(request: Request) -> Response:
-    """List the jobs, newest first, with certain metadata where that is asked for."""
-    wanted = {match[1]: value for key, value in request.query_params.items() if (match := METADATA.fullmatch(key))}
-    jobs = [job for job in of(request).trainer.records.all() if wanted.items() <= dict(job.metadata).items()]
-    if request.query_params.get("metadata") == "null":
+    """List the jobs, newest first, with certain metadata if the query asks for it."""
+    parameters = dict(request.query_params)
+    metadata = {match[1]: parameters.pop(key) for key in list(parameters) if (match := METADATA.fullmatch(key))}
+    query = validated(JobQuery, parameters)
+    jobs = [job for job in server_of(request).trainer.records.all() if metadata.items() <= dict(job.metadata).items()]
+    if query.metadata == "null":
         jobs = [job for job in jobs if not job.metadata]
-    own = ("metadata", *(f"metadata[{key}]" for key in wanted))
-    return JSONResponse(lists.answer(request, jobs, Job.json, own))
+    return responses.page(query, jobs, FineTuningJob.to_openai)
 
 
 def get_job(request: Request) -> Response:
-    """Show one job."""
-    return JSONResponse(_found(request).json())
+    """Return one job."""
+    return responses.json(_job(request).to_openai())
 
 
 def cancel(request: Request) -> Response:
     """Cancel one job."""
-    return JSONResponse(of(request).trainer.cancel(_found(request).id).json())
+    return responses.json(server_of(request).trainer.cancel(_job(request).id).to_openai())
 
 
 def list_events(request: Request) -> Response:
-    """List what happened to one job, newest first."""
-    events = of(request).trainer.events(_found(request)).read()
-    return JSONResponse(lists.answer(request, events[::-1], Event.json))
+    """List the events of one job, newest first."""
+    query = validated(responses.ListQuery, dict(request.query_params))
+    events = server_of(request).trainer.events(_job(request)).read()
+    return responses.page(query, events[::-1], JobEvent.to_openai)
 
 
 def list_checkpoints(request: Request) -> Response:
     """List the checkpoint that a finished job kept: the one with the lowest validation loss, or the last."""
-    return JSONResponse(lists.answer(request, _checkpoints(_found(request)), lambda checkpoint: checkpoint.json))
+    query = validated(responses.ListQuery, dict(request.query_params))
+    return responses.page(query, _job(request).checkpoints(), lambda checkpoint: checkpoint)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Checkpoint:
-    id: str
-    created: float
-    json: dict[str, Any]
+def _job(request: Request) -> FineTuningJob:
+    return server_of(request).trainer.records.get(request.path_params["job_id"], "fine_tuning_job_id")
 
 
-def _checkpoints(job: Job) -> list[_Checkpoint]:
-    if job.kept is None or job.model is None:
-        return []
-    created, name = job.finished or job.created, f"ftckpt-{job.id.removeprefix(ids.Kind.JOB)}"
-    shown = {
-        "id": name,
-        "object": "fine_tuning.job.checkpoint",
-        "created_at": int(created),
-        "fine_tuned_model_checkpoint": job.model_name,
-        "fine_tuning_job_id": job.id,
-        "step_number": job.kept.step,
-        "metrics": {
-            "step": job.kept.step,
-            "train_loss": job.kept.train_loss,
-            "full_valid_loss": job.kept.validation_loss,
-            "full_valid_mean_token_accuracy": job.kept.token_accuracy,
-        },
-    }
-    return [_Checkpoint(name, created, shown)]
-
-
-def _found(request: Request) -> Job:
-    return of(request).trainer.records.get(request.path_params["job_id"], "fine_tuning_job_id")
-
-
-def _job(given: Fields, server: Server) -> Job:
-    """Return the job that a request asks for; its files are read to see whether they can be trained on."""
-    name = given.text("model")
-    base = server.catalog.trainable(name)
-    training_file = given.text("training_file")
-    path = server.files.uploaded(training_file, "fine-tune", "training_file")
-    validation_file = given.text("validation_file") if given.has("validation_file") else None
-    held_out = server.files.uploaded(validation_file, "fine-tune", "validation_file") if validation_file else None
-    suffix = given.text("suffix") if given.has("suffix") else ""
-    if suffix and not ids.SUFFIX.fullmatch(suffix):
-        given.refuse("suffix", "1 to 64 letters, digits, '-', '_' and '.'", suffix)
-    seed = given.integer("seed", 0, 2**31 - 1)
-    metadata, settings = given.metadata(), _hyperparameters(given, server.settings.training)
-    given.neutral({"integrations": ([],)})
-    given.done()
+def _new_job(request: JobRequest, server: Server) -> FineTuningJob:
+    """Return the job for a request; its files are read to see whether they can be used for training."""
+    base = server.catalog.trainable(request.model)
+    training = server.files.uploaded(request.training_file, "fine-tune", "training_file")
+    validation = None
+    if request.validation_file:
+        validation = server.files.uploaded(request.validation_file, "fine-tune", "validation_file")
+    settings = _hyperparameters(request, server.settings.training)
     n, failure = 1, None
     try:
-        n = len(read_pairs(path, "training_file"))
-        if held_out:
-            read_pairs(held_out, "validation_file")
+        n = len(read_pairs(training, "training_file"))
+        if validation:
+            read_pairs(validation, "validation_file")
     except DataError as error:
         param = str(error).partition(":")[0]
         failure = Failure(f"invalid_{param}", str(error), param)
-    settings = dataclasses.replace(
-        settings,
-        n_epochs=settings.n_epochs or auto_epochs(n),
-        batch_size=min(n, settings.batch_size or auto_batch_size(n)),
-        seed=random.SystemRandom().randrange(2**31) if seed is None else seed,
-        n_evaluations=EVALUATIONS,
+    now = time.time()
+    return FineTuningJob(
+        id=ids.new(ids.IdKind.JOB),
+        created=now,
+        base_name=request.model,
+        base=base,
+        training=dataclasses.replace(
+            settings,
+            n_epochs=settings.n_epochs or auto_epochs(n),
+            batch_size=min(n, settings.batch_size or auto_batch_size(n)),
+            seed=random.SystemRandom().randrange(2**31) if request.seed is None else request.seed,
+            n_evaluations=EVALUATIONS,
+        ),
+        training_file=request.training_file,
+        validation_file=request.validation_file,
+        suffix=request.suffix,
+        metadata=dict(request.metadata),
+        status=JobStatus.FAILED if failure else JobStatus.QUEUED,
+        failure=failure,
+        finished=now if failure else None,
     )
-    now, status = time.time(), JobStatus.FAILED if failure else JobStatus.QUEUED
-    job = Job(ids.new(ids.Kind.JOB), now, name, base, settings, training_file, validation_file, suffix, metadata)
-    return dataclasses.replace(job, status=status, failure=failure, finished=now if failure else None)
 
 
-def _hyperparameters(given: Fields, defaults: TrainingConfig) -> TrainingConfig:
-    """Return the hyper-parameters of `method`, or of the older `hyperparameters`; auto leaves the server's own."""
-    older, method = given.take("hyperparameters"), given.take("method")
-    if older is not None and method is not None:
+def _hyperparameters(request: JobRequest, defaults: TrainingConfig) -> TrainingConfig:
+    """Return the server's training settings with the hyperparameters that a request gives."""
+    if request.method is not None and request.hyperparameters is not None:
         raise invalid("Give method or hyperparameters, not both.", "hyperparameters")
-    if method is None:
-        return _read(Fields(older or {}, "hyperparameters"), defaults)
-    outer = Fields(method, "method")
-    outer.choice("type", ("supervised",))
-    inner = Fields(outer.take("supervised") or {}, "method.supervised")
-    settings = _read(Fields(inner.take("hyperparameters") or {}, "method.supervised.hyperparameters"), defaults)
-    inner.done()
-    outer.done()
-    return settings
-
-
-def _read(given: Fields, defaults: TrainingConfig) -> TrainingConfig:
-    for key in ("n_epochs", "batch_size", "learning_rate_multiplier"):
-        given.automatic(key)
-    epochs = given.integer("n_epochs", 1, MOST_EPOCHS)
-    batch = given.integer("batch_size", 1, MOST_BATCH)
-    multiplier = given.number("learning_rate_multiplier", 1e-6, MOST_MULTIPLIER)
-    given.done()
-    return dataclasses.replace(
-        defaults,
-        n_epochs=epochs or defaults.n_epochs,
-        batch_size=batch or defaults.batch_size,
-        learning_rate_multiplier=multiplier or defaults.learning_rate_multiplier,
-    )
+    given = request.method.supervised.hyperparameters if request.method else request.hyperparameters
+    return dataclasses.replace(defaults, **given.model_dump(exclude_none=True) if given else {})
 
 
 ROUTES = [

@@ -1,4 +1,4 @@
-"""The page in a real browser: what it shows, that it can be worked with, and that foreign text stays text."""
+"""The page in a real browser: what it shows, how it is used, and that untrusted text stays text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.reports.html.page import PageSink, embedded
 from harness.types import CurvePoint, FineTuneRecord
 from tests.support.browser import Browser, missing, required
 from tests.support.fakes import config
-from tests.support.grids import Made, store
+from tests.support.grids import RunSpec, store
 
 NASTY = "<img src=x onerror=alert(1)>|=1+1 </script><!-- & \u2028 \x1b[31m \u202e `$"
 SHOWN = "<img src=x onerror=alert(1)>|=1+1 </script><!-- & \u2028 ␛[31m ⟨U+202E⟩ `$"
@@ -37,9 +37,9 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
     ]
     (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     settings = [config(folder, "fine", N), config(folder, "failing", N, error_rate=0.2)]
-    for each in settings:
-        each.task.validation_pool = N
-    return by_task([pipeline.run(each, "python -m harness run") for each in settings], registry.stored_metric)[0]
+    for run in settings:
+        run.task.validation_pool = N
+    return by_task([pipeline.run(run, "python -m harness run") for run in settings], registry.stored_metric)[0]
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +86,8 @@ def settled(browser: Browser) -> None:
 
 
 def column(browser: Browser, css: str) -> list[str]:
-    found: list[str] = browser.run("return [...document.querySelectorAll(arguments[0])].map((n) => n.textContent)", css)
-    return found
+    texts: list[str] = browser.run("return [...document.querySelectorAll(arguments[0])].map((n) => n.textContent)", css)
+    return texts
 
 
 def test_the_verdict_comes_first_and_the_table_has_every_run(opened: Browser, board: Leaderboard) -> None:
@@ -95,7 +95,7 @@ def test_the_verdict_comes_first_and_the_table_has_every_run(opened: Browser, bo
     names = [entry.run.result.name for entry in board.entries]
     assert column(opened, "#leaderboard-table tbody th .name") == names
     heads = column(opened, "#leaderboard-table thead th")
-    assert heads[:3] == ["run", "tie", f"{board.primary}\u00a0↑"]
+    assert heads[:3] == ["run", "tie group", f"{board.primary}\u00a0↑"]
     assert {"errors", "truncated"} <= set(heads)
 
 
@@ -133,8 +133,8 @@ def test_no_script_but_its_own_can_run(opened: Browser) -> None:
     }
     for refusal, attempt in attempts.items():
         opened.run(f"try {{ {attempt} }} catch (error) {{ if (error.name !== 'TypeError') throw error; }}")
-        said = " ".join(entry["message"] for entry in opened.log("browser"))
-        assert refusal in said or f"{refusal}' was not explicitly set" in said, said
+        messages = " ".join(entry["message"] for entry in opened.log("browser"))
+        assert refusal in messages or f"{refusal}' was not explicitly set" in messages, messages
     assert not opened.run("return window.ran")
     assert "https://example.org/x.png" in opened.requests()  # that of this test alone, and refused
 
@@ -242,28 +242,29 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
         settings = {"finetune": {"n_train": n, "learning_rate_multiplier": lr}}
         record = FineTuneRecord("lora", n, 3.0, 1000, 10, 2, curve)
         topics = ["arts" if i % 2 else "people" for i in range(40)]
-        runs.append(Made(f"n{n}-lr{lr}", {"rougeL": scores, "rouge1": scores**2}, topics, settings, n, finetune=record))
+        by_metric = {"rougeL": scores, "rouge1": scores**2}
+        runs.append(RunSpec(f"n{n}-lr{lr}", by_metric, topics, settings, n, finetune=record))
     [board] = by_task(store(folder, runs), registry.stored_metric, aim=Aim("n20-lr0.1"))
     return written(board, folder)
 
 
 def test_every_tab_has_what_it_is_for(browser: Browser, grid: Path) -> None:
-    held = {
-        "leaderboard": "in use",
+    expected = {
+        "leaderboard": "incumbent",
         "scores": "Differences of rougeL",
         "slices": "people",
         "factors": "Interactions",
         "cost": "parameters, millions",
         "curves": "best checkpoint kept",
-        "metrics": "say the same here",
+        "metrics": "are redundant here",
         "completions": "all scores",
         "provenance": "Signatures",
     }
     browser.open(grid)
     browser.wait("return performance.getEntriesByName('painted').length")
-    assert column(browser, "[role=tab]") == [tab.capitalize() for tab in held]
+    assert column(browser, "[role=tab]") == [tab.capitalize() for tab in expected]
     assert column(browser, "#verdict h1") == ["Ship n200-lr1.0"]
-    for tab, words in held.items():
+    for tab, words in expected.items():
         browser.click(f"#tab-{tab}")
         settled(browser) if tab == "completions" else None
         text = browser.run("return document.getElementById(arguments[0]).textContent", f"panel-{tab}")
@@ -330,7 +331,7 @@ def test_the_file_asks_for_nothing_and_holds_no_foreign_markup(page: Path) -> No
 
 @pytest.mark.parametrize("text", ["</script>", "<!--<script>", "a\u2028b\u2029", "\ud800", '"&amp;', NASTY])
 def test_embedded_json_is_the_value_and_no_markup(text: str) -> None:
-    found = embedded({text: [text, 1.5, None]})
-    assert json.loads(found) == {text: [text, 1.5, None]}
-    assert found.isascii()
-    assert not set("<>&") & set(found)
+    content = embedded({text: [text, 1.5, None]})
+    assert json.loads(content) == {text: [text, 1.5, None]}
+    assert content.isascii()
+    assert not set("<>&") & set(content)

@@ -1,4 +1,4 @@
-"""Runs that share a finding are told of together, each with its own figures."""
+"""Runs that share a finding are listed together, each with its own figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness import registry
 from harness.analysis.leaderboard import Leaderboard, by_task
 from harness.reports.markdown.finetunes import finetune_section
 from harness.types import CurvePoint, FineTuneRecord
-from tests.support.grids import Made, store
+from tests.support.grids import RunSpec, store
 
 
 def record(losses: Sequence[float], cost: float | None = None) -> FineTuneRecord:
@@ -21,13 +21,13 @@ def record(losses: Sequence[float], cost: float | None = None) -> FineTuneRecord
 
 
 def board(folder: Path, records: dict[str, FineTuneRecord | None]) -> Leaderboard:
-    made = [Made(name, {"rougeL": np.linspace(0, 1, 20)}, finetune=each) for name, each in records.items()]
+    made = [RunSpec(name, {"rougeL": np.linspace(0, 1, 20)}, finetune=tuned) for name, tuned in records.items()]
     return by_task(store(folder, made), registry.stored_metric)[0]
 
 
 def test_findings_are_grouped_with_the_figures_of_each_run(tmp_path: Path) -> None:
-    found = board(tmp_path, {"over": record([2.0, 2.5]), "under": record([2.5, 2.0], 0.25), "none": None})
-    lines = list(finetune_section(found, "![curves](curves.svg)"))
+    leaderboard = board(tmp_path, {"over": record([2.0, 2.5]), "under": record([2.5, 2.0], 0.25), "none": None})
+    lines = list(finetune_section(leaderboard, "![curves](curves.svg)"))
     text = "\n".join(lines)
     assert "![curves](curves.svg)" in text
     assert "- **Over-fitting** (1 of 2)" in text

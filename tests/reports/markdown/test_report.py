@@ -25,7 +25,7 @@ def board(tmp_path: Path) -> Leaderboard:
     ]
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     settings = [config(tmp_path, "fine"), config(tmp_path, "failing", error_rate=0.4)]
-    return by_task([pipeline.run(each, "python -m harness run") for each in settings], registry.stored_metric)[0]
+    return by_task([pipeline.run(run, "python -m harness run") for run in settings], registry.stored_metric)[0]
 
 
 def written(board: Leaderboard, tmp_path: Path, references: bool = True) -> str:
@@ -39,7 +39,7 @@ def test_the_report_has_all_its_parts(board: Leaderboard, tmp_path: Path) -> Non
         "# things: r",
         "## Leaderboard",
         "### Errors and warnings",
-        "with errors all wrong, all right",
+        "score with errors all wrong, all right",
         "| cost, USD | unknown | unknown |",
         "by topic",
         "## Samples",
@@ -48,7 +48,7 @@ def test_the_report_has_all_its_parts(board: Leaderboard, tmp_path: Path) -> Non
         assert part in text
     assert "python -m harness run" in text
     assert all(m.signature in text for m in board.entries[0].run.result.metrics)
-    assert "completions failed and are left out; with them all wrong or all right" in text
+    assert "completions failed (not scored); with all of them wrong or all right" in text
     assert "*error*: chosen to fail" in text
 
 
@@ -72,7 +72,7 @@ def test_the_terminal_shows_the_same_scores(board: Leaderboard, capsys: pytest.C
     shown = capsys.readouterr().out
     assert "\x1b[31m" not in shown
     assert "rougeL ↑" in shown
-    assert "failed and are left out" in " ".join(shown.split())
+    assert "failed (not scored)" in " ".join(shown.split())
 
 
 def test_a_score_without_an_interval_says_so_in_the_terminal(

@@ -61,7 +61,7 @@ def test_without_references_no_text_is_the_reference(board: Leaderboard) -> None
     said_by_none = [p.example.reference for p in board.entries[0].run.predictions() if not is_longer(p)]
     assert len(said_by_none) == N - 1
     assert all(reference not in shown for reference in said_by_none)
-    assert "*the reference, word for word*" in shown
+    assert "*identical to the reference*" in shown
     assert "*reference*" not in shown
     assert "*reference*" in "\n".join(section(board))
 
@@ -83,7 +83,7 @@ def test_samples_can_be_left_out(board: Leaderboard) -> None:
     assert section(board, samples=0) == []
 
 
-def test_long_texts_say_how_much_is_cut(board: Leaderboard) -> None:
+def test_long_texts_say_how_much_is_truncated(board: Leaderboard) -> None:
     run = board.entries[1].run
     path = run.folder / "predictions.jsonl"
     path.write_text(path.read_text("utf-8").replace('"text":"Thing"', f'"text":"{"long " * 100}"', 1), "utf-8")

@@ -13,7 +13,7 @@ from harness.analysis.leaderboard import Leaderboard, by_task
 from harness.reports.plots import curves, draw
 from harness.reports.plots.style import COLOURS, mark
 from harness.types import CurvePoint, FineTuneRecord
-from tests.support.grids import Made, store
+from tests.support.grids import RunSpec, store
 
 NASTY = "$x^2$ | <script>alert(1)</script> `a` \x1b[31m \\frac"
 
@@ -29,8 +29,8 @@ def record(points: int = 3, hidden: bool = False) -> FineTuneRecord:
 def board(folder: Path, records: dict[str, FineTuneRecord], settings: dict[str, dict[str, object]]) -> Leaderboard:
     noise = np.random.default_rng(0).normal(0, 0.1, 20)
     made = [
-        Made(f"run-{i}", {"rougeL": 0.5 + np.roll(noise, i)}, (), settings.get(name, {}), 100 * (i + 1), 0.0, each)
-        for i, (name, each) in enumerate(records.items())
+        RunSpec(f"run-{i}", {"rougeL": 0.5 + np.roll(noise, i)}, (), settings.get(name, {}), 100 * (i + 1), 0.0, tuned)
+        for i, (name, tuned) in enumerate(records.items())
     ]
     runs = [
         replace(run, result=replace(run.result, name=name))
@@ -40,8 +40,8 @@ def board(folder: Path, records: dict[str, FineTuneRecord], settings: dict[str, 
 
 
 def test_pictures_are_the_same_bytes_each_time_and_undated(tmp_path: Path) -> None:
-    found = board(tmp_path, {"a": record(), "b": record()}, {})
-    first, second = (draw(found, tmp_path / name) for name in ("one", "two"))
+    leaderboard = board(tmp_path, {"a": record(), "b": record()}, {})
+    first, second = (draw(leaderboard, tmp_path / name) for name in ("one", "two"))
     assert {"scores", "pareto", "curves"} <= {path.stem for _, path in first}
     for (_, a), (_, b) in zip(first, second, strict=True):
         assert a.read_bytes() == b.read_bytes()
@@ -50,8 +50,8 @@ def test_pictures_are_the_same_bytes_each_time_and_undated(tmp_path: Path) -> No
 
 
 def test_names_are_shown_as_text(tmp_path: Path) -> None:
-    found = board(tmp_path, {NASTY: record(), "b": record(hidden=True)}, {})
-    for _, path in draw(found, tmp_path / "out"):
+    leaderboard = board(tmp_path, {NASTY: record(), "b": record(hidden=True)}, {})
+    for _, path in draw(leaderboard, tmp_path / "out"):
         content = path.read_text("utf-8")
         assert "<script>" not in content
         assert "\x1b" not in content
@@ -74,15 +74,15 @@ def test_names_are_shown_as_text(tmp_path: Path) -> None:
 def test_curves_have_a_column_a_model_and_a_colour_a_setting(
     tmp_path: Path, settings: dict[str, dict[str, object]], columns: set[str], names: set[str]
 ) -> None:
-    found = board(tmp_path, dict.fromkeys("abcd", record()), settings)
-    drawn = curves.arranged([entry.run for entry in found.entries])
+    leaderboard = board(tmp_path, dict.fromkeys("abcd", record()), settings)
+    drawn = curves.arranged([entry.run for entry in leaderboard.entries])
     assert {curve.column for curve in drawn} == columns
     assert {curve.setting for curve in drawn} == names
 
 
 def test_what_a_service_hides_has_no_row(tmp_path: Path) -> None:
-    hidden = curves.make(board(tmp_path / "a", {"a": record(hidden=True), "b": record(hidden=True)}, {}))
-    shown = curves.make(board(tmp_path / "b", {"a": record(), "b": record()}, {}))
+    hidden = curves.draw(board(tmp_path / "a", {"a": record(hidden=True), "b": record(hidden=True)}, {}))
+    shown = curves.draw(board(tmp_path / "b", {"a": record(), "b": record()}, {}))
     assert (len(shown.axes), len(hidden.axes)) == (4, 3)
     assert "learning rate" not in [axes.get_ylabel() for axes in hidden.axes]
 

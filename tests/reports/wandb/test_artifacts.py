@@ -15,7 +15,7 @@ from harness.store.runs import StoredRun
 
 
 class Session:
-    """A W&B run that remembers what it was told."""
+    """A W&B run that records what was logged."""
 
     def __init__(self, offline: bool) -> None:
         self.offline = offline

@@ -21,8 +21,8 @@ ONLINE = TrackingConfig(TrackingMode.online, project="things", report=True)
 def spec(board: Leaderboard, tracking: TrackingConfig = ONLINE) -> dict[str, Any]:
     """The report as it would be sent."""
     model = build(board, tracking, "team")._to_model()
-    found: dict[str, Any] = json.loads(model.spec.model_dump_json(by_alias=True, exclude_none=True))
-    return found
+    content: dict[str, Any] = json.loads(model.spec.model_dump_json(by_alias=True, exclude_none=True))
+    return content
 
 
 def panels(board: Leaderboard, tracking: TrackingConfig = ONLINE) -> list[dict[str, Any]]:

@@ -15,8 +15,7 @@ import pytest
 
 from harness.analysis.leaderboard import Entry, Leaderboard
 from harness.analysis.verdict import Verdict
-from harness.config import TrackingConfig, TrackingMode
-from harness.config import compose as schema
+from harness.config import TrackingConfig, TrackingMode, compose
 from harness.errors import ConfigError
 from harness.reports.wandb import WandbSink
 from harness.store.runs import StoredRun, save_run
@@ -42,10 +41,10 @@ def places(board: Leaderboard, data_dir: Path, tmp_path_factory: pytest.TempPath
 
 
 def tables(folder: Path) -> dict[str, Any]:
-    found = folder.glob("files/media/table/**/*.table.json")
+    paths = folder.glob("files/media/table/**/*.table.json")
     return {
         path.relative_to(folder / "files/media/table").as_posix().rsplit("_", 2)[0]: json.loads(path.read_text())
-        for path in found
+        for path in paths
     }
 
 
@@ -60,11 +59,11 @@ def test_every_run_and_the_leaderboard_have_one_offline_folder(places: dict[str,
 
 
 def test_tables_are_there_with_texts_as_they_are(places: dict[str, Path], runs: list[StoredRun]) -> None:
-    found = tables(places["plain"])
-    shown = [row[found["predictions"]["columns"].index("prompt")] for row in found["predictions"]["data"]]
+    by_name = tables(places["plain"])
+    shown = [row[by_name["predictions"]["columns"].index("prompt")] for row in by_name["predictions"]["data"]]
     assert shown == [row.example.prompt for row in runs[0].predictions()]
     assert all(any(prompt.startswith(text) for prompt in shown) for text in HOSTILE)
-    assert len(found["leaderboard"]["data"]) == 1
+    assert len(by_name["leaderboard"]["data"]) == 1
     board = tables(places["leaderboard"])
     assert {"leaderboard", "predictions", "pairs"} <= set(board)
     assert (len(board["leaderboard"]["data"]), len(board["predictions"]["data"])) == (2, 12)
@@ -73,9 +72,9 @@ def test_tables_are_there_with_texts_as_they_are(places: dict[str, Path], runs: 
 def test_scores_are_in_the_summary_and_settings_in_the_config(
     places: dict[str, Path], runs: list[StoredRun], inspect: Inspect
 ) -> None:
-    found = json.dumps(inspect(places["tuned"], "--summary"))
+    summary = json.dumps(inspect(places["tuned"], "--summary"))
     score = next(m.score for m in runs[1].result.metrics if m.name == "rougeL")
-    assert json.dumps(score.value)[:12] in found
+    assert json.dumps(score.value)[:12] in summary
     run = next(record["run"] for record in inspect(places["tuned"]) if record["type"] == "run")
     config = run["config"]["update"]
     assert config["finetune"]["learning_rate_multiplier"] == 0.5
@@ -107,18 +106,18 @@ def test_charts_and_pictures_are_logged(places: dict[str, Path]) -> None:
 def test_lineage_can_be_read_offline(places: dict[str, Path], runs: list[StoredRun], inspect: Inspect) -> None:
     def logged(name: str) -> dict[str, Any]:
         records = [record["artifact"] for record in inspect(places[name]) if record["type"] == "artifact"]
-        return {each["type"]: json.loads(each["metadata"]) for each in records if "metadata" in each}
+        return {record["type"]: json.loads(record["metadata"]) for record in records if "metadata" in record}
 
-    found, result = logged("tuned"), runs[1].result
-    assert set(found) >= {"dataset", "finetune", "completions", "scores"}
-    assert found["dataset"]["fingerprint"] == result.dataset.fingerprint
-    assert found["finetune"]["key"] == "f" * 16
-    assert found["completions"]["from"]["finetune"] == found["finetune"]["key"]
-    assert found["completions"]["from"]["dataset"] == found["dataset"]["fingerprint"]
-    assert found["scores"]["from"]["run_id"] == found["completions"]["run_id"] == result.run_id
+    lineage, result = logged("tuned"), runs[1].result
+    assert set(lineage) >= {"dataset", "finetune", "completions", "scores"}
+    assert lineage["dataset"]["fingerprint"] == result.dataset.fingerprint
+    assert lineage["finetune"]["key"] == "f" * 16
+    assert lineage["completions"]["from"]["finetune"] == lineage["finetune"]["key"]
+    assert lineage["completions"]["from"]["dataset"] == lineage["dataset"]["fingerprint"]
+    assert lineage["scores"]["from"]["run_id"] == lineage["completions"]["run_id"] == result.run_id
     assert "finetune" not in logged("plain")
     board = logged("leaderboard")["leaderboard"]
-    assert {each["run_id"] for each in board["from"]} == {run.result.run_id for run in runs}
+    assert {run["run_id"] for run in board["from"]} == {run.result.run_id for run in runs}
 
 
 def test_the_same_content_is_logged_once_and_other_content_again(
@@ -159,7 +158,7 @@ def test_what_is_not_to_be_sent_is_nowhere(
         monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / name / "data"))
         WandbSink(tracking, tmp_path / name).write(board)
         sent[name] = written_by(tmp_path / name)
-    assert all(b"key-in-the" not in each for each in sent.values())
+    assert all(b"key-in-the" not in content for content in sent.values())
     prompt, reference = result.dataset.name.encode(), b"reference 1"
     assert prompt
     assert reference in sent["all"]
@@ -176,9 +175,11 @@ def test_disabled_writes_nothing(board: Leaderboard, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["wandb_offline", "wandb_online"])
 def test_a_report_without_references_sends_none(mode: str) -> None:
-    assert schema.run([f"tracking={mode}"]).tracking.references
-    assert not schema.run([f"tracking={mode}", "report.references=false"]).tracking.references
-    assert schema.run([f"tracking={mode}", "report.references=false", "tracking.references=true"]).tracking.references
+    assert compose.run_config([f"tracking={mode}"]).tracking.references
+    assert not compose.run_config([f"tracking={mode}", "report.references=false"]).tracking.references
+    assert compose.run_config(
+        [f"tracking={mode}", "report.references=false", "tracking.references=true"]
+    ).tracking.references
 
 
 def test_a_report_is_refused_offline() -> None:

@@ -1,4 +1,4 @@
-"""Rows for W&B: the leaderboard's, every completion's, and no row lost in a long table."""
+"""W&B tables hold every number of the leaderboard and every completion, and a long one loses no row."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from harness.analysis.factors import Effect, Interaction
 from harness.analysis.leaderboard import Leaderboard
 from harness.config import TrackingConfig
 from harness.reports.wandb import tables
-from harness.reports.wandb.tables import Rows, evidence
+from harness.reports.wandb.tables import WandbRows, evidence
 from harness.store.runs import StoredRun
 from tests.reports.wandb.conftest import HOSTILE
 
 
-def column(rows: Rows, name: str) -> list[tables.Cell]:
+def column(rows: WandbRows, name: str) -> list[tables.Cell]:
     return [row[rows.columns.index(name)] for row in rows.rows]
 
 
@@ -120,14 +120,14 @@ def test_references_are_left_out(board: Leaderboard, runs: list[StoredRun]) -> N
     ],
 )
 def test_a_long_table_is_split_and_nothing_lost(n: int, names: list[str], sizes: list[int]) -> None:
-    made = tables.tables("t", Rows(("i", "text"), tuple((i, str(i)) for i in range(n))), limit=4)
+    made = tables.tables("t", WandbRows(("i", "text"), tuple((i, str(i)) for i in range(n))), limit=4)
     assert (list(made), [len(table.data) for table in made.values()]) == (names, sizes)
     assert [row[0] for table in made.values() for row in table.data] == list(range(n))
 
 
 def test_columns_keep_the_types_that_wandb_would_find() -> None:
     rows = ((None, 1, "a", True, 1), (0.5, None, None, None, "x"), (2, 3, "=1+1", False, None))
-    made = tables.tables("t", Rows(tuple("abcde"), rows))["t"]
+    made = tables.tables("t", WandbRows(tuple("abcde"), rows))["t"]
     alike = tuple((*row[:4], None if row[4] is None else str(row[4])) for row in rows)
     by_wandb = wandb.Table(columns=list("abcde"), data=[list(row) for row in alike])
     assert made.data == by_wandb.data
@@ -138,30 +138,30 @@ def test_columns_keep_the_types_that_wandb_would_find() -> None:
 
 def test_lines_of_other_columns_are_aligned_and_no_cell_is_nan() -> None:
     rows = tables.aligned([{"a": 1, "b": float("nan")}, {"c": "x", "a": float("inf")}])
-    assert rows == Rows(("a", "b", "c"), ((1, None, None), (None, None, "x")))
+    assert rows == WandbRows(("a", "b", "c"), ((1, None, None), (None, None, "x")))
 
 
 def test_every_finding_of_the_leaderboard_is_a_table(board: Leaderboard) -> None:
-    found = evidence(board)
+    findings = evidence(board)
     names = [entry.run.result.name for entry in board.entries]
-    assert {"pairs", "slices", "diagnoses", "validity"} <= set(found)
+    assert {"pairs", "slices", "diagnoses", "validity"} <= set(findings)
     assert board.comparison
     pair = board.comparison.pairs[0]
-    assert column(found["pairs"], "difference") == [pair.comparison.difference]
-    assert (column(found["pairs"], "first"), column(found["pairs"], "second")) == ([names[0]], [names[1]])
-    assert column(found["slices"], "run") == names * 3
+    assert column(findings["pairs"], "difference") == [pair.comparison.difference]
+    assert (column(findings["pairs"], "first"), column(findings["pairs"], "second")) == ([names[0]], [names[1]])
+    assert column(findings["slices"], "run") == names * 3
     scores = [cell.score.value if cell.score else None for row in board.slices[0].rows for cell in row.cells]
-    assert column(found["slices"], "score_value") == scores
-    assert column(found["validity"], "metric") == [each.metric for each in board.validity]
-    assert "best checkpoint kept" in column(found["diagnoses"], "finding")
+    assert column(findings["slices"], "score_value") == scores
+    assert column(findings["validity"], "metric") == [validity.metric for validity in board.validity]
+    assert "best checkpoint kept" in column(findings["diagnoses"], "finding")
 
 
-def test_what_the_factors_bought_is_a_table(board: Leaderboard) -> None:
+def test_effects_and_interactions_are_tables(board: Leaderboard) -> None:
     effect = Effect("finetune.n_train", "200", "20", 0.05, 0.01, 0.09, 6, 0.02)
     both = Interaction(("model", "finetune.n_train"), ("big", "200"), ("small", "20"), 0.5, None, None, 2)
-    found = evidence(dataclasses.replace(board, effects=(effect,), interactions=(both,)))
-    assert found["effects"].rows == (("finetune.n_train", "200", "20", 0.05, 0.01, 0.09, 0.02, 6),)
-    row = dict(zip(found["interactions"].columns, found["interactions"].rows[0], strict=True))
+    findings = evidence(dataclasses.replace(board, effects=(effect,), interactions=(both,)))
+    assert findings["effects"].rows == (("finetune.n_train", "200", "20", 0.05, 0.01, 0.09, 0.02, 6),)
+    row = dict(zip(findings["interactions"].columns, findings["interactions"].rows[0], strict=True))
     assert (row["factor_1"], row["level_1"], row["against_1"]) == ("model", "big", "small")
     assert (row["factor_2"], row["level_2"], row["against_2"]) == ("finetune.n_train", "200", "20")
     assert (row["difference"], row["low"], row["squares"]) == (0.5, None, 2)

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from harness.runtime import COLLECT_AFTER, few_collections
+from harness.progress import COLLECT_AFTER, few_collections
 
 
 @few_collections()

@@ -1,8 +1,8 @@
 """Fine-tuning at OpenAI, or at any service with its fine-tuning API: Azure, other providers, `python -m harness serve`.
 
-The training examples leave this machine and it costs money, so it is asked for by name, says first what it will cost,
-and goes no further than `finetune.max_cost`. What is left here is the name of the tuned model, which `model=openai`
-then asks, and the learning curve that the service measured.
+The training examples leave this machine and training costs money, so it must be chosen explicitly, its estimated cost
+is shown first, and `finetune.max_cost` limits it. The result is the name of the tuned model, which `model=openai` then
+uses, and the learning curve that the service measured.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from harness.config.model import EndpointKind
 from harness.errors import ConfigError, FineTuneError
 from harness.finetune import hosted_job as jobs
 from harness.finetune.hosted_curve import best_step, curve
-from harness.finetune.hosted_file import Estimate, chat_file, enough, estimate
-from harness.finetune.schedule import auto_batch_size
+from harness.finetune.hosted_file import CostEstimate, chat_file, estimate, require_enough
+from harness.finetune.schedule import auto_batch_size, finetune_inputs
 from harness.pricing import MILLION, Price
 from harness.progress import say
 from harness.store.digest import digest
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from openai.types.fine_tuning import FineTuningJob
 
 RETRIES = 8
-"""Of requests that cost nothing."""
+"""For requests that cost nothing."""
 
 
 class OpenAIFineTuner:
@@ -49,8 +49,8 @@ class OpenAIFineTuner:
     ) -> None:
         check_url(model.base_url)
         if model.endpoint is not EndpointKind.chat:
-            raise ConfigError(f"model.endpoint: expected chat, which is what is trained, got {model.endpoint}")
-        self._config, self._model, self._given, self._sleep = config, model, client, sleep
+            raise ConfigError(f"model.endpoint: expected chat, the only one that is trained, got {model.endpoint}")
+        self._config, self._model, self._client, self._sleep = config, model, client, sleep
 
     @property
     def base(self) -> ModelIdentity:
@@ -58,16 +58,14 @@ class OpenAIFineTuner:
         return ModelIdentity(backend="openai", base=self._model.id, revision=self._model.base_url.rstrip("/"))
 
     def fit(self, train: Sequence[TrainingPair], validation: Sequence[TrainingPair], folder: Path) -> FineTuneRecord:
-        """Have the model trained, leave its name in `folder`, and say how it went.
+        """Have the model trained, leave its name in `folder`, and return the record of the training.
 
-        A job with the same base, settings and examples is gone on with, or taken as it is when it has finished.
+        A job with the same base, settings and examples is continued, or reused when it has finished.
         """
-        enough(train)
+        require_enough(train)
         files = {"train": chat_file(train, "train"), "validation": chat_file(validation, "validation")}
-        client = self._given or Endpoint.of(self._model.base_url, self._model.api_key_env).client(retries=RETRIES)
-        key = digest(
-            {"base": self.base, "config": self._config, "train": digest(train), "validation": digest(validation)}
-        )
+        client = self._client or Endpoint.of(self._model.base_url, self._model.api_key_env).client(retries=RETRIES)
+        key = digest(finetune_inputs(self.base, self._config, train, validation))
         job = jobs.find(client, key)
         if job is None:
             self._show_cost(train)
@@ -75,40 +73,40 @@ class OpenAIFineTuner:
         say(f"finetune: job {job.id} is {job.status}")
         job = jobs.wait(client, job, self._config.poll_seconds, self._sleep)
         if not job.fine_tuned_model:
-            raise FineTuneError(f"job {job.id} succeeded and names no model; look at it with the service's own tools")
+            raise FineTuneError(f"job {job.id} succeeded but names no model; inspect it with the service's own tools")
         record = self._record(client, job, train, folder)
-        named = {"id": job.fine_tuned_model, "job": job.id, "base": job.model, "seed": job.seed}
-        write_atomic(folder / "model.json", json.dumps(named, indent=2))
+        model = {"id": job.fine_tuned_model, "job": job.id, "base": job.model, "seed": job.seed}
+        write_atomic(folder / "model.json", json.dumps(model, indent=2))
         return record
 
-    def tuned(self, folder: Path) -> OpenAIModelConfig:
-        """Return the config of the model that a finished fit left the name of in `folder`."""
-        named = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        return dataclasses.replace(self._model, id=named["id"])
+    def model_config(self, folder: Path) -> OpenAIModelConfig:
+        """Return the config of the model whose name a finished fit left in `folder`."""
+        model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        return dataclasses.replace(self._model, id=model["id"])
 
-    def expected(self, train: Sequence[TrainingPair]) -> str:
-        """Say how much would be trained on and what it would cost; nothing is sent."""
+    def cost_estimate(self, train: Sequence[TrainingPair]) -> str:
+        """Return in words how much would be trained on and what it would cost; nothing is sent."""
         return str(self._estimate(train))
 
-    def _estimate(self, train: Sequence[TrainingPair]) -> Estimate:
+    def _estimate(self, train: Sequence[TrainingPair]) -> CostEstimate:
         return estimate(train, self._config.n_epochs, self._price())
 
     def _show_cost(self, train: Sequence[TrainingPair]) -> None:
-        """Say what the fine-tune will take; FineTuneError where it may cost more than `finetune.max_cost`."""
-        expected, most = self._estimate(train), self._config.max_cost
+        """Show the estimated cost; FineTuneError where it exceeds `finetune.max_cost` or is unknown."""
+        expected, maximum = self._estimate(train), self._config.max_cost
         say(f"finetune: {expected}")
-        if most is None or (expected.usd is not None and expected.usd <= most):
+        if maximum is None or (expected.usd is not None and expected.usd <= maximum):
             return
-        mend = (
+        fix = (
             "Raise finetune.max_cost, or train on less with finetune.n_train or finetune.n_epochs."
             if expected.usd is not None
-            else "Add `training` to its price in a copy of conf/pricing.yaml and name that with pricing=FILE, or go on "
-            "whatever it costs with finetune.max_cost=null."
+            else "Add `training` to its price in a copy of conf/pricing.yaml and name that with pricing=FILE, or allow "
+            "any cost with finetune.max_cost=null."
         )
-        raise FineTuneError(f"not started: finetune.max_cost is {most:g} USD. {expected}. {mend} Nothing was sent.")
+        raise FineTuneError(f"not started: finetune.max_cost is {maximum:g} USD. {expected}. {fix} Nothing was sent.")
 
     def _request(self, client: OpenAI, files: dict[str, bytes]) -> dict[str, Any]:
-        """Upload the files and return the request that starts the job; what is null is the service's to choose."""
+        """Upload the files and return the request that starts the job; null settings are left to the service."""
         names = {
             "n_epochs": self._config.n_epochs,
             "batch_size": self._config.batch_size,
@@ -162,7 +160,7 @@ class OpenAIFineTuner:
 
 
 def _batch_size(job: FineTuningJob, n: int) -> float:
-    """Return the examples of a step as the service chose them, or as its rule would have."""
+    """Return the examples per step that the service chose, or that its documented rule gives."""
     hyper = job.method.supervised.hyperparameters if job.method and job.method.supervised else None
     chosen = (hyper.batch_size if hyper else None) or job.hyperparameters.batch_size
     return chosen if isinstance(chosen, int) else auto_batch_size(n)

@@ -1,4 +1,4 @@
-"""`finetune=openai` through the official client: what is sent, what is never sent twice, and how every end is told."""
+"""`finetune=openai` through the official client: what is sent, what is never sent twice, and every end of a job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness import registry
 from harness.config import FineTuneMethod, LocalModelConfig, LoraConfig, OpenAIFineTuneConfig, OpenAIModelConfig
 from harness.config.model import EndpointKind
 from harness.errors import ConfigError, FineTuneError
-from harness.finetune.openai import OpenAIFineTuner
+from harness.finetune.hosted import OpenAIFineTuner
 from harness.store.digest import digest
 from harness.types import Message, Prompt, TrainingPair
 from tests.support.finetune_service import CSV, Service
@@ -38,8 +38,8 @@ def tuner(tmp_path: Path) -> Tuner:
     (tmp_path / "prices.yaml").write_text(PRICES)
 
     def make(service: Service, **settings: Any) -> OpenAIFineTuner:
-        given = {"pricing": str(tmp_path / "prices.yaml"), "n_epochs": 2, **settings}
-        config = OpenAIFineTuneConfig(method=FineTuneMethod.openai, **given)
+        options = {"pricing": str(tmp_path / "prices.yaml"), "n_epochs": 2, **settings}
+        config = OpenAIFineTuneConfig(method=FineTuneMethod.openai, **options)
         model = OpenAIModelConfig(backend="openai", name="mini", id=MODEL)
         return OpenAIFineTuner(config, model, service.client(), lambda _: None)
 
@@ -50,8 +50,8 @@ def test_it_trains_and_leaves_a_model_that_can_be_asked(
     tuner: Tuner, pairs: list[TrainingPair], tmp_path: Path
 ) -> None:
     service = Service()
-    made = tuner(service, seed=7, batch_size=4, learning_rate_multiplier=0.5, suffix="things")
-    record = made.fit(pairs, pairs[:3], tmp_path)
+    hosted = tuner(service, seed=7, batch_size=4, learning_rate_multiplier=0.5, suffix="things")
+    record = hosted.fit(pairs, pairs[:3], tmp_path)
     (request,) = service.created
     assert request == {
         "model": MODEL,
@@ -73,7 +73,7 @@ def test_it_trains_and_leaves_a_model_that_can_be_asked(
         (2, 8, 1.5, None, None),
         (3, 12, 1.25, 1.75, 0.625),
     ]
-    tuned = made.tuned(tmp_path)
+    tuned = hosted.model_config(tmp_path)
     assert (tuned.id, tuned.backend, tuned.name) == (f"ft:{MODEL}:org::1", "openai", "mini")
     assert base64.b64decode((tmp_path / "results.csv").read_bytes()).decode() == CSV
 
@@ -112,23 +112,23 @@ def test_a_second_fit_pays_nothing(filters: bool, tuner: Tuner, pairs: list[Trai
 
 def test_the_key_is_that_of_the_stage(tuner: Tuner, pairs: list[TrainingPair], tmp_path: Path) -> None:
     service = Service()
-    made = tuner(service)
-    made.fit(pairs, pairs[:3], tmp_path)
+    hosted = tuner(service)
+    hosted.fit(pairs, pairs[:3], tmp_path)
     config = OpenAIFineTuneConfig(method=FineTuneMethod.openai, n_epochs=2)
-    inputs = {"base": made.base, "config": config, "train": digest(tuple(pairs)), "validation": digest(pairs[:3])}
+    inputs = {"base": hosted.base, "config": config, "train": digest(tuple(pairs)), "validation": digest(pairs[:3])}
     assert service.created[0]["metadata"] == {"harness_key": digest(inputs)}
 
 
-def test_a_job_under_way_is_gone_on_with(tuner: Tuner, pairs: list[TrainingPair], tmp_path: Path) -> None:
+def test_a_job_in_progress_is_continued(tuner: Tuner, pairs: list[TrainingPair], tmp_path: Path) -> None:
     service = Service(statuses=["running"])
 
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    made = tuner(service)
-    made._sleep = interrupt
+    hosted = tuner(service)
+    hosted._sleep = interrupt
     with pytest.raises(KeyboardInterrupt):
-        made.fit(pairs, [], tmp_path)
+        hosted.fit(pairs, [], tmp_path)
     service.statuses = ["running", "succeeded"]
     tuner(service).fit(pairs, [], tmp_path)
     assert len(service.created) == 1
@@ -147,7 +147,7 @@ def test_an_error_of_the_service_is_not_answered_by_a_second_create(
     tuner: Tuner, pairs: list[TrainingPair], tmp_path: Path
 ) -> None:
     service = Service(refusal=(500, "server_error"))
-    with pytest.raises(FineTuneError, match="did not answer whether it has started the job"):
+    with pytest.raises(FineTuneError, match="did not confirm that it started the job"):
         tuner(service).fit(pairs, [], tmp_path)
     assert len(service.created) == 1
 
@@ -155,12 +155,12 @@ def test_an_error_of_the_service_is_not_answered_by_a_second_create(
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        ("failed", r"job ftjob-1 is failed: the file is bad\. Mend that and run again"),
+        ("failed", r"job ftjob-1 is failed: the file is bad\. Fix that and run again"),
         ("cancelled", "job ftjob-1 is cancelled"),
         ("paused", r"job ftjob-1 is paused\. Resume it with .*resume\('ftjob-1'\)"),
     ],
 )
-def test_every_other_end_is_told(
+def test_every_other_end_is_an_error(
     status: str, message: str, tuner: Tuner, pairs: list[TrainingPair], tmp_path: Path
 ) -> None:
     service = Service(statuses=["running", status], job_error="the file is bad" if status == "failed" else None)
@@ -208,22 +208,25 @@ def test_nothing_is_sent_that_may_cost_too_much(
     assert (service.files, service.created) == ({}, [])
 
 
-def test_the_cost_is_said_before_anything_is_sent(
+def test_the_cost_is_shown_before_anything_is_sent(
     tuner: Tuner, pairs: list[TrainingPair], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tuner(Service(), pricing=None, max_cost=None).fit(pairs, [], tmp_path)
-    assert "20 examples, about" in (said := capsys.readouterr().err)
-    assert said.index("price of training this model is not known") < said.index("job ftjob-1")
-    assert "look 1" in said  # a warning of the service
-    assert "sk-test" not in said
+    assert "20 examples, about" in (output := capsys.readouterr().err)
+    assert output.index("price of training this model is not known") < output.index("job ftjob-1")
+    assert "look 1" in output  # a warning of the service
+    assert "sk-test" not in output
 
 
 @pytest.mark.parametrize(
     ("pair", "message"),
     [
         (TrainingPair(Prompt("x", text="What?"), "  "), "example 'x' has an empty completion"),
-        (TrainingPair(Prompt("x", text=" "), "It."), "example 'x' has no user message with a text"),
-        (TrainingPair(Prompt("x", text="a" * 300_000), "It."), r"about 100,0\d\d tokens, and what is over 65,536"),
+        (TrainingPair(Prompt("x", text=" "), "It."), "example 'x' has no user message with text"),
+        (
+            TrainingPair(Prompt("x", text="a" * 300_000), "It."),
+            r"about 100,0\d\d tokens and would be truncated",
+        ),
         (TrainingPair(Prompt("x", text="half \ud83d"), "It."), "half a character"),
     ],
 )
@@ -264,8 +267,8 @@ def test_a_key_that_the_service_repeats_is_not_shown(tuner: Tuner, pairs: list[T
 
 def test_a_dry_run_says_what_it_would_take(tuner: Tuner, pairs: list[TrainingPair]) -> None:
     service = Service()
-    said = tuner(service).expected(pairs)
-    assert re.fullmatch(r"20 examples, about \d+ tokens x 2 epochs, about 0\.01 USD \(2026-11-01, a test\)", said)
+    estimate = tuner(service).cost_estimate(pairs)
+    assert re.fullmatch(r"20 examples, about \d+ tokens x 2 epochs, about 0\.01 USD \(2026-11-01, a test\)", estimate)
     assert service.requests == 0
 
 
@@ -273,8 +276,8 @@ def test_without_a_key_nothing_starts(
     pairs: list[TrainingPair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    made = OpenAIFineTuner(
+    hosted = OpenAIFineTuner(
         OpenAIFineTuneConfig(method=FineTuneMethod.openai), OpenAIModelConfig("openai", "mini", id=MODEL)
     )
     with pytest.raises(Exception, match="OPENAI_API_KEY is not set"):
-        made.fit(pairs, [], tmp_path)
+        hosted.fit(pairs, [], tmp_path)

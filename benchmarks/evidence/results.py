@@ -1,4 +1,4 @@
-"""All that the simulations found, and the five figures that they come to."""
+"""The results of all simulations, and the five figures that summarise them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from benchmarks.evidence import alarms, coverage, peeking, power
 from benchmarks.evidence.rates import Case, Rate
 
-SMALL = 64
-"""Below this many examples coverage is shown and not promised."""
+PROMISED_FROM = 64
+"""With fewer examples, coverage is shown but not promised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,42 +22,42 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Everything that a report says."""
+class Evidence:
+    """The results that a report is made from."""
 
     rates: Mapping[Case, Rate]
     shares: tuple[Share, ...]
     planned: int
-    """Examples that the planner named."""
+    """The number of examples from the power calculation."""
     samples: int
     """Simulated for each case of coverage."""
     comparisons: int
     """Simulated without a change, with a loss, and as sequences of looks."""
 
     def of(self, *whats: str) -> dict[Case, Rate]:
-        """Return the rates of these cases, each metric's by n."""
-        found = {case: rate for case, rate in self.rates.items() if case.what in whats}
-        metrics = list(dict.fromkeys(case.metric for case in found))
-        return dict(sorted(found.items(), key=lambda each: (metrics.index(each[0].metric), each[0].n)))
+        """Return the rates of these cases, those of each metric by n."""
+        rates = {case: rate for case, rate in self.rates.items() if case.what in whats}
+        metrics = list(dict.fromkeys(case.metric for case in rates))
+        return dict(sorted(rates.items(), key=lambda item: (metrics.index(item[0].metric), item[0].n)))
 
     @property
     def coverages(self) -> dict[Case, Rate]:
-        """The rates of intervals that held the truth."""
+        """The rates of intervals that contain the truth."""
         return self.of(coverage.SCORE, coverage.DIFFERENCE, coverage.SIMILAR, coverage.CLUSTERED)
 
     @property
     def promised(self) -> dict[tuple[str, str], Rate]:
         """The coverage of each kind of interval of each metric, over all n from 64."""
-        kept: dict[tuple[str, str], dict[Case, Rate]] = {}
+        rates_of: dict[tuple[str, str], dict[Case, Rate]] = {}
         for case, rate in self.coverages.items():
-            if case.n >= SMALL:
-                kept.setdefault((case.what, case.metric), {})[case] = rate
-        return {key: pooled(rates) for key, rates in kept.items()}
+            if case.n >= PROMISED_FROM:
+                rates_of.setdefault((case.what, case.metric), {})[case] = rate
+        return {key: pooled(rates) for key, rates in rates_of.items()}
 
     @property
     def coverage_range(self) -> tuple[float, float]:
         """The lowest and the highest promised coverage, shares near 0% and 100% included."""
-        shares = [rate.share for rate in self.promised.values()] + [each.coverage for each in self.shares]
+        shares = [rate.share for rate in self.promised.values()] + [share.coverage for share in self.shares]
         return min(shares), max(shares)
 
     @property
@@ -67,12 +67,12 @@ class Found:
 
     @property
     def power(self) -> Rate:
-        """Losses that were caught at the planned number of examples."""
+        """Losses that were detected at the planned number of examples."""
         return self.rates[Case(power.CAUGHT, power.METRIC, self.planned)]
 
     @property
     def sequential(self) -> Rate:
-        """No change that looked like one to a sequential gate, at any look."""
+        """False alarms of a sequential gate, at any look."""
         return last(self.of(peeking.GATE))
 
     def figures(self) -> dict[str, float]:
@@ -88,7 +88,7 @@ class Found:
 
 
 def pooled(rates: Mapping[Case, Rate]) -> Rate:
-    """Return the mean rate, known as well as from the samples: what metrics say of one sample is not independent."""
+    """Return the mean rate, with as many trials as there were samples: metrics of one sample are not independent."""
     samples = {case.n: rate.trials for case, rate in rates.items()}
     share = sum(rate.hits for rate in rates.values()) / sum(rate.trials for rate in rates.values())
     return Rate(round(share * sum(samples.values())), sum(samples.values()))
@@ -96,4 +96,4 @@ def pooled(rates: Mapping[Case, Rate]) -> Rate:
 
 def last(rates: Mapping[Case, Rate]) -> Rate:
     """Return the rate of the largest n."""
-    return max(rates.items(), key=lambda each: each[0].n)[1]
+    return max(rates.items(), key=lambda item: item[0].n)[1]

@@ -1,0 +1,79 @@
+"""How a setting is declared: its default, its check, and what it decides.
+
+Run ids and stage keys (`harness.store.digest`), factors, recipes, baselines and W&B all read what a setting decides
+from the metadata of its field, so a new setting is classified in one place. A field is declared with one of these:
+
+    text(default)      which completions come out: data, prompt, model, training, decoding
+    scores(default)    how completions are scored: examples, metrics, intervals
+    display(default)   what things are called and where and how they are shown
+    nothing(default)   none of these: speed, places, limits on money
+
+`seed=True` marks a setting that the runs of one recipe may differ in, `label=True` the name of what a group chose.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from harness.errors import ConfigError
+
+
+class Decides(StrEnum):
+    """What a setting decides."""
+
+    TEXT = "text"
+    SCORES = "scores"
+    DISPLAY = "display"
+    NOTHING = "nothing"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting of the schema: what it decides, and whether it is a seed or the name of what its group chose."""
+
+    decides: Decides
+    seed: bool = False
+    label: bool = False
+
+    @property
+    def affects_results(self) -> bool:
+        """Whether a change of it can change a completion or a score."""
+        return self.decides in (Decides.TEXT, Decides.SCORES)
+
+
+def text(default: Any = dataclasses.MISSING, *, factory: Callable[[], Any] | None = None, seed: bool = False) -> Any:
+    """Declare a setting that decides which completions come out."""
+    return _field(default, factory, Setting(Decides.TEXT, seed=seed))
+
+
+def scores(default: Any = dataclasses.MISSING, *, factory: Callable[[], Any] | None = None) -> Any:
+    """Declare a setting that decides how completions are scored."""
+    return _field(default, factory, Setting(Decides.SCORES))
+
+
+def display(
+    default: Any = dataclasses.MISSING, *, factory: Callable[[], Any] | None = None, label: bool = False
+) -> Any:
+    """Declare a setting that decides how things are called, or how and where they are shown."""
+    return _field(default, factory, Setting(Decides.DISPLAY, label=label))
+
+
+def nothing(default: Any = dataclasses.MISSING, *, factory: Callable[[], Any] | None = None) -> Any:
+    """Declare a setting that decides neither a completion, nor a score, nor how they are shown."""
+    return _field(default, factory, Setting(Decides.NOTHING))
+
+
+def check(ok: bool, key: str, expected: str, got: object) -> None:
+    """Raise a ConfigError unless `ok`: the key, what was expected, what was got."""
+    if not ok:
+        raise ConfigError(f"{key}: expected {expected}, got {got}")
+
+
+def _field(default: Any, factory: Callable[[], Any] | None, setting: Setting) -> Any:
+    metadata = {"setting": setting, "decides": setting.decides.value}
+    if factory is not None:
+        return dataclasses.field(default_factory=factory, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)

@@ -1,0 +1,46 @@
+"""How counts, lists, differences and p-values are written: one rule each, for messages, tables and reports alike.
+
+The lowest layer of the package, so that a reader of data, a gate and a report can use the same words. How a score and
+a completion are written is in `harness.reports.formatting`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+UNKNOWN = "–"
+"""Written where there is no value."""
+
+
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """Return `1 example` or `1,200 examples`; `plural` is for nouns that do not just take an s."""
+    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
+
+
+def at_most(items: Sequence[str], limit: int) -> list[str]:
+    """Return the first `limit` items and, where there are others, `and N more` as the last one."""
+    others = len(items) - limit
+    return [*items[:limit], f"and {others:,} more"] if others > 0 else list(items)
+
+
+def interval(low: float | None, high: float | None, places: int = 3, signed: bool = False) -> str:
+    """Return `[0.012, 0.034]`, with signs where it is of a difference; nothing where an end is unknown."""
+    if low is None or high is None:
+        return ""
+    sign = "+" if signed else ""
+    return f"[{low:{sign}.{places}f}, {high:{sign}.{places}f}]"
+
+
+def difference(value: float | None, low: float | None, high: float | None, places: int = 3) -> str:
+    """Return `+0.023 [+0.012, +0.034]`, without brackets where there is no interval; a dash where it is unknown."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:+.{places}f} {interval(low, high, places, signed=True)}".rstrip()
+
+
+def p_value(p: float | None, places: int = 3) -> str:
+    """Return `0.012`, or `< 0.001` for less than the last decimal; a dash where it was not tested."""
+    if p is None:
+        return UNKNOWN
+    least = 10.0**-places
+    return f"< {least:.{places}f}" if p < least else f"{p:.{places}f}"

@@ -1,0 +1,54 @@
+"""Every setting says what it decides, and everything that asks gets one answer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+
+from harness.config import EchoModelConfig, HarnessConfig, JudgeConfig, LocalModelConfig, LoraConfig, TrackingConfig
+from harness.config.decides import affecting, flat, settings_of_schema
+from harness.config.fields import Decides
+from harness.store.digest import digest
+
+
+@pytest.mark.parametrize("schema", [HarnessConfig, JudgeConfig])
+def test_every_setting_says_what_it_decides(schema: type) -> None:
+    unclassified = [name for name, setting in settings_of_schema(schema) if setting is None]
+    assert not unclassified, "declare them with text, scores, display or nothing of harness.config.fields"
+
+
+def test_a_setting_decides_the_same_in_every_variant_of_its_group() -> None:
+    decides: dict[str, set[Decides]] = {}
+    for name, setting in settings_of_schema(HarnessConfig):
+        assert setting is not None
+        decides.setdefault(name, set()).add(setting.decides)
+    assert {name: kinds for name, kinds in decides.items() if len(kinds) > 1} == {}
+
+
+def test_a_digest_is_of_what_affects_results() -> None:
+    assert digest(EchoModelConfig(seconds=1.0)) == digest(EchoModelConfig(seconds=2.0))
+    assert digest(EchoModelConfig(error_rate=0.1)) != digest(EchoModelConfig(error_rate=0.2))
+    assert digest(LoraConfig(seed=0)) != digest(LoraConfig(seed=1))
+    assert digest(TrackingConfig(project="a")) == digest(TrackingConfig(project="b"))
+
+
+def test_what_affects_a_run() -> None:
+    config = {
+        "name": "run",
+        "seed": 3,
+        "store": "/somewhere",
+        "model": asdict(LocalModelConfig("local", "mine", path="folder", batch_size=2, device="cpu")),
+        "finetune": {"seed": 5, "n_train": 20},
+        "metrics": {"names": ["bleu"], "options": {"bleu": {"tokenize": "zh"}}},
+        "tracking": {"mode": "offline"},
+        "setting_of_another_version": 1,
+    }
+    kept = flat(affecting(config))
+    assert kept.keys() == {
+        *("seed", "finetune.seed", "finetune.n_train", "metrics.names", "metrics.options.bleu.tokenize"),
+        *(f"model.{key}" for key in ("backend", "path", "revision", "layers", "adapter", "dtype")),
+        "setting_of_another_version",
+    }
+    assert flat(affecting(config, labels=True)).keys() - kept.keys() == {"model.name"}
+    assert kept.keys() - flat(affecting(config, seeds=False)).keys() == {"seed", "finetune.seed"}

@@ -1,7 +1,7 @@
-"""The command line: an argparse front that imports nothing heavy until a command needs it.
+"""The command line: parses the arguments and imports the module of one command.
 
 Exit codes: 0 done · 1 failed · 2 a setting or argument is wrong · 3 data · 4 model or missing package ·
-5 stored run · 6 fine-tune · 7 gate: worse than the baseline · 8 gate: not enough data to say ·
+5 stored run · 6 fine-tune · 7 gate: worse than the baseline · 8 gate: not enough data to decide ·
 130 interrupted (run again to continue).
 """
 
@@ -19,7 +19,7 @@ from harness.cli.parser import parser
 COMMANDS = {
     "run": "harness.cli.run",
     "report": "harness.cli.report",
-    "compare": "harness.cli.report",
+    "compare": "harness.cli.compare",
     "judge": "harness.cli.judge",
     "gate": "harness.cli.gate",
     "baseline": "harness.cli.baseline",
@@ -37,10 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.append("")  # classes of one's own beside the data, as with python -m
+        sys.path.append("")  # your own classes in the current folder, as with python -m
     top = parser()
     options, rest = top.parse_known_args(arguments)
-    if options.command in OVERRIDES:  # argparse does not know words of this kind again after an option
+    if options.command in OVERRIDES:  # argparse does not take positional words after an option
         overrides: list[str] = getattr(options, OVERRIDES[options.command])
         overrides += [word for word in rest if "=" in word and not word.startswith("-")]
         rest = [word for word in rest if word not in overrides]
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _dispatch(options)
     except KeyboardInterrupt:
         again = shlex.join(["python", "-m", "harness", *arguments])
-        print(f"\ninterrupted. Everything finished is kept; continue with:\n  {again}", file=sys.stderr)
+        print(f"\ninterrupted. Finished work is stored; continue with:\n  {again}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         return 0

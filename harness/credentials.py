@@ -1,4 +1,7 @@
-"""Whether this machine has the credentials that leave it; their values are never read out, and never written."""
+"""Whether the credentials of external services are set, and the redaction of secrets from what is stored.
+
+The values of credentials are never printed or stored.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +20,16 @@ _SECRET = re.compile(rf"(?:^|_)(?:{_KINDS}|(?:{_TOKENS})_?token)$|^token$")
 _USER = re.compile(r"(?<=://)[^/@\s]+@")
 _ASSIGNED = re.compile(r"(?<![\w.-])([\w.-]+)=([^\s,&}\]'\"]+)")
 _LONG = 8
-"""A shorter value of the environment, such as `1`, is found everywhere and protects nothing."""
+"""Shorter values of the environment, such as `1`, are not redacted: they occur everywhere and are not secrets."""
 
 
 def has_openai_key() -> bool:
-    """Say whether the environment has a key for OpenAI-compatible models."""
+    """Return whether the environment has a key for OpenAI-compatible models."""
     return bool(os.environ.get("OPENAI_API_KEY"))
 
 
 def has_wandb_login() -> bool:
-    """Say whether W&B would find a login: in the environment, or where `wandb login` leaves it."""
+    """Return whether W&B would find a login: in the environment, or in the file that `wandb login` writes."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     host = urlparse(os.environ.get("WANDB_BASE_URL", "")).hostname or "api.wandb.ai"
@@ -37,10 +40,10 @@ def has_wandb_login() -> bool:
 
 
 def redacted(value: Any) -> Any:
-    """Return plain JSON values without their secrets.
+    """Return plain JSON values with secrets replaced by `[redacted]`.
 
-    A secret is the text under a key that names one (`api_key`, `HF_TOKEN`, `db.password`), a `KEY=VALUE` of such a
-    key, the user part of an address, and whatever the environment holds under such a name.
+    A secret is the text under a key that names one (`api_key`, `HF_TOKEN`, `db.password`), the value of a `KEY=VALUE`
+    with such a key, the user part of a URL, and the value of an environment variable with such a name.
     """
     return _redacted(value, [v for k, v in os.environ.items() if len(v) >= _LONG and _names_secret(k)])
 

@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness import pricing, registry
+from harness import registry
 from harness.analysis import leaderboard
 from harness.analysis.verdict import Aim, with_incumbent
+from harness.client import pricing
+from harness.client.pricing import Budget, LocalPrice, Price
 from harness.config import HarnessConfig, ReportConfig, TrackingConfig
 from harness.credentials import redacted
 from harness.errors import StoreError
-from harness.pricing import Budget, LocalPrice, Price
 from harness.progress import say
 from harness.protocols import HostedModel, Model
 from harness.reports import Sink

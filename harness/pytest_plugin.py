@@ -1,11 +1,11 @@
-"""The gate in pytest: a marker, a fixture, options, and what a session says about its gates at the end.
+"""The pytest plugin: the marker, fixture and options of the gate, and the summary of all gates of a session.
 
     @pytest.mark.regression(metric="rougeL", margin=0.02)
     def test_not_worse(harness_gate):
         harness_gate("task=jsonl", "task.path=data.jsonl", "model=local", "model.path=my/model")
 
 pytest imports this file in every session of every project that has the harness installed, so nothing heavy is
-imported before a test asks for the fixture. What a gate found travels on its test report, which pytest-xdist carries
+imported before a test uses the fixture. The results of gates travel on the test report, which pytest-xdist transfers
 from its workers.
 """
 
@@ -34,39 +34,39 @@ MARKERS = (
     "margin is a number or {metric: number}",
 )
 GATES = pytest.StashKey[list[dict[str, str]]]()
-"""What the gates of one test found: `line`, and `markdown`."""
+"""The results of one test's gates: `line`, and `markdown`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the gate."""
     group = parser.getgroup("harness", "regression gate of finetune-harness")
     group.addoption(
-        "--harness-baseline", metavar="DIR", help=f"where accepted baselines are (default: {BASELINES} in the rootdir)"
+        "--harness-baseline", metavar="DIR", help=f"folder of baselines (default: {BASELINES} in the rootdir)"
     )
     group.addoption(
-        "--harness-config-dir", metavar="DIR", help="folder with config groups of your own, such as DIR/task/mine.yaml"
+        "--harness-config-dir", metavar="DIR", help="folder with your own config groups, such as DIR/task/mine.yaml"
     )
     group.addoption(
-        "--harness-update-baseline", action="store_true", help="accept what the tests run as baselines; gate nothing"
+        "--harness-update-baseline", action="store_true", help="accept the runs of the tests as baselines; gate nothing"
     )
     group.addoption(
         "--harness-underpowered",
         choices=("fail", "warn"),
         default="fail",
-        help="when examples cannot decide a gate that does not say itself (default: fail)",
+        help="the result if the examples cannot decide, unless the marker sets it (default: fail)",
     )
-    budget = "of each gate, which then reads examples in chunks and ends as soon as its verdict is certain"
-    group.addoption("--harness-max-examples", type=int, metavar="N", help=f"the most examples {budget}")
-    group.addoption("--harness-max-seconds", type=float, metavar="S", help=f"the most seconds {budget}")
-    group.addoption("--harness-max-cost", type=float, metavar="USD", help=f"the highest cost {budget}")
+    budget = "of each gate, which then reads examples in chunks and stops as soon as the decision is certain"
+    group.addoption("--harness-max-examples", type=int, metavar="N", help=f"maximum number of examples {budget}")
+    group.addoption("--harness-max-seconds", type=float, metavar="S", help=f"maximum number of seconds {budget}")
+    group.addoption("--harness-max-cost", type=float, metavar="USD", help=f"maximum cost {budget}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the markers; on the process that reports, collect what the gates find."""
+    """Declare the markers; in the process that reports, collect the results of the gates."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     if config.getoption("harness_update_baseline") and getattr(config.option, "numprocesses", None):
-        raise pytest.UsageError("--harness-update-baseline writes one baseline after another: leave -n out.")
+        raise pytest.UsageError("--harness-update-baseline cannot run in parallel: remove -n.")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Summary(), "harness-summary")
 
@@ -75,17 +75,17 @@ def pytest_configure(config: pytest.Config) -> None:
 def harness_gate(request: pytest.FixtureRequest) -> Gate:
     """Gate a run against its baseline: call it with Hydra overrides, or with run=ID for a stored run.
 
-    It returns what it found where the candidate is let through, and fails the test where it is not.
+    It returns the result if the candidate passes, and fails the test otherwise.
     """
     from harness.gate.testing import Gate
 
-    found = request.node.stash.setdefault(GATES, [])
-    return Gate(request.node, found)
+    results = request.node.stash.setdefault(GATES, [])
+    return Gate(request.node, results)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Put what the test's gates found on its report."""
+    """Attach the results of a test's gates to its report."""
     report = yield
     if report.when == "call" and item.stash.get(GATES, None):
         report.harness_gates = item.stash[GATES]
@@ -93,25 +93,25 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 class _Summary:
-    """Says once, at the end, what all gates found: on the terminal, and in GitHub's step summary."""
+    """Shows the results of all gates at the end: in the terminal, and in GitHub's step summary."""
 
     def __init__(self) -> None:
-        self._found: list[tuple[str, dict[str, str]]] = []
+        self._results: list[tuple[str, dict[str, str]]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect what the gates of one test found."""
-        self._found += [(report.nodeid, gate) for gate in getattr(report, "harness_gates", [])]
+        """Collect the results of one test's gates."""
+        self._results += [(report.nodeid, gate) for gate in getattr(report, "harness_gates", [])]
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Write one line a gate."""
-        if self._found:
+        """Write one line per gate."""
+        if self._results:
             terminalreporter.section("regression gates")
-            for nodeid, gate in self._found:
+            for nodeid, gate in self._results:
                 terminalreporter.write_line(f"{nodeid}: {gate['line']}")
 
     def pytest_sessionfinish(self) -> None:
         """Append to the file that GitHub Actions shows beside the job."""
         path = os.environ.get("GITHUB_STEP_SUMMARY")
-        if path and self._found:
+        if path and self._results:
             with Path(path).open("a", encoding="utf-8") as stream:
-                stream.write("".join(f"{gate['markdown']}\n" for _, gate in self._found))
+                stream.write("".join(f"{gate['markdown']}\n" for _, gate in self._results))

@@ -24,16 +24,16 @@ def references() -> dict[str, list[str]]:
         articles = json.loads(resolve(WIKI).read_text("utf-8"))
     except MissingExtra as error:
         pytest.skip(str(error))
-    found: dict[str, list[str]] = {}
+    sentences: dict[str, list[str]] = {}
     for article in articles.values():
         if len(sentence := first_sentence(article.get("extract", ""))) > START:
-            found.setdefault(sentence[:START], []).append(sentence)
-    return found
+            sentences.setdefault(sentence[:START], []).append(sentence)
+    return sentences
 
 
 def held(text: str, sentences: dict[str, list[str]]) -> list[str]:
     starts = (i for i in range(len(text) - START) if text[i : i + START] in sentences)
-    return [each for i in starts for each in sentences[text[i : i + START]] if text.startswith(each, i)]
+    return [sentence for i in starts for sentence in sentences[text[i : i + START]] if text.startswith(sentence, i)]
 
 
 def test_reports_and_baselines_hold_no_reference() -> None:
@@ -45,4 +45,4 @@ def test_reports_and_baselines_hold_no_reference() -> None:
     paths = [ROOT / name for name in listed.stdout.splitlines()]
     texts = {path: path.read_text("utf-8") for path in paths if path.suffix in {".md", ".html", ".json", ".jsonl"}}
     assert len(texts) > 5
-    assert {path.name: found for path, text in texts.items() if (found := held(text, sentences))} == {}
+    assert {path.name: quoted for path, text in texts.items() if (quoted := held(text, sentences))} == {}

@@ -14,7 +14,7 @@ from tests.support.fakes import config
 @pytest.mark.parametrize(
     "name", ["api_key", "apiKey", "OPENAI_API_KEY", "hf_token", "token", "password", "db.password", "client-secret"]
 )
-def test_a_text_under_the_name_of_a_secret_is_taken_out(name: str) -> None:
+def test_a_text_under_the_name_of_a_secret_is_redacted(name: str) -> None:
     assert redacted({"options": [{name: "s3cret"}]}) == {"options": [{name: REDACTED}]}
 
 
@@ -35,20 +35,20 @@ def test_other_names_keep_their_text(name: str) -> None:
         ("a mail to me@host", "a mail to me@host"),
     ],
 )
-def test_a_text_that_quotes_a_secret_loses_it(text: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_inside_a_text_is_redacted(text: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_API_KEY", "longsecretvalue")
     assert redacted([text]) == [shown]
 
 
 def test_a_run_keeps_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_API_KEY", "longsecretvalue")
-    wanted = config(tmp_path)
-    wanted.prompt.system = "The key is longsecretvalue."
-    run = pipeline.run(wanted, "run +metrics.options.x.api_key=longsecretvalue")
+    settings = config(tmp_path)
+    settings.prompt.system = "The key is longsecretvalue."
+    run = pipeline.run(settings, "run +metrics.options.x.api_key=longsecretvalue")
     assert REDACTED in run.result.command
     assert "longsecretvalue" not in (run.folder / "results.json").read_text(encoding="utf-8")
 
 
-def test_short_values_of_the_environment_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_values_of_the_environment_are_not_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_TOKEN", "1")
     assert redacted("1 of 12") == "1 of 12"

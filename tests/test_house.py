@@ -147,6 +147,13 @@ def test_documents_name_paths_that_exist(name: str) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_documents_show_the_import_contract(name: str) -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    [layers] = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    assert "".join(f"    {line}\n" for line in layers) in (ROOT / name).read_text("utf-8")
+
+
 def test_the_architecture_page_names_code_that_exists() -> None:
     """A dotted name such as `harness.registry.METRICS` is a module, or an attribute that its module defines."""
     text = (ROOT / "docs" / "architecture.md").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The plugin in a project that is not ours: five lines, and every way that a gate can end."""
+"""The plugin in a project of a user: five lines, and every result that a gate can have."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_not_worse(harness_gate):
 
 @pytest.fixture(scope="module", autouse=True)
 def _imported(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Import here what gates import: a session inside a session forgets its own imports, and would do them again."""
+    """Import what gates import: a session inside a session discards its imports, and would repeat them each time."""
     import harness.gate.testing  # noqa: F401
 
     pipeline.run(config(tmp_path_factory.mktemp("warm")), "command")
@@ -52,7 +52,7 @@ def write(folder: Path, name: str, say: Callable[[int], str]) -> None:
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A folder with data, an accepted baseline, and one test; what the candidate says is up to each test."""
+    """A folder with data, an accepted baseline, and one test; each test sets the completions of the candidate."""
     monkeypatch.delenv("HARNESS_STORE", raising=False)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     write(pytester.path, "data", reference)
@@ -86,7 +86,7 @@ def test_a_worse_model_fails_with_the_evidence(project: pytest.Pytester) -> None
             "jsonl: candidate-chat-* is WORSE than the baseline candidate-chat-*",
             "  FAIL         rougeL 0.* -> 0.*, -0.* [[]-0.*, -0.*[]], margin 0.05, n 60",
             "  worst slices by rougeL: topic=b -0.* (n *), topic=a *",
-            "  fell most by rougeL:",
+            "  largest losses by rougeL:",
             "    Thing * of all  0.* -> 0",
             "      baseline  | Thing * is said to be fine, and known to people.",
             "      candidate | Who knows.",
@@ -108,7 +108,9 @@ def test_too_few_examples_fail_or_warn(project: pytest.Pytester) -> None:
 def test_a_missing_or_damaged_baseline_fails(project: pytest.Pytester) -> None:
     missing = project.runpytest_inprocess("--harness-baseline=elsewhere")
     missing.assert_outcomes(failed=1)
-    missing.stdout.fnmatch_lines(["*elsewhere/jsonl: there is no baseline. Accept a run once*baseline accept RUN"])
+    missing.stdout.fnmatch_lines(
+        ["*elsewhere/jsonl: there is no baseline. Accept a run and commit*baseline accept RUN"]
+    )
     (project.path / "benchmarks" / "jsonl" / "examples.jsonl").write_text("")
     damaged = project.runpytest_inprocess()
     damaged.assert_outcomes(failed=1)
@@ -119,7 +121,7 @@ def test_changed_data_fails_until_a_run_on_it_is_accepted(project: pytest.Pytest
     write(project.path, "data", lambda i: f"Not {reference(i)}")
     failed = project.runpytest_inprocess()
     failed.assert_outcomes(failed=1)
-    failed.stdout.fnmatch_lines(["*the candidate's examples are not the baseline's (60 changed*"])
+    failed.stdout.fnmatch_lines(["*the candidate's examples differ from the baseline's (60 changed*"])
     project.runpytest_inprocess("--harness-update-baseline").assert_outcomes(passed=1)
     project.runpytest_inprocess().assert_outcomes(passed=1)
 
@@ -156,8 +158,8 @@ def test_a_stored_run_is_gated_by_its_id_and_several_baselines_by_name(project: 
         @pytest.mark.regression(metric=["rougeL", "exact_match"], margin={"rougeL": 0.05, "exact_match": 0.1},
                                 slice="topic", baseline="other")
         def test_stored(harness_gate):
-            found = harness_gate(run="candidate-chat")
-            assert found is None or len(found.findings) == 7
+            result = harness_gate(run="candidate-chat")
+            assert result is None or len(result.checks) == 7
         """
     )
     missing = project.runpytest_inprocess()
@@ -189,12 +191,12 @@ def test_junit_and_githubs_summary_have_the_numbers(project: pytest.Pytester, mo
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.path / "summary.md"))
     write(project.path, "candidate", lambda i: "Who | knows." if i % 2 else accepted(i))
     project.runpytest_inprocess("--junit-xml=junit.xml")
-    found = {
-        each.get("name"): each.get("value") for each in ElementTree.parse(project.path / "junit.xml").iter("property")
+    properties = {
+        row.get("name"): row.get("value") for row in ElementTree.parse(project.path / "junit.xml").iter("property")
     }
-    assert found["harness_outcome"] == "fail"
-    assert found["harness_check"] == "rougeL"
-    assert float(found["harness_high"] or 0) < -0.05
+    assert properties["harness_outcome"] == "fail"
+    assert properties["harness_check"] == "rougeL"
+    assert float(properties["harness_high"] or 0) < -0.05
     shown = (project.path / "summary.md").read_text("utf-8")
     assert "### ❌ test&#95;not&#95;worse" in shown
     assert "| check | baseline | candidate | difference | margin | n |" in shown

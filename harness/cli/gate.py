@@ -43,7 +43,7 @@ def gate_request(options: argparse.Namespace) -> GateRequest:
 
 
 def margin(words: list[str]) -> float | Mapping[str, float] | None:
-    """Return one margin for all metrics, margins by metric, or None where none is given."""
+    """Return one margin for all metrics, margins by metric, or None if there is none."""
     margins: dict[str, float] = {}
     for word in words:
         name, _, value = word.rpartition("=")
@@ -76,7 +76,7 @@ def _gate(options: argparse.Namespace, request: GateRequest) -> GateResult:
     if len(words) > 1 or request.budget:
         raise ConfigError(
             f"gate: expected one stored run, or key=value overrides of a config, got {' '.join(words)}. "
-            "A sequential gate takes overrides: a stored run has all its completions already."
+            "A sequential gate needs overrides: a stored run already has all its completions."
         )
     run = find_run(store_root(options.store) / "runs", words[0])
     return candidate.gate_run(run, load(find_folder(root, run.result.task, options.name)), request)

@@ -8,29 +8,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from harness.cli import help_texts
 from harness.paths import BASELINES
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _RUN = "id, start of an id, name or folder of a stored run"
-_EXAMPLES = """examples:
-  python -m harness run                                    evaluate SmolLM2 on Wikipedia first sentences
-  python -m harness run task=jsonl task.path=data.jsonl model=local model.path=my/model
-  python -m harness run model=replay model.path=completions.jsonl
-  python -m harness run model=openai model.id=ft:... --dry-run        tokens and cost; nothing is sent
-  python -m harness run -m prompt=chat,plain,few_shot      a sweep: one leaderboard of three runs
-  python -m harness report                                 leaderboard of all stored runs
-  python -m harness compare RUN RUN                        paired differences with intervals
-  python -m harness judge RUN RUN model=local model.path=org/chat-model
-  python -m harness baseline accept RUN                    set the baseline of later gates; commit it
-  python -m harness gate RUN                               is it worse than the baseline?
-  python -m harness serve --model smollm2                  an OpenAI-compatible server with fine-tuning
-  python -m harness doctor                                 what is installed, what is missing
-
-exit codes: 0 done, 1 failed, 2 wrong setting, 3 data, 4 model or missing package, 5 stored run,
-            6 fine-tune, 7 worse than the baseline, 8 not enough data for the gate, 130 interrupted (the same
-            command continues)"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         prog="python -m harness",
         description="Which language model to ship, how sure that is, and whether it got worse.",
-        epilog=_EXAMPLES,
+        epilog=help_texts.TOP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
@@ -66,18 +50,6 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-_RUN_EXAMPLES = """Everything after `run` is passed to Hydra: key=value, group=choice, -m for a sweep, --cfg job
-to print the config.
-
-examples:
-  python -m harness run --cfg job                          print the composed config
-  python -m harness run task.n_validation=500 prompt=few_shot
-  python -m harness run +sweep=grid --dry-run              what would be done, what is already stored
-  python -m harness run tracking=wandb_online              send results to W&B (after `wandb login`)
-
-groups (conf/): task, model, finetune, prompt, generation, metrics, tracking; all keys: harness/config/"""
-
-
 def add_run(commands: Commands) -> None:
     """Add the parser of `run`."""
     command = _command(
@@ -85,21 +57,11 @@ def add_run(commands: Commands) -> None:
         "run",
         "fine-tune or reuse a model, generate, score, report",
         "Fine-tune a model or reuse it as it is, complete the validation prompts, score the completions, report.",
-        _RUN_EXAMPLES,
+        help_texts.RUN,
     )
     command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="Hydra overrides and options")
     command.add_argument("--dry-run", action="store_true", help="print what would be done and what is already stored")
     command.add_argument("--json", action="store_true", help="print the leaderboard as JSON on stdout")
-
-
-_REPORT_EXAMPLES = """Each task, and each set of examples of a task, has a leaderboard and a report of its own. Nothing is
-generated or scored again.
-
-examples:
-  python -m harness report                                 all stored runs
-  python -m harness report RUN RUN --name before-after     these two, in reports/<task>/before-after/
-  python -m harness report --incumbent RUN --useful-difference 0.02     replace the model in use, or keep it?
-  python -m harness report --title "Isaac Asimov" --no-references       choose the example, omit references"""
 
 
 def add_report(commands: Commands) -> None:
@@ -109,7 +71,7 @@ def add_report(commands: Commands) -> None:
         "report",
         "rebuild the leaderboard and its report from stored runs",
         "Rebuild the leaderboard and its report (markdown and HTML) from stored runs.",
-        _REPORT_EXAMPLES,
+        help_texts.REPORT,
     )
     command.add_argument("runs", nargs="*", metavar="RUN", help=f"{_RUN} (default: all)")
     command.add_argument("--metric", help="sort and compare by this metric (default: the task's primary metric)")
@@ -137,17 +99,6 @@ def add_report(commands: Commands) -> None:
     add_json(command)
 
 
-_COMPARE_EXAMPLES = """Runs are compared pairwise on the examples that all of them completed: difference, interval, p-value adjusted
-by Holm over all pairs, tie groups and plausible ranks. The best two are also compared on every metric and in
-every slice, and runs of one recipe with several training seeds as replicates.
-
-examples:
-  python -m harness compare RUN RUN                        every metric that both runs share
-  python -m harness compare RUN RUN RUN --metric rougeL    one metric, three pairs
-  python -m harness compare RUN RUN --unpaired             different examples of one task: wider intervals
-  python -m harness compare RUN RUN --json"""
-
-
 def add_compare(commands: Commands) -> None:
     """Add the parser of `compare`."""
     command = _command(
@@ -155,26 +106,15 @@ def add_compare(commands: Commands) -> None:
         "compare",
         "paired differences between stored runs",
         "Compare stored runs by paired tests on the examples that they share.",
-        _COMPARE_EXAMPLES,
+        help_texts.COMPARE,
     )
-    command.add_argument("runs", nargs="+", metavar="RUN", help=_RUN)
+    command.add_argument("runs", nargs="*", metavar="RUN", help=f"{_RUN} (default: all)")
     command.add_argument("--metric", help="compare on this metric only (default: all metrics that the runs share)")
     command.add_argument(
         "--unpaired", action="store_true", help="for two runs on different examples; detects only larger differences"
     )
     add_store(command)
     add_json(command)
-
-
-_JUDGE_EXAMPLES = """Both completions of each example are shown in both orders, and the judge answers A, B or tie. What
-follows the runs is passed to Hydra: model=CHOICE of conf/model/, and every key of conf/judge.yaml. Answers are
-stored and not requested again.
-
-examples:
-  python -m harness judge RUN RUN model=local model.path=org/chat-model --n 20
-  python -m harness judge RUN RUN model=smollm2 --json
-
-A judge that contradicts itself when the completions change places is unreliable: check its flip rate first."""
 
 
 def add_judge(commands: Commands) -> None:
@@ -184,7 +124,7 @@ def add_judge(commands: Commands) -> None:
         "judge",
         "ask a model which of two stored runs is better",
         "Ask a model which of two runs' completions is better, and measure how reliable its judgement is.",
-        _JUDGE_EXAMPLES,
+        help_texts.JUDGE,
     )
     command.add_argument("runs", nargs=2, metavar="RUN", help=_RUN)
     command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="model=CHOICE and other Hydra overrides")
@@ -194,20 +134,6 @@ def add_judge(commands: Commands) -> None:
     add_json(command)
 
 
-_GATE_EXAMPLES = """A check passes if its interval lies above -margin, fails if it lies below, and is underpowered if it contains
--margin. Failed completions get the worst score, and significantly more failed or truncated completions than in
-the baseline fail the gate.
-
-examples:
-  python -m harness gate RUN                               the baseline's primary metric, margin 0.02
-  python -m harness gate RUN --metric rougeL --metric bleu --margin rougeL=0.02 --margin bleu=1 --slice topic
-  python -m harness gate task=jsonl task.path=data.jsonl model=local model.path=my/model     run it, then gate it
-  python -m harness gate model=smollm2 --max-seconds 300   in chunks, until the decision is certain
-
-exit codes: 0 not worse, 7 worse, 8 not enough data to decide (0 with --underpowered warn),
-            5 no baseline, or one that is not comparable"""
-
-
 def add_gate(commands: Commands) -> None:
     """Add the parser of `gate`."""
     command = _command(
@@ -215,7 +141,7 @@ def add_gate(commands: Commands) -> None:
         "gate",
         "check whether a run is worse than the accepted baseline",
         "Check whether a stored run, or the run of a config, is worse than the accepted baseline.",
-        _GATE_EXAMPLES,
+        help_texts.GATE,
     )
     command.add_argument("candidate", nargs="+", metavar="RUN", help="a stored run, or key=value overrides of a config")
     _add_baseline_folder(command)
@@ -248,13 +174,6 @@ def add_gate(commands: Commands) -> None:
     add_json(command)
 
 
-_BASELINE_EXAMPLES = """examples:
-  python -m harness baseline accept RUN                    write benchmarks/<task>/; commit it
-  python -m harness baseline accept RUN --name small       benchmarks/<task>/small/, for a task with several
-  python -m harness baseline show                          list what is accepted
-  python -m harness baseline diff RUN                      what changed: model, data, signatures, scores, examples"""
-
-
 def add_baseline(commands: Commands) -> None:
     """Add the parser of `baseline`, with its three actions."""
     command = _command(
@@ -262,33 +181,13 @@ def add_baseline(commands: Commands) -> None:
         "baseline",
         "accept a run as the one that later runs are gated against",
         "Accept a run as a task's baseline, show what is accepted, or list what a run changes.",
-        _BASELINE_EXAMPLES,
+        help_texts.BASELINE,
     )
     actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
-    accept = _command(
-        actions,
-        "accept",
-        "write a run to its baseline folder",
-        "Write a run to the baseline folder of its task, which is then committed.",
-        "example:\n  python -m harness baseline accept RUN --name small",
-    )
+    accept, show, diff = (_command(actions, *texts) for texts in help_texts.BASELINE_ACTIONS)
     accept.add_argument("run", metavar="RUN", help=_RUN)
     accept.add_argument("--allow-errors", action="store_true", help="exclude failed examples from all comparisons")
-    show = _command(
-        actions,
-        "show",
-        "print baselines",
-        "Print the accepted baselines: run, model, data, scores and signatures.",
-        "examples:\n  python -m harness baseline show\n  python -m harness baseline show TASK --json",
-    )
     show.add_argument("task", nargs="?", help="only the baseline of this task")
-    diff = _command(
-        actions,
-        "diff",
-        "list what a run changes against its baseline",
-        "List what a run changes: model, data, settings, signatures, scores, and the examples that changed most.",
-        "example:\n  python -m harness baseline diff RUN",
-    )
     diff.add_argument("run", metavar="RUN", help=_RUN)
     for action in (accept, show, diff):
         _add_baseline_folder(action)
@@ -298,16 +197,6 @@ def add_baseline(commands: Commands) -> None:
         add_json(action)
 
 
-_SYNC_EXAMPLES = """examples:
-  python -m harness sync --all --dry-run                   list the offline runs
-  python -m harness sync --all --project my-project        push every offline run and leaderboard
-  python -m harness sync RUN --entity my-team              push one run
-  python -m harness sync --openai --n 5                    log the latest 5 OpenAI fine-tuning jobs and their files
-  python -m harness sync --openai ftjob-abc ftjob-def      log these jobs
-
-Needs a W&B login, and for --openai OPENAI_API_KEY (and OPENAI_BASE_URL for another provider)."""
-
-
 def add_sync(commands: Commands) -> None:
     """Add the parser of `sync`."""
     command = _command(
@@ -315,7 +204,7 @@ def add_sync(commands: Commands) -> None:
         "sync",
         "push offline runs and OpenAI fine-tuning jobs to W&B",
         "Push the offline W&B runs of the store, and log existing OpenAI fine-tuning jobs in W&B.",
-        _SYNC_EXAMPLES,
+        help_texts.SYNC,
     )
     command.add_argument("runs", nargs="*", metavar="RUN", help=_RUN)
     command.add_argument("--all", action="store_true", help="push every run and leaderboard that is not pushed yet")
@@ -328,47 +217,14 @@ def add_sync(commands: Commands) -> None:
     add_json(command)
 
 
-_SERVE_EXAMPLES = """examples:
-  python -m harness serve                                  SmolLM2 at http://127.0.0.1:8000/v1
-  python -m harness serve --model smollm2 --model my/model --port 9000
-  HARNESS_SERVE_API_KEY=... python -m harness serve --host 0.0.0.0
-
-a client, in another terminal, with OpenAI's own package (paste it as it is):
-
-export OPENAI_BASE_URL=http://127.0.0.1:8000/v1 OPENAI_API_KEY=local
-cat > train.jsonl <<'END'
-{"messages": [{"role": "user", "content": "Ping?"}, {"role": "assistant", "content": "Pong."}]}
-{"messages": [{"role": "user", "content": "Ping, please?"}, {"role": "assistant", "content": "Pong."}]}
-END
-python - <<'END'
-import time
-from openai import OpenAI
-client = OpenAI()
-def ask(model):
-    answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": "Ping?"}], max_tokens=20)
-    print(model, "says", answer.choices[0].message.content)
-ask("smollm2")
-file = client.files.create(file=open("train.jsonl", "rb"), purpose="fine-tune")
-job = client.fine_tuning.jobs.create(model="smollm2", training_file=file.id, suffix="pong")
-while job.status in ("queued", "running"):
-    time.sleep(2)
-    job = client.fine_tuning.jobs.retrieve(job.id)
-ask(job.fine_tuned_model)
-END
-
-It serves /v1/models, files, fine_tuning/jobs, completions, chat/completions, embeddings and batches, and refuses
-what it does not support. Files, jobs and models are kept in STORE/server; a job that was running continues when the
-server is started again."""
-
-
 def add_serve(commands: Commands) -> None:
-    """Add the command's parser."""
-    command = commands.add_parser(
+    """Add the parser of `serve`."""
+    command = _command(
+        commands,
         "serve",
-        help="an OpenAI-compatible server over local models, fine-tuning included",
-        description="Serve local models, fine-tuning included, to clients that are written for OpenAI's API.",
-        epilog=_SERVE_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "an OpenAI-compatible server over local models, fine-tuning included",
+        "Serve local models, fine-tuning included, to clients that are written for OpenAI's API.",
+        help_texts.SERVE,
     )
     command.add_argument(
         "--model",
@@ -388,15 +244,6 @@ def add_serve(commands: Commands) -> None:
     add_config_dir(command)
 
 
-_DOCTOR_EXAMPLES = """Nothing outside this machine is contacted, and the values of credentials are not read out.
-
-examples:
-  python -m harness doctor                                 what is installed, and how to install what is missing
-  python -m harness doctor --json
-
-exit codes: 0 done, 1 a required package is missing"""
-
-
 def add_doctor(commands: Commands) -> None:
     """Add the parser of `doctor`."""
     command = _command(
@@ -404,7 +251,7 @@ def add_doctor(commands: Commands) -> None:
         "doctor",
         "versions, devices, extras, models, credentials",
         "List the installed packages, extras, devices, models and credentials, and how to install what is missing.",
-        _DOCTOR_EXAMPLES,
+        help_texts.DOCTOR,
     )
     add_json(command)
 

@@ -1,6 +1,6 @@
-"""`python -m harness run`: Hydra composes the config, the pipeline carries it through, the sinks show it.
+"""`python -m harness run`: compose a config or a sweep with Hydra, run it, show the leaderboard.
 
-One failed or killed job costs a sweep only its own row: the leaderboard is made from the outcomes that the jobs left,
+A failed or killed job costs a sweep only its own row: the leaderboard is made from the results that the jobs wrote,
 however the sweep ended.
 """
 
@@ -24,8 +24,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from harness import pipeline
 from harness.cli import sweep
-from harness.cli.dry_run import Plan, plan, print_plans
-from harness.cli.sweep import Outcome
+from harness.cli.dry_run import DryRunPlan, plan, print_plans
+from harness.cli.sweep import JobResult
 from harness.config import HarnessConfig, ReportConfig, TrackingConfig, compose
 from harness.errors import HarnessError
 from harness.stages.prepare import with_baselines
@@ -35,8 +35,8 @@ from harness.store.stages import store_root
 
 def main(options: argparse.Namespace) -> int:
     """Run one config or a sweep of them and show the leaderboard; return the exit code."""
-    ours: dict[str, list[str]] = {"--json": [], "--dry-run": ["dry_run=true"]}
-    arguments = [word for given in options.words for word in ours.get(given, [given])]
+    not_hydras: dict[str, list[str]] = {"--json": [], "--dry-run": ["dry_run=true"]}
+    arguments = [word for option in options.words for word in not_hydras.get(option, [option])]
     compose.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing a traceback and exiting
     folder = sweep.begin(store_root(None))
@@ -62,55 +62,55 @@ def _config_dirs(arguments: Sequence[str]) -> list[str]:
 
 
 def _job(config: DictConfig) -> None:
-    """Carry one composed config through, with its baselines; the outcome is a file."""
+    """Run one composed config with its baselines, and write the result of the job."""
     start, number = time.monotonic(), int(HydraConfig.get().job.num)
     overrides = tuple(HydraConfig.get().overrides.task)
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     try:
         settings = compose.resolve(config)
         if not settings.dry_run:
             sweep.announce(number, overrides)
-        found = _carry_through(settings, _command(overrides))
-        found["shown"] = {key: OmegaConf.to_container(config[key], resolve=True, enum_to_str=True) for key in _SHOWN}
+        result = _run_all(settings, _command(overrides))
+        result["shown"] = {key: OmegaConf.to_container(config[key], resolve=True, enum_to_str=True) for key in _SHOWN}
     except HarnessError as error:
-        found = {"error": str(error), "exit_code": error.exit_code}
+        result = {"error": str(error), "exit_code": error.exit_code}
     except Exception as error:
-        found = {"error": f"{type(error).__name__}: {error}", "exit_code": 1}
+        result = {"error": f"{type(error).__name__}: {error}", "exit_code": 1}
         raise
     finally:
-        if found:
-            sweep.record(number, Outcome(overrides, time.monotonic() - start, **found))
+        if result:
+            sweep.record(number, JobResult(overrides, time.monotonic() - start, **result))
 
 
 _SHOWN = ("report", "tracking")
-"""The parts of a config that decide how runs are shown and nothing about their scores."""
+"""The groups of a config that decide how runs are shown."""
 
 
-def _carry_through(settings: HarnessConfig, command: str) -> dict[str, Any]:
+def _run_all(settings: HarnessConfig, command: str) -> dict[str, Any]:
     if settings.dry_run:
-        return {"plans": tuple(asdict(plan(each)) for each in with_baselines(settings))}
-    return {"runs": tuple(str(pipeline.run(each, command).folder) for each in with_baselines(settings))}
+        return {"plans": tuple(asdict(plan(config)) for config in with_baselines(settings))}
+    return {"runs": tuple(str(pipeline.run(config, command).folder) for config in with_baselines(settings))}
 
 
 def _command(overrides: Sequence[str]) -> str:
-    """Return the command that makes this run again, alone where it was one of a sweep."""
+    """Return the command that repeats this run, without the rest of its sweep."""
     alone = ["hydra.mode=RUN"] if any(o.startswith("+sweep=") for o in overrides) else []
     return shlex.join(["python", "-m", "harness", "run", *overrides, *alone])
 
 
 def _finish(folder: Path, as_json: bool) -> int:
-    """Show what the jobs of this invocation found; return 0, or the exit code of the first failure."""
-    outcomes = sweep.outcomes(folder)
-    failures = [outcome for outcome in outcomes if outcome.error]
-    folders = dict.fromkeys(run for outcome in outcomes for run in outcome.runs)
-    shown = next((outcome.shown for outcome in outcomes if outcome.shown), None)
-    if plans := [Plan.of(each) for outcome in outcomes for each in outcome.plans]:
+    """Show the results of this invocation's jobs; return 0, or the exit code of the first failure."""
+    results = sweep.job_results(folder)
+    failures = [result for result in results if result.error]
+    folders = dict.fromkeys(run for result in results for run in result.runs)
+    shown = next((result.shown for result in results if result.shown), None)
+    if plans := [DryRunPlan.of(values) for result in results for values in result.plans]:
         print_plans(plans)
     elif shown:
         report = compose.section(ReportConfig, shown["report"])
         tracking = compose.section(TrackingConfig, shown["tracking"])
         pipeline.show([load_run(Path(run)) for run in folders], report, tracking, as_json)
-    for outcome in failures:
-        label = f"{shlex.join(outcome.overrides)}: " if len(outcomes) > 1 else ""
-        print(f"error: {label}{outcome.error}", file=sys.stderr)
+    for result in failures:
+        label = f"{shlex.join(result.overrides)}: " if len(results) > 1 else ""
+        print(f"error: {label}{result.error}", file=sys.stderr)
     return failures[0].exit_code if failures else 0

@@ -1,7 +1,7 @@
-"""What the jobs of one invocation share: how many there are, how far they are, and what each came to.
+"""The jobs of a sweep: their number, their progress, and one result file per job.
 
-A launcher may run jobs in other processes or on other machines, and Hydra's own end-of-sweep callback is not called
-when a job fails. So every job leaves a small file, and the environment, which launchers pass on, says where.
+A launcher may run jobs in other processes or on other machines, and Hydra does not call its end-of-sweep callback if
+a job fails. So every job writes a small file into a folder that it finds in the environment, which launchers pass on.
 """
 
 from __future__ import annotations
@@ -24,57 +24,57 @@ from harness.store.stages import write_atomic
 _FOLDER, _JOBS = "HARNESS_SWEEP_FOLDER", "HARNESS_SWEEP_JOBS"
 
 REUSED_SECONDS = 10.0
-"""A job that is over sooner found its work done, and says nothing about how long others take."""
+"""A job that takes less time reused its work, and is left out of the estimate of the remaining time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one job came to: its runs, or the error that ended it, and how its results are to be shown."""
+class JobResult:
+    """The result of one job: its runs, or the error that ended it, and the settings of its report."""
 
     overrides: tuple[str, ...]
     seconds: float
     runs: tuple[str, ...] = ()
     plans: tuple[Mapping[str, Any], ...] = ()
-    """Of a dry run, which has no runs."""
+    """The plans of a dry run, which has no runs."""
     shown: Mapping[str, Any] | None = None
     error: str = ""
     exit_code: int = 0
 
 
 def begin(store: Path) -> Path:
-    """Name the folder of this invocation's outcomes; nothing is made before the first outcome."""
+    """Choose the folder of this invocation's job results; it is created with the first result."""
     folder = store.absolute() / "sweeps" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     os.environ[_FOLDER] = str(folder)
     os.environ.pop(_JOBS, None)
     return folder
 
 
-def record(job: int, outcome: Outcome) -> None:
-    """Leave the outcome of one job."""
-    write_atomic(Path(os.environ[_FOLDER]) / f"job-{job:05d}.json", json.dumps(asdict(outcome), indent=2))
+def record(job: int, result: JobResult) -> None:
+    """Write the result of one job."""
+    write_atomic(Path(os.environ[_FOLDER]) / f"job-{job:05d}.json", json.dumps(asdict(result), indent=2))
 
 
-def outcomes(folder: Path) -> list[Outcome]:
-    """Return the outcomes that are there, in the order of the jobs."""
-    return [Outcome(**json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("job-*.json"))]
+def job_results(folder: Path) -> list[JobResult]:
+    """Return the results written so far, in the order of the jobs."""
+    return [JobResult(**json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("job-*.json"))]
 
 
 def announce(job: int, overrides: tuple[str, ...]) -> None:
-    """Say which job of a sweep begins, and about how long the rest will take."""
+    """Print which job of a sweep starts, and an estimate of the remaining time."""
     total = int(os.environ.get(_JOBS, "1"))
     if total < 2:
         return
-    worked = [o.seconds for o in outcomes(Path(os.environ[_FOLDER])) if o.seconds > REUSED_SECONDS]
-    left = sum(worked) / len(worked) * (total - job) if worked else None
-    rest = f", about {left / 60:.0f} min left" if left else ""
+    durations = [r.seconds for r in job_results(Path(os.environ[_FOLDER])) if r.seconds > REUSED_SECONDS]
+    remaining = sum(durations) / len(durations) * (total - job) if durations else None
+    rest = f", about {remaining / 60:.0f} min left" if remaining else ""
     print(f"\nrun {job + 1} of {total}{rest}: {' '.join(overrides)}", file=sys.stderr, flush=True)
 
 
 class CountJobs(Callback):
-    """Counts the jobs of a sweep before the first begins; Hydra tells them to nobody."""
+    """Counts the jobs of a sweep before the first one starts, which Hydra does not report."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Keep the number of jobs in the environment: the product of the choices of every swept key."""
+        """Put the number of jobs into the environment: the product of the numbers of choices of all swept keys."""
         parameters = {str(key): str(value) for key, value in (config.hydra.sweeper.params or {}).items()}
         lines = [f"{key}={value}" for key, value in parameters.items()]
         swept: dict[str, int] = {}

@@ -1,9 +1,9 @@
-"""`python -m harness sync`: what lies offline goes to Weights & Biases, and so do OpenAI fine-tuning jobs.
+"""`python -m harness sync`: push offline runs, and log OpenAI fine-tuning jobs, to Weights & Biases.
 
-The runs are pushed by W&B's own `wandb sync`, and the jobs logged by its `WandbLogger.sync`, which is what became of
-`openai wandb sync`. It is called for one finished job at a time: left to choose, it takes the oldest of the first page
-for the latest, stops at the first job that it already has, and logs what follows an unfinished job into that one's run.
-Without a login nothing is sent or changed.
+Runs are pushed with W&B's own `wandb sync`, and jobs are logged with its `WandbLogger.sync`, the successor of
+`openai wandb sync`. It is called for one finished job at a time, because by itself it takes the oldest job of the first
+page for the latest, stops at the first job that is logged already, and logs what follows an unfinished job into that
+job's run. Without a login nothing is sent or changed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from harness.errors import ConfigError, HarnessError, StoreError, require, unkno
 from harness.reports.wandb.tables import session_id
 from harness.store.runs import find_runs
 from harness.store.stages import store_root
+from harness.wording import at_most, counted
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -43,12 +44,12 @@ class OfflineRun:
 
     @property
     def synced(self) -> bool:
-        """Whether W&B has left its mark that all of it is on the server."""
+        """Whether W&B's marker says that all of it is on the server."""
         return (self.folder / f"run-{self.id}.wandb.synced").exists()
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class SyncedJob:
     """A fine-tuning job at OpenAI, or at a provider with its API."""
 
     id: str
@@ -62,13 +63,13 @@ class Job:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Push what the options name, or list it, and return the exit code."""
+    """Push what the options select, or list it, and return the exit code."""
     store = store_root(options.store)
     waiting = offline_runs(store)
     if not (options.runs or options.all or options.openai is not None):
         raise ConfigError(
-            f"sync: expected --all, a RUN or --openai, got none of them. {len(waiting)} offline runs are waiting in "
-            f"{store / 'wandb'}; list them: python -m harness sync --all --dry-run"
+            f"sync: expected --all, a RUN or --openai, got none of them. {store / 'wandb'} contains "
+            f"{counted(len(waiting), 'offline run')}; list them: python -m harness sync --all --dry-run"
         )
     chosen = waiting if options.all else list(_selected(options.runs, waiting, store))
     if options.n is not None and (options.n < 1 or options.openai != []):
@@ -108,65 +109,65 @@ def sync_command(runs: Sequence[OfflineRun], project: str | None, entity: str | 
 
 
 def push(runs: Sequence[OfflineRun], project: str | None, entity: str | None, call: Call | None = None) -> None:
-    """Push offline runs; HarnessError names those that did not arrive, which `wandb sync` says in no exit code."""
+    """Push offline runs; HarnessError names those that failed, which the exit code of `wandb sync` does not show."""
     if not runs:
         return
     code = (call or _call)(sync_command(runs, project, entity))
-    left = [run for run in runs if not run.synced]
-    if code or left:
-        named = ", ".join([run.id for run in left[:5]] + (["…"] if len(left) > 5 else [])) or "none"
+    unsynced = [run.id for run in runs if not run.synced]
+    if code or unsynced:
+        names = ", ".join(at_most(unsynced, 5)) or "none"
         raise HarnessError(
-            f"wandb sync ended with {code}, and {len(left)} of {len(runs)} runs are not pushed: {named}. "
-            "They are still here: try again with the same command."
+            f"wandb sync exited with {code}, and {len(unsynced)} of {len(runs)} runs are not pushed: {names}. "
+            "They are kept. To push them, repeat the command."
         )
 
 
-def find_jobs(client: OpenAI, ids: Sequence[str], n: int | None) -> Iterator[Job]:
+def find_jobs(client: OpenAI, ids: Sequence[str], n: int | None) -> Iterator[SyncedJob]:
     """Yield the jobs with these ids, or the latest `n` of all, or all of them; latest first."""
     import openai
 
     try:
-        found: Iterable[FineTuningJob] = (
+        jobs: Iterable[FineTuningJob] = (
             map(client.fine_tuning.jobs.retrieve, ids) if ids else islice(client.fine_tuning.jobs.list(), n)
         )
-        for job in found:
-            yield Job(job.id, job.fine_tuned_model or job.model, job.status)
+        for job in jobs:
+            yield SyncedJob(job.id, job.fine_tuned_model or job.model, job.status)
     except openai.OpenAIError as error:
         raise HarnessError(f"the fine-tuning jobs cannot be read: {error}") from error
 
 
 def log_jobs(
-    client: OpenAI, jobs: Sequence[Job], where: Mapping[str, Any], log: Callable[..., Any] | None = None
+    client: OpenAI, jobs: Sequence[SyncedJob], where: Mapping[str, Any], log: Callable[..., Any] | None = None
 ) -> None:
-    """Log every finished job to W&B, with its files, oldest first; what is logged already is left as it is.
+    """Log every finished job to W&B, with its files, oldest first; jobs that are logged already are not changed.
 
-    `where` is its project, its entity and the folder of its own files, as `wandb.init` takes them.
-    HarnessError names the job that W&B or the service did not take.
+    `where` holds the project, the entity and the folder of W&B's files, as for `wandb.init`. HarnessError names the job
+    that W&B or the service refused.
     """
     log = log or _wandb_logger()
     for job in (job for job in reversed(jobs) if job.finished):
         try:
             log(fine_tune_job_id=job.id, openai_client=client, wait_for_job_success=False, **where)
-        except Exception as error:  # of W&B, of the service, or bare ones of the logger's own
+        except Exception as error:  # W&B's, the service's, or bare ones of the logger
             raise HarnessError(
-                f"{job.id} was not logged: {type(error).__name__}: {error}. Try again with the same command: what is "
-                "logged is not logged twice."
+                f"{job.id} was not logged: {type(error).__name__}: {error}. Repeat the command: jobs "
+                "that are already logged are not logged again."
             ) from error
 
 
 def _selected(names: Sequence[str], waiting: Sequence[OfflineRun], store: Path) -> Iterator[OfflineRun]:
-    """Yield the offline runs that the names choose: by the start of a W&B id, or as `report` finds runs."""
+    """Yield the offline runs that the names select: by the start of a W&B id, or as `report` finds runs."""
     for name in dict.fromkeys(names):
-        found = [run for run in waiting if run.id.startswith(name)]
-        if not found:
+        matches = [run for run in waiting if run.id.startswith(name)]
+        if not matches:
             ids = {session_id(run.result.run_id) for run in find_runs(store / "runs", [name])}
-            found = [run for run in waiting if run.id in ids]
-        if not found:
+            matches = [run for run in waiting if run.id in ids]
+        if not matches:
             raise StoreError(
                 f"{unknown('offline run', name, [run.id for run in waiting])} It is pushed already, or was not "
                 "logged: run its command again with tracking=wandb_offline."
             )
-        yield from found
+        yield from matches
 
 
 def _client() -> OpenAI:
@@ -185,18 +186,19 @@ def _wandb_logger() -> Callable[..., Any]:
 
 
 def _call(command: Sequence[str]) -> int:
-    logs = {"WANDB_DIR": str(Path(command[-1]).parents[1])}  # beside the runs, not in the current folder
+    logs = {"WANDB_DIR": str(Path(command[-1]).parents[1])}  # beside the runs instead of the current folder
     environment = {**logs, **{key: value for key, value in os.environ.items() if key != "WANDB_MODE"}}
     return subprocess.run(command, env=environment, stdout=sys.stderr, check=False).returncode
 
 
-def _show(done: str, runs: Sequence[OfflineRun], jobs: Sequence[Job], as_json: bool) -> None:
+def _show(done: str, runs: Sequence[OfflineRun], jobs: Sequence[SyncedJob], as_json: bool) -> None:
     if as_json:
         rows = [{"id": run.id, "folder": str(run.folder)} for run in runs]
         print(json.dumps({"done": done, "runs": rows, "jobs": [asdict(job) for job in jobs]}, indent=2))
         return
-    print(f"{done}: {len(runs)} offline runs, {sum(job.finished for job in jobs)} of {len(jobs)} fine-tuning jobs")
+    n_finished = sum(job.finished for job in jobs)
+    print(f"{done}: {counted(len(runs), 'offline run')}, {n_finished} of {len(jobs)} fine-tuning jobs")
     for run in runs:
         print(f"  {run.folder}")
     for job in jobs:
-        print(f"  {job.id}  {job.model}" + ("" if job.finished else f"  left out: {job.status}"))
+        print(f"  {job.id}  {job.model}" + ("" if job.finished else f"  skipped: {job.status}"))

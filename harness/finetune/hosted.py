@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import pricing
+from harness.client import pricing
 from harness.client.endpoint import Endpoint, check_url
+from harness.client.pricing import MILLION, Price
 from harness.config import OpenAIFineTuneConfig, OpenAIModelConfig
 from harness.config.model import EndpointKind
 from harness.errors import ConfigError, FineTuneError
@@ -23,7 +24,6 @@ from harness.finetune import hosted_job as jobs
 from harness.finetune.hosted_curve import best_step, curve
 from harness.finetune.hosted_file import CostEstimate, chat_file, estimate, require_enough
 from harness.finetune.schedule import auto_batch_size, finetune_inputs
-from harness.pricing import MILLION, Price
 from harness.progress import say
 from harness.store.digest import digest
 from harness.store.stages import write_atomic

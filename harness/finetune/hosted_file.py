@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from harness.client.pricing import MILLION, Price
 from harness.errors import FineTuneError
 from harness.finetune.schedule import auto_epochs
-from harness.pricing import MILLION, Price
 from harness.types import Message, TrainingPair
 from harness.wording import at_most, counted
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from harness.client.pricing import LocalPrice, Price
 from harness.errors import ConfigError, ModelError
-from harness.pricing import LocalPrice, Price
 from harness.types import Completion
 
 
@@ -19,7 +19,7 @@ class GateBudget:
     examples: int | None = None
     seconds: float | None = None
     cost: float | None = None
-    """In USD, by the prices of the config (`harness.pricing`)."""
+    """In USD, by the prices of the config (`harness.client.pricing`)."""
     chunk: int = 32
     """Examples between two looks at the data."""
 

@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import pricing, registry
+from harness import registry
 from harness.analysis.leaderboard import stats_config
+from harness.client import pricing
 from harness.config import HarnessConfig, StatsConfig
 from harness.errors import ConfigError
 from harness.gate.baseline import Baseline

@@ -1,4 +1,4 @@
-"""How the metrics that compare meaning load their encoders, and name them in a signature."""
+"""How encoders are loaded, and named in a signature: for the metrics that compare meaning, and for the server."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ def encoder_signature(model: str, library: str) -> str:
     name = local.name if local.is_dir() and not model.startswith(resources.PREFIX) else model
     digest = weights.identify(weights.locate(model).folder).weights
     return f"model:{name.removeprefix(resources.PREFIX)}|weights:{digest}|{library}:{version(library)}"
+
+
+def load_sentence_encoder(model: str, device: str | None = None) -> Any:
+    """Return a sentence-transformers model in float32, on the best device by default; ModelError when it is damaged."""
+    require("sentence_transformers", "embeddings")
+    folder = weights.locate(model).folder
+    with loading_encoder(folder):
+        from sentence_transformers import SentenceTransformer
+
+        loaded: Any = SentenceTransformer(str(folder), device=device, trust_remote_code=False, local_files_only=True)
+    return loaded.float().eval()
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.hf import loading, weights
-from harness.hf.encoders import encoder_signature, loading_encoder
+from harness.hf import loading
+from harness.hf.encoders import encoder_signature, load_sentence_encoder
 from harness.metrics.base import BaseMetric, mean_stats
 from harness.metrics.inputs import pairs
 from harness.progress import track
@@ -78,9 +78,5 @@ class _Encoder:
 
 @lru_cache(maxsize=1)
 def _encoder(model: str, device: str) -> _Encoder:
-    folder = weights.locate(model).folder
-    with track("load the sentence encoder"), loading_encoder(folder):
-        from sentence_transformers import SentenceTransformer
-
-        loaded = SentenceTransformer(str(folder), device=device, trust_remote_code=False, local_files_only=True)
-    return _Encoder(loaded.float().eval())
+    with track("load the sentence encoder"):
+        return _Encoder(load_sentence_encoder(model, device))

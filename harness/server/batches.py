@@ -118,7 +118,7 @@ class BatchRequest(RequestModel):
     endpoint: BatchEndpoint
     input_file_id: Name
     completion_window: Literal["24h"]
-    metadata: Metadata = Field({})
+    metadata: Metadata = Field(default={})
     output_expires_after: Annotated[Any, unsupported()] = None
 
 

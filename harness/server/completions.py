@@ -54,11 +54,11 @@ class _SamplingRequest(RequestModel):
     """What the two endpoints have in common."""
 
     model: Name
-    temperature: float = Field(1.0, ge=0, le=2)
-    top_p: float = Field(1.0, gt=0, le=1)
-    seed: int | None = Field(None, ge=-(2**63), le=2**63)
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    seed: int | None = Field(default=None, ge=-(2**63), le=2**63)
     max_tokens: TokenLimit | None = None
-    stop: Annotated[list[Name], one_or_more] = Field([], max_length=4)
+    stop: Annotated[list[Name], one_or_more] = Field(default=[], max_length=4)
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     # labels of the user, which decide nothing

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from harness.hf import weights
-from harness.hf.encoders import loading_encoder
+from harness.hf.encoders import load_sentence_encoder
 from harness.server.errors import invalid
 from harness.server.models import unknown_model
 from harness.server.requests import Name, RequestModel, Text, limited, one_or_more
@@ -30,7 +29,7 @@ class EmbeddingRequest(RequestModel):
     model: Name
     input: Annotated[list[Text], one_or_more, limited("inputs")] = Field(min_length=1)
     encoding_format: Literal["float", "base64"] = "float"
-    dimensions: int | None = Field(None, ge=1)
+    dimensions: int | None = Field(default=None, ge=1)
     # labels of the user, which decide nothing
     user: Any = None
     safety_identifier: Any = None
@@ -77,12 +76,7 @@ class Encoder:
 
     @cached_property
     def _model(self) -> Any:
-        folder = weights.locate(self._settings.encoder).folder
-        with loading_encoder(folder):
-            from sentence_transformers import SentenceTransformer
-
-            loaded: Any = SentenceTransformer(str(folder), trust_remote_code=False, local_files_only=True)
-        return loaded.float().eval()
+        return load_sentence_encoder(self._settings.encoder)
 
 
 def _base64(vector: Vectors) -> str:

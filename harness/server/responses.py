@@ -33,7 +33,7 @@ T = TypeVar("T", bound=Listed)
 class ListQuery(RequestModel, strict=False):
     """The query of a list."""
 
-    limit: int = Field(20, ge=1, le=100)
+    limit: int = Field(default=20, ge=1, le=100)
     after: str | None = None
 
 

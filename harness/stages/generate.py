@@ -10,7 +10,7 @@ import dataclasses
 import time
 from collections.abc import Generator, Mapping, Sequence
 
-from harness.pricing import Budget
+from harness.client.pricing import Budget
 from harness.progress import track
 from harness.protocols import Model
 from harness.store.digest import digest

@@ -80,7 +80,7 @@ class _Inputs:
         """Return the stored statistics; where there are none, store those `computed`, or the metric's own."""
 
         def make(folder: Path) -> None:
-            array = metric.stats(self.completions, self.examples) if computed is None else computed
+            array = parallel.checked_stats(metric, self.completions, self.examples) if computed is None else computed
             np.save(folder / "stats.npy", array)
 
         folder, cached = store.build(_STAGE, self.key_inputs(metric), make)

@@ -17,6 +17,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from harness.errors import ConfigError
 from harness.progress import few_collections
 from harness.protocols import Metric
 from harness.types import Completion, Example, FinishReason, FloatArray
@@ -40,15 +41,23 @@ def stats(
     return [np.concatenate(arrays) for arrays in zip(*by_part, strict=True)]
 
 
+def checked_stats(metric: Metric, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
+    """Return a metric's statistics as float64 of shape (n, k); ConfigError where a metric returns anything else."""
+    array = np.asarray(metric.stats(completions, examples))
+    if array.ndim != 2 or len(array) != len(examples) or not np.issubdtype(array.dtype, np.number):
+        raise ConfigError(
+            f"metric {metric.name!r}: stats returned an array of shape {array.shape} and type {array.dtype}, expected "
+            f"numbers of shape (n, k), one row for each of the {len(examples)} completions."
+        )
+    return array.astype(np.float64, copy=False)
+
+
 def _part(
     metrics: Sequence[Metric], completions: Sequence[Completion], examples: Sequence[Example]
 ) -> list[FloatArray]:
-    completions, examples = (
-        tuple(completions),
-        tuple(examples),
-    )  # whose texts are read once for all
+    rows = tuple(completions), tuple(examples)  # the same objects for all metrics, which read their texts once
     with few_collections():
-        return [metric.stats(completions, examples) for metric in metrics]
+        return [checked_stats(metric, *rows) for metric in metrics]
 
 
 def _texts(completions: Sequence[Completion], examples: Sequence[Example]) -> list[tuple[str, str, str, str | None]]:

@@ -115,6 +115,14 @@ def find_runs(runs: Path, selectors: Sequence[str]) -> list[StoredRun]:
     return list(by_folder.values())
 
 
+def require_runs(runs: Path, selectors: Sequence[str]) -> list[StoredRun]:
+    """Return the runs of `find_runs`; StoreError where there is none at all."""
+    matches = find_runs(runs, selectors)
+    if not matches:
+        raise StoreError(f"there are no runs in {runs}. Make one: python -m harness run")
+    return matches
+
+
 def find_run(runs: Path, selector: str) -> StoredRun:
     """Return the one run that matches a selector; ConfigError when several do."""
     matches = find_runs(runs, [selector])

@@ -1,4 +1,4 @@
-"""`gate` and `baseline` as a user meets them: what they print, and the exit codes that CI goes by."""
+"""`gate` and `baseline` as a user sees them: what they print, and the exit codes that CI reads."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_exit_code_is_the_outcome(
         (["gate", "worse", "--metric", "bleu"], 2, "bleu: expected a margin in its units"),
         (["gate", "worse", "--margin", "wide"], 2, "--margin: expected a number or METRIC=number, got 'wide'"),
         (["gate", "worse", "same"], 2, "expected one stored run, or key=value overrides"),
-        (["gate", "worse", "--sequential"], 2, "A sequential gate takes overrides"),
+        (["gate", "worse", "--sequential"], 2, "A sequential gate needs overrides"),
         (["gate", "nothing"], 5, "Unknown run 'nothing'"),
         (["gate", "modle=echo"], 2, "Did you mean model"),
         (["baseline", "show", "other"], 5, "benchmarks/other: there is no baseline"),
@@ -70,9 +70,9 @@ def test_a_wrong_command_says_what_is_right(
 def test_it_is_json_for_scripts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["gate", "worse", "--slice", "topic", "--json"]) == 7
-    found = json.loads(capsys.readouterr().out)
-    assert found["outcome"] == "fail"
-    assert [check["check"] for check in found["checks"]][:2] == ["rougeL", "rougeL [topic=maths]"]
+    result = json.loads(capsys.readouterr().out)
+    assert result["outcome"] == "fail"
+    assert [check["check"] for check in result["checks"]][:2] == ["rougeL", "rougeL [topic=maths]"]
 
 
 def test_a_config_is_run_and_gated(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

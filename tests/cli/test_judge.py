@@ -1,4 +1,4 @@
-"""An LLM judge with known preferences: what it prefers is found, and what it is worth is said."""
+"""An LLM judge with known preferences: its preference is measured, and so is how reliable it is."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def judged(runs: list[StoredRun], capsys: pytest.CaptureFixture[str]) -> Judging
             main(["judge", "one", "two", "--json", "model=echo", f"model.backend=tests.support.judges:{name}", *more])
             == 0
         )
-        found: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return found
+        judgement: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return judgement
 
     return judge
 
@@ -79,57 +79,57 @@ def shown(score: dict[str, Any]) -> list[float]:
 
 
 def test_a_preference_is_found_with_its_interval_and_p(judged: Judging) -> None:
-    found = judged("Longer")
-    assert found["counts"] == {"wins": 7, "losses": 2, "ties": 3, "flips": 0, "same": 2, "no_verdict": 0}
+    judgement = judged("Longer")
+    assert judgement["counts"] == {"wins": 7, "losses": 2, "ties": 3, "flips": 0, "same": 2, "no_verdict": 0}
     low, high = Tango(7, 2, 12).interval(0.95)
-    assert shown(found["win_rate"]) == pytest.approx([(7 + 1.5) / 12, (1 + low) / 2, (1 + high) / 2])
+    assert shown(judgement["win_rate"]) == pytest.approx([(7 + 1.5) / 12, (1 + low) / 2, (1 + high) / 2])
     null = stats.binom(9, 0.5)
-    assert found["p"] == pytest.approx(2 * null.cdf(2) - null.pmf(2))
-    assert shown(found["trust"]["flip_rate"]) == pytest.approx(wilson(0, 10))
-    assert shown(found["trust"]["first_place"]) == pytest.approx(wilson(9, 18))
-    assert shown(found["trust"]["longer"]) == pytest.approx(wilson(9, 9))
-    assert found["warnings"] == []
+    assert judgement["p"] == pytest.approx(2 * null.cdf(2) - null.pmf(2))
+    assert shown(judgement["trust"]["flip_rate"]) == pytest.approx(wilson(0, 10))
+    assert shown(judgement["trust"]["first_place"]) == pytest.approx(wilson(9, 18))
+    assert shown(judgement["trust"]["longer"]) == pytest.approx(wilson(9, 9))
+    assert judgement["warnings"] == []
 
 
 def test_agreement_is_that_of_the_scores(runs: list[StoredRun], judged: Judging) -> None:
-    found = {each["metric"]: each for each in judged("Longer")["trust"]["agreement"]}
-    assert set(found) == {"exact_match", "rougeL", "bleu"}
+    agreement = {row["metric"]: row for row in judged("Longer")["trust"]["agreement"]}
+    assert set(agreement) == {"exact_match", "rougeL", "bleu"}
     scores = [[p.scores["rougeL"] or 0.0 for p in run.predictions()] for run in runs]
     signs = np.sign(np.subtract(scores[0], scores[1]))[:9]
     preferred = np.array([1] * 7 + [-1] * 2)
     agree, counted = int((signs == preferred).sum()), int((signs != 0).sum())
     assert counted > 0
-    assert shown(found["rougeL"]["share"]) == pytest.approx(wilson(agree, counted))
-    assert found["rougeL"]["ties"] == 9 - counted
-    assert found["exact_match"]["share"]["value"] is None
-    assert found["exact_match"]["ties"] == 9
+    assert shown(agreement["rougeL"]["share"]) == pytest.approx(wilson(agree, counted))
+    assert agreement["rougeL"]["ties"] == 9 - counted
+    assert agreement["exact_match"]["share"]["value"] is None
+    assert agreement["exact_match"]["ties"] == 9
 
 
 def test_a_judge_that_goes_by_the_place_is_exposed(judged: Judging) -> None:
-    found = judged("First")
-    assert found["counts"] == {"wins": 0, "losses": 0, "ties": 12, "flips": 10, "same": 2, "no_verdict": 0}
-    assert found["win_rate"]["value"] == 0.5
-    assert shown(found["trust"]["flip_rate"]) == pytest.approx(wilson(10, 10))
-    assert shown(found["trust"]["first_place"]) == pytest.approx(wilson(10, 10))  # ten pairs, not twenty answers
-    guessing, place = found["warnings"]
+    judgement = judged("First")
+    assert judgement["counts"] == {"wins": 0, "losses": 0, "ties": 12, "flips": 10, "same": 2, "no_verdict": 0}
+    assert judgement["win_rate"]["value"] == 0.5
+    assert shown(judgement["trust"]["flip_rate"]) == pytest.approx(wilson(10, 10))
+    assert shown(judgement["trust"]["first_place"]) == pytest.approx(wilson(10, 10))  # ten pairs, not twenty answers
+    guessing, place = judgement["warnings"]
     assert guessing.startswith("The judge is no better than random: it contradicted itself in 100% of 10 pairs")
     assert place.startswith("The judge favours the answer shown first: 100%")
 
 
 def test_few_pairs_do_not_clear_a_judge(judged: Judging) -> None:
-    found = judged("Longer", "--n", "3")
-    assert found["win_rate"]["n"] == 3
-    assert found["warnings"][0].startswith("Too few pairs to distinguish the judge from random")
+    judgement = judged("Longer", "--n", "3")
+    assert judgement["win_rate"]["n"] == 3
+    assert judgement["warnings"][0].startswith("Too few pairs to distinguish the judge from random")
 
 
 def test_what_cannot_be_read_is_no_verdict_and_no_tie(judged: Judging) -> None:
-    found = judged("Rambling")
-    assert found["counts"] == {"wins": 5, "losses": 2, "ties": 3, "flips": 0, "same": 2, "no_verdict": 2}
-    rate = found["win_rate"]
+    judgement = judged("Rambling")
+    assert judgement["counts"] == {"wins": 5, "losses": 2, "ties": 3, "flips": 0, "same": 2, "no_verdict": 2}
+    rate = judgement["win_rate"]
     assert [rate["n"], rate["errors"]] == [10, 2]
     assert [rate["worst"], rate["value"], rate["best"]] == pytest.approx([6.5 / 12, 6.5 / 10, 8.5 / 12])
-    assert "No verdict for 2 of 10 pairs" in found["warnings"][0]
-    unread = [each for each in found["examples"] if each["outcome"] == "no verdict"]
+    assert "No verdict for 2 of 10 pairs" in judgement["warnings"][0]
+    unread = [row for row in judgement["examples"] if row["outcome"] == "no verdict"]
     assert unread[0]["answers"] == ["Both have their merits."] * 2
     assert unread[0]["choices"] == [None, None]
 
@@ -186,9 +186,9 @@ def test_a_wrong_command_says_what_is_right(
     runs: list[StoredRun], capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
 ) -> None:
     try:
-        found = main(["judge", *arguments])
+        exit_code = main(["judge", *arguments])
     except SystemExit as stop:  # argparse
-        found = int(stop.code or 0)
+        exit_code = int(stop.code or 0)
     out, err = capsys.readouterr()
     assert message in err
-    assert (found, out) == (code, "")
+    assert (exit_code, out) == (code, "")

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: quick help, clear refusals, exit codes, resume after a kill."""
+"""The command line as a user sees it: fast help, clear errors, exit codes, resume after a kill."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ECHO = ["model=echo", "task=jsonl", "task.path=data.jsonl", "task.n_validation=1
 
 
 class Terminal:
-    """Runs commands in this process, in a folder, and keeps what they print."""
+    """Runs commands in this process, in a folder, and returns what they print."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
@@ -29,11 +29,11 @@ class Terminal:
     def __call__(self, *arguments: str, code: int = 0) -> tuple[str, str]:
         self._capsys.readouterr()
         try:
-            found = main(arguments)
+            exit_code = main(arguments)
         except SystemExit as stop:  # argparse
-            found = int(stop.code or 0)
+            exit_code = int(stop.code or 0)
         shown = self._capsys.readouterr()
-        assert found == code, shown.err
+        assert exit_code == code, shown.err
         return shown.out, shown.err
 
 
@@ -73,7 +73,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         "harness.server.app",
     ],
 )
-def test_what_is_heavy_is_imported_on_use(tmp_path: Path, module: str) -> None:
+def test_heavy_packages_are_imported_on_use(tmp_path: Path, module: str) -> None:
     heavy = (
         "{'torch', 'transformers', 'sentence_transformers', 'evaluate', 'wandb', 'openai', 'matplotlib', 'datasets'}"
     )
@@ -92,7 +92,7 @@ def test_what_is_heavy_is_imported_on_use(tmp_path: Path, module: str) -> None:
         (["run", "generation.max_tokns=3"], 2, "Did you mean generation.max_tokens"),
         (["run", "+sed=1"], 2, "Unknown setting 'sed'. Did you mean 'seed'?"),
         (["run", "seed=abc"], 2, "could not be converted to Integer"),
-        (["run", *ECHO, "metrics.names=[rougel]"], 2, "task.primary_metric"),
+        (["run", *ECHO, "metrics.names=[rouge1]"], 2, "task.primary_metric"),
         (["run", *ECHO, "metrics.names=[rougeL,rouge11]"], 2, "Did you mean 'rouge1'?"),
         (["run", *ECHO, "task.path=nowhere.jsonl"], 3, "nowhere.jsonl: expected a JSON lines file"),
         (["run", "model=replay", *ECHO[1:]], 2, "model.path has no value. Add model.path="),
@@ -135,7 +135,7 @@ def test_report_and_compare_read_stored_runs(harness: Terminal, folder: Path) ->
     harness("compare", "echo-chat", code=2)
 
 
-def test_a_narrow_terminal_cuts_no_number_of_a_comparison(
+def test_a_narrow_terminal_truncates_no_number_of_a_comparison(
     harness: Terminal, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harness("run", "-m", *ECHO, "prompt=chat,plain")
@@ -158,7 +158,7 @@ def test_the_run_in_use_is_kept_or_replaced(harness: Terminal, folder: Path) -> 
     harness("run", *ECHO, "prompt=chat")
     shorter = ("prompt=plain", "generation.max_tokens=3", "report.incumbent=echo-chat")
     shown = " ".join(harness("run", *ECHO, *shorter)[0].split())
-    assert "Ship echo-plain: it is better than the incumbent echo-chat" in shown
+    assert "Ship echo-plain: it is significantly better than the incumbent echo-chat" in shown
     [board] = json.loads(harness("report", "--incumbent", "echo-plain", "--useful-difference", "0.1", "--json")[0])
     assert board["verdict"]["decision"] == "keep"
     assert board["runs"][board["incumbent"]]["name"] == board["runs"][board["verdict"]["run"]]["name"] == "echo-plain"
@@ -173,7 +173,7 @@ def test_config_can_be_printed_and_tried_without_doing_it(harness: Terminal, fol
     assert not list((folder / "store").glob("runs/*"))
 
 
-def test_doctor_knows_what_is_there(harness: Terminal) -> None:
+def test_doctor_reports_what_is_installed(harness: Terminal) -> None:
     by_name = {row["name"]: row for row in json.loads(harness("doctor", "--json")[0])}
     assert by_name["hydra-core"]["ok"]
     assert by_name["local"]["ok"]
@@ -189,7 +189,7 @@ def test_doctor_names_the_extra_that_is_missing(harness: Terminal, monkeypatch: 
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_is_stopped_goes_on(folder: Path, how: signal.Signals) -> None:
+def test_a_stopped_run_continues(folder: Path, how: signal.Signals) -> None:
     arguments = ["run", *ECHO, "model.seconds=0.2"]
     environment = {**os.environ, "HARNESS_STORE": "store"}
     command = [sys.executable, "-m", "harness", *arguments]

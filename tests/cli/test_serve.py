@@ -28,7 +28,7 @@ from tests.support.serving import settings
         (["--model", "smolm2"], 2, "Did you mean 'smollm2'?"),
         (["--model", "my model"], 2, "expected a name of letters"),
         (["--model", "echo", "--models-in-memory", "0"], 2, "expected 1 or more"),
-        (["--model", "echo", "--port", "99999"], 2, "Take another --port"),
+        (["--model", "echo", "--port", "99999"], 2, "Set another --port"),
     ],
 )
 def test_what_cannot_be_served_is_refused_at_the_start(
@@ -41,17 +41,17 @@ def test_what_cannot_be_served_is_refused_at_the_start(
 def test_models_are_choices_or_paths(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tiny_model.parent)
     options = parser().parse_args(["serve", "--model", "echo", "--model", f"./{tiny_model.name}/"])
-    found = configured(options).models
-    model = found[tiny_model.name]
-    assert list(found) == ["echo", tiny_model.name]
+    models = configured(options).models
+    model = models[tiny_model.name]
+    assert list(models) == ["echo", tiny_model.name]
     assert isinstance(model, LocalModelConfig)
     assert model.path == str(tiny_model)
 
 
-def test_the_greeting_tells_the_address_and_never_the_key(tmp_path: Path) -> None:
-    told = greeting(settings(tmp_path, api_key="secret", host="::1", port=81))
-    assert "OPENAI_BASE_URL=http://[::1]:81/v1 OPENAI_API_KEY=$HARNESS_SERVE_API_KEY" in told
-    assert "secret" not in told
+def test_the_greeting_has_the_address_and_never_the_key(tmp_path: Path) -> None:
+    text = greeting(settings(tmp_path, api_key="secret", host="::1", port=81))
+    assert "OPENAI_BASE_URL=http://[::1]:81/v1 OPENAI_API_KEY=$HARNESS_SERVE_API_KEY" in text
+    assert "secret" not in text
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -60,8 +60,8 @@ def test_it_serves_until_it_is_stopped_and_no_other_takes_its_data(tmp_path: Pat
     environment = {**os.environ, "HARNESS_SERVE_API_KEY": "very-secret"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr is not None
-        told = process.stderr.readline()
-        address = told.split(" at ")[1].split("/v1")[0]
+        text = process.stderr.readline()
+        address = text.split(" at ")[1].split("/v1")[0]
         with urllib.request.urlopen(f"{address}/health") as answer:
             assert answer.status == 200
         second = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -72,4 +72,4 @@ def test_it_serves_until_it_is_stopped_and_no_other_takes_its_data(tmp_path: Pat
         process.wait(timeout=20)
     assert process.returncode == (0 if how is signal.SIGINT else -signal.SIGTERM)
     assert "Traceback" not in rest
-    assert "very-secret" not in told + rest
+    assert "very-secret" not in text + rest

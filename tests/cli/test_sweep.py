@@ -1,4 +1,4 @@
-"""The jobs of a sweep are counted before they begin, and each leaves what it came to."""
+"""The jobs of a sweep are counted before they begin, and each writes its result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from harness.cli import sweep
-from harness.cli.sweep import CountJobs, Outcome
+from harness.cli.sweep import CountJobs, JobResult
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,9 @@ def test_an_outcome_comes_back_and_tells_how_long_the_rest_takes(
     monkeypatch.setenv("HARNESS_SWEEP_FOLDER", "")
     folder = sweep.begin(tmp_path)
     monkeypatch.setenv("HARNESS_SWEEP_JOBS", "3")
-    sweep.record(0, Outcome(("prompt=chat",), 90.0, runs=("a",)))
-    [found] = sweep.outcomes(folder)
-    assert (list(found.overrides), found.seconds, list(found.runs)) == (["prompt=chat"], 90.0, ["a"])
+    sweep.record(0, JobResult(("prompt=chat",), 90.0, runs=("a",)))
+    [result] = sweep.job_results(folder)
+    assert (list(result.overrides), result.seconds, list(result.runs)) == (["prompt=chat"], 90.0, ["a"])
     sweep.announce(1, ("prompt=plain",))
     assert "run 2 of 3, about 3 min left: prompt=plain" in capsys.readouterr().err
 

@@ -16,7 +16,7 @@ from openai import OpenAI
 
 from harness import pipeline
 from harness.__main__ import main
-from harness.cli.sync import Job, OfflineRun, find_jobs, log_jobs, offline_runs, push, sync_command
+from harness.cli.sync import OfflineRun, SyncedJob, find_jobs, log_jobs, offline_runs, push, sync_command
 from harness.errors import HarnessError
 from tests.support.fakes import config
 
@@ -40,12 +40,12 @@ def no_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    found = tmp_path / "store"
-    offline(found, "20260101_000001", "a-1")
-    offline(found, "20260101_000002", "b-2", synced=True)
-    offline(found, "20260101_000003", "a-1")
-    offline(found, "20260101_000004", "leaderboard-3")
-    return found
+    folder = tmp_path / "store"
+    offline(folder, "20260101_000001", "a-1")
+    offline(folder, "20260101_000002", "b-2", synced=True)
+    offline(folder, "20260101_000003", "a-1")
+    offline(folder, "20260101_000004", "leaderboard-3")
+    return folder
 
 
 def ids(runs: Sequence[OfflineRun]) -> list[str]:
@@ -80,23 +80,23 @@ def test_wandb_knows_the_options_and_the_folders(store: Path) -> None:
     assert "Would sync 2 run(s)" in shown.stdout + shown.stderr
 
 
-def test_all_that_is_pushed_is_asked_for_once(store: Path) -> None:
-    asked: list[Sequence[str]] = []
+def test_all_runs_are_pushed_once_in_one_command(store: Path) -> None:
+    commands: list[Sequence[str]] = []
 
     def call(command: Sequence[str]) -> int:
-        asked.append(command)
+        commands.append(command)
         for run in offline_runs(store):
             (run.folder / f"run-{run.id}.wandb.synced").touch()
         return 0
 
     push(offline_runs(store), None, None, call)
     push(offline_runs(store), None, None, call)
-    assert len(asked) == 1
+    assert len(commands) == 1
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_what_did_not_arrive_is_named_whatever_the_exit_code_says(store: Path, code: int) -> None:
-    with pytest.raises(HarnessError, match=r"2 of 2 runs are not pushed: a-1, leaderboard-3\. They are still here"):
+def test_runs_that_were_not_pushed_are_named_whatever_the_exit_code(store: Path, code: int) -> None:
+    with pytest.raises(HarnessError, match=r"2 of 2 runs are not pushed: a-1, leaderboard-3\. They are kept"):
         push(offline_runs(store), None, None, lambda _: code)
 
 
@@ -121,13 +121,13 @@ def test_runs_are_chosen_by_id_or_name(tmp_path: Path, capsys: pytest.CaptureFix
         (["--all"], 2, "sync needs a W&B login: `wandb login`, or WANDB_API_KEY. Nothing was sent or changed."),
         (["--openai", "--n", "2"], 2, "sync needs a W&B login"),
         (["--openai", "--dry-run"], 2, "sync --openai needs a key: set OPENAI_API_KEY"),
-        ([], 2, "expected --all, a RUN or --openai, got none of them. 2 offline runs are waiting"),
+        ([], 2, "expected --all, a RUN or --openai, got none of them. "),
         (["zzz", "--dry-run"], 5, "Unknown run 'zzz'"),
         (["--all", "--n", "2"], 2, "sync --n: expected 1 or more, with --openai and without job ids"),
         (["--openai", "--n", "0"], 2, "sync --n: expected 1 or more"),
     ],
 )
-def test_what_cannot_be_done_is_said_and_changes_nothing(
+def test_a_wrong_command_is_refused_and_changes_nothing(
     arguments: list[str], code: int, message: str, store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(store.rglob("*"))
@@ -176,7 +176,7 @@ def service(n: int = 25, page: int = 10) -> OpenAI:
 
 
 @pytest.mark.parametrize(
-    ("ids", "n", "found"),
+    ("ids", "n", "expected"),
     [
         ([], None, [f"ftjob-{i}" for i in range(25, 0, -1)]),
         ([], 3, ["ftjob-25", "ftjob-24", "ftjob-23"]),
@@ -184,8 +184,8 @@ def service(n: int = 25, page: int = 10) -> OpenAI:
         (["ftjob-7", "ftjob-2"], None, ["ftjob-7", "ftjob-2"]),
     ],
 )
-def test_jobs_are_found_across_pages_latest_first(ids: list[str], n: int | None, found: list[str]) -> None:
-    assert [job.id for job in find_jobs(service(), ids, n)] == found
+def test_jobs_are_found_across_pages_latest_first(ids: list[str], n: int | None, expected: list[str]) -> None:
+    assert [job.id for job in find_jobs(service(), ids, n)] == expected
 
 
 def test_a_job_that_is_not_there_is_an_error() -> None:
@@ -193,12 +193,12 @@ def test_a_job_that_is_not_there_is_an_error() -> None:
         list(find_jobs(service(), ["ftjob-99"], None))
 
 
-def test_a_job_that_is_not_taken_is_named() -> None:
+def test_a_job_that_is_refused_is_named() -> None:
     def refuse(**_: Any) -> None:
         raise ValueError("no such project")
 
     with pytest.raises(HarnessError, match="ftjob-1 was not logged: ValueError: no such project"):
-        log_jobs(service(), [Job("ftjob-1", "m", "succeeded")], {}, refuse)
+        log_jobs(service(), [SyncedJob("ftjob-1", "m", "succeeded")], {}, refuse)
 
 
 def test_wandb_logs_a_job_of_this_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,9 +229,13 @@ def test_wandb_logs_a_job_of_this_client(tmp_path: Path, monkeypatch: pytest.Mon
 def test_finished_jobs_are_logged_one_by_one_oldest_first() -> None:
     calls: list[dict[str, Any]] = []
     client = service()
-    jobs = [Job("ftjob-3", "m", "failed"), Job("ftjob-2", "m", "succeeded"), Job("ftjob-1", "m", "succeeded")]
+    jobs = [
+        SyncedJob("ftjob-3", "m", "failed"),
+        SyncedJob("ftjob-2", "m", "succeeded"),
+        SyncedJob("ftjob-1", "m", "succeeded"),
+    ]
     where = {"project": "p", "entity": "e", "dir": "d"}
-    log_jobs(client, jobs, where, lambda **given: calls.append(given))
+    log_jobs(client, jobs, where, lambda **arguments: calls.append(arguments))
     assert [call["fine_tune_job_id"] for call in calls] == ["ftjob-1", "ftjob-2"]
     assert all(call["openai_client"] is client and call["wait_for_job_success"] is False for call in calls)
     assert all(where.items() <= call.items() for call in calls)

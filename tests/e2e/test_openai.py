@@ -57,7 +57,7 @@ def test_a_batch_costs_less_and_gives_the_same(served: Served, tmp_path: Path) -
     assert texts[0] == texts[1]
     assert one.result.usage.cost_usd
     assert other.result.usage.cost_usd == pytest.approx(one.result.usage.cost_usd / 2)
-    assert one.result.usage.price == "2 USD in and 8 USD out by million tokens, 2026-11-01, a bill"
+    assert one.result.usage.price == "2 USD input and 8 USD output per million tokens, 2026-11-01, a bill"
     usage = one.result.usage
     assert usage.cost_usd == pytest.approx(((usage.prompt_tokens or 0) * 2 + (usage.completion_tokens or 0) * 8) / 1e6)
 

@@ -12,6 +12,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from harness.cli.gate import margin
+from harness.client.pricing import LocalPrice, Price
 from harness.errors import ConfigError, ModelError, StoreError
 from harness.gate import candidate, exact
 from harness.gate.baseline import Baseline, accept, load
@@ -21,7 +22,6 @@ from harness.gate.decision import CheckResult, GateResult
 from harness.gate.report import as_json, one_line, step_summary, text, worse_examples, worst_slices
 from harness.gate.rules import FAILURES, OnUnderpowered
 from harness.gate.sequential import EARLY, gate_in_chunks
-from harness.pricing import LocalPrice, Price
 from harness.stats.noninferiority import GateOutcome
 from harness.stats.proportions import Tango
 from harness.store.runs import StoredRun

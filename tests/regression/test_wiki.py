@@ -1,4 +1,4 @@
-"""Our own gate: SmolLM2 on the wiki task is what was accepted, and models that are spoilt on purpose are caught.
+"""The gate of this project: SmolLM2 on the wiki task is the baseline, and deliberately damaged models must fail.
 
 On another machine a few completions differ by rounding. The interval over all examples takes care of that; the margin
 is the one that a user would choose.
@@ -20,7 +20,7 @@ from harness.stats.noninferiority import GateOutcome
 
 BASELINE = Path(__file__).parents[2] / "benchmarks" / "wiki_first_sentence"
 REQUEST = GateRequest(("rougeL",), 0.02, budget=GateBudget(examples=16))
-"""A quarter of the examples: a model that is worse on purpose is so by far."""
+"""A quarter of the examples: the deliberate damage is large."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("smollm2")]
 

@@ -1,4 +1,4 @@
-"""Batches through OpenAI's own client: files in, files out, and nothing asked twice."""
+"""Batches through OpenAI's own client: files in, files out, and no request is sent twice."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ FINAL = ("completed", "failed", "cancelled", "expired")
 
 
 def line(custom_id: str, text: str = "A b", url: str = CHAT, **body: Any) -> dict[str, Any]:
-    asked = {"model": "echo", "messages": [{"role": "user", "content": text}], **body}
-    return {"custom_id": custom_id, "method": "POST", "url": url, "body": asked}
+    request = {"model": "echo", "messages": [{"role": "user", "content": text}], **body}
+    return {"custom_id": custom_id, "method": "POST", "url": url, "body": request}
 
 
 def create(client: OpenAI, lines: list[Any], endpoint: Any = CHAT) -> Batch:
-    content = "".join(f"{each if isinstance(each, str) else json.dumps(each)}\n" for each in lines).encode()
+    content = "".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines).encode()
     file = client.files.create(file=("batch.jsonl", content), purpose="batch")
     return client.batches.create(
         input_file_id=file.id, endpoint=endpoint, completion_window="24h", metadata={"key": "one"}
@@ -34,14 +34,14 @@ def create(client: OpenAI, lines: list[Any], endpoint: Any = CHAT) -> Batch:
 
 
 def ended(client: OpenAI, batch: Batch) -> Batch:
-    return wait(lambda: found if (found := client.batches.retrieve(batch.id)).status in FINAL else None)
+    return wait(lambda: newest if (newest := client.batches.retrieve(batch.id)).status in FINAL else None)
 
 
 def rows(client: OpenAI, file_id: str | None) -> dict[str, Any]:
     if file_id is None:
         return {}
-    found = [json.loads(row) for row in client.files.content(file_id).text.splitlines()]
-    return {row["custom_id"]: row for row in found}
+    parsed = [json.loads(row) for row in client.files.content(file_id).text.splitlines()]
+    return {row["custom_id"]: row for row in parsed}
 
 
 def test_a_batch_is_answered_line_by_line(tmp_path: Path) -> None:
@@ -51,9 +51,9 @@ def test_a_batch_is_answered_line_by_line(tmp_path: Path) -> None:
         lines[7]["body"]["temprature"] = 1
         lines[8]["body"]["model"] = "nothing"
         lines[9]["body"]["stream"] = True
-        made = create(client, lines)
-        assert (made.object, made.metadata, made.completion_window) == ("batch", {"key": "one"}, "24h")
-        done = ended(client, made)
+        batch = create(client, lines)
+        assert (batch.object, batch.metadata, batch.completion_window) == ("batch", {"key": "one"}, "24h")
+        done = ended(client, batch)
         assert done.status == "completed"
         assert done.request_counts is not None
         assert done.request_counts.model_dump() == {"total": 150, "completed": 147, "failed": 3}
@@ -67,7 +67,7 @@ def test_a_batch_is_answered_line_by_line(tmp_path: Path) -> None:
         assert bad["r7"]["response"]["body"]["error"]["param"] == "temprature"
         assert done.in_progress_at
         assert done.completed_at
-        assert [batch.id for batch in client.batches.list(limit=1)] == [done.id]
+        assert [listed.id for listed in client.batches.list(limit=1)] == [done.id]
         with pytest.raises(openai.ConflictError):
             client.batches.cancel(done.id)
 
@@ -85,7 +85,7 @@ def test_a_batch_is_answered_line_by_line(tmp_path: Path) -> None:
         ([line(str(i)) for i in range(5)], ["too_many_requests"]),
     ],
 )
-def test_a_file_that_is_no_batch_fails_it(tmp_path: Path, lines: list[Any], codes: list[str]) -> None:
+def test_a_file_with_a_bad_line_fails_the_batch(tmp_path: Path, lines: list[Any], codes: list[str]) -> None:
     with serving(tmp_path, limits=limits(batch_requests=4)) as server:
         client = server.client()
         done = ended(client, create(client, lines))
@@ -106,33 +106,33 @@ def test_other_endpoints(tmp_path: Path) -> None:
         assert [choice["text"] for choice in answer["choices"]] == ["A", "B"]
 
 
-def test_a_batch_can_be_cancelled_and_keeps_what_it_has(tmp_path: Path) -> None:
+def test_a_cancelled_batch_keeps_its_answers(tmp_path: Path) -> None:
     slow = {"echo": EchoModelConfig("echo", "slow", seconds=0.005)}
     with serving(tmp_path, slow) as server:
         client = server.client()
-        made = create(client, [line(f"r{i}", f"Thing {i}") for i in range(1000)])
+        batch = create(client, [line(f"r{i}", f"Thing {i}") for i in range(1000)])
         with pytest.raises(openai.ConflictError, match="needed"):
-            client.files.delete(made.input_file_id)
-        wait(lambda: (client.batches.retrieve(made.id).request_counts or made.request_counts).completed)  # type: ignore[union-attr]
-        assert client.batches.cancel(made.id).status == "cancelling"
-        done = ended(client, made)
+            client.files.delete(batch.input_file_id)
+        wait(lambda: (client.batches.retrieve(batch.id).request_counts or batch.request_counts).completed)  # type: ignore[union-attr]
+        assert client.batches.cancel(batch.id).status == "cancelling"
+        done = ended(client, batch)
         assert done.status == "cancelled"
         assert done.request_counts is not None
         assert len(rows(client, done.output_file_id)) == done.request_counts.completed
         assert 0 < done.request_counts.completed < 1000
 
 
-def test_a_batch_goes_on_after_the_server_and_asks_nothing_twice(tmp_path: Path) -> None:
+def test_a_batch_continues_after_a_restart_and_sends_no_request_twice(tmp_path: Path) -> None:
     lines = [line(f"r{i}", f"Thing {i}") for i in range(300)]
     with serving(tmp_path, {"echo": EchoModelConfig("echo", "slow", seconds=0.005)}) as server:
-        made = create(server.client(), lines)
-        wait(lambda: (server.client().batches.retrieve(made.id).request_counts or made.request_counts).completed)  # type: ignore[union-attr]
+        batch = create(server.client(), lines)
+        wait(lambda: (server.client().batches.retrieve(batch.id).request_counts or batch.request_counts).completed)  # type: ignore[union-attr]
     [log] = tmp_path.glob("server/batches/*/answers.jsonl")
     before = log.read_bytes()
     assert 0 < before.count(b"\n") < 300
     with serving(tmp_path, ECHO) as server:
         client = server.client()
-        done = ended(client, made)
+        done = ended(client, batch)
         assert done.status == "completed"
         assert len(rows(client, done.output_file_id)) == 300
     after = log.read_bytes()

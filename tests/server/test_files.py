@@ -15,18 +15,18 @@ from tests.support.serving import conversations, limits, serving, settings
 def test_files_are_kept_listed_read_and_deleted(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         client = server.client()
-        made = [client.files.create(file=(f"{i}.jsonl", b"%d" % i * 10), purpose="batch") for i in range(5)]
+        batches = [client.files.create(file=(f"{i}.jsonl", b"%d" % i * 10), purpose="batch") for i in range(5)]
         tuning = client.files.create(file=("t.jsonl", b"{}"), purpose="fine-tune")
-        assert [file.id for file in client.files.list(limit=2)] == [tuning.id, *(file.id for file in made[::-1])]
+        assert [file.id for file in client.files.list(limit=2)] == [tuning.id, *(file.id for file in batches[::-1])]
         assert [file.id for file in client.files.list(purpose="fine-tune")] == [tuning.id]
-        assert [file.id for file in client.files.list(order="asc", limit=4)][:2] == [made[0].id, made[1].id]
-        assert client.files.retrieve(made[3].id) == made[3]
-        assert (made[3].filename, made[3].bytes, made[3].status) == ("3.jsonl", 10, "processed")
-        assert client.files.content(made[3].id).read() == b"3" * 10
-        assert client.files.wait_for_processing(made[3].id).id == made[3].id
-        assert client.files.delete(made[3].id).deleted
+        assert [file.id for file in client.files.list(order="asc", limit=4)][:2] == [batches[0].id, batches[1].id]
+        assert client.files.retrieve(batches[3].id) == batches[3]
+        assert (batches[3].filename, batches[3].bytes, batches[3].status) == ("3.jsonl", 10, "processed")
+        assert client.files.content(batches[3].id).read() == b"3" * 10
+        assert client.files.wait_for_processing(batches[3].id).id == batches[3].id
+        assert client.files.delete(batches[3].id).deleted
         with pytest.raises(openai.NotFoundError):
-            client.files.content(made[3].id)
+            client.files.content(batches[3].id)
     with serving(tmp_path) as server:
         assert len(list(server.client().files.list())) == 5
 
@@ -80,21 +80,21 @@ def test_an_upload_that_a_kill_cut_short_is_cleared_away(tmp_path: Path) -> None
 
 
 def test_a_file_is_kept_under_an_id_whatever_it_is_called(tmp_path: Path) -> None:
-    asking = TestClient(application(settings(tmp_path)), base_url="http://localhost")
+    web = TestClient(application(settings(tmp_path)), base_url="http://localhost")
     form = {"file": ("../../../evil.jsonl", conversations())}
-    made = asking.post("/v1/files", data={"purpose": "fine-tune"}, files=form).json()
-    assert made["filename"] == "evil.jsonl"
-    assert sorted(path.name for path in (tmp_path / "server" / "files").iterdir()) == [made["id"]]
+    file = web.post("/v1/files", data={"purpose": "fine-tune"}, files=form).json()
+    assert file["filename"] == "evil.jsonl"
+    assert sorted(path.name for path in (tmp_path / "server" / "files").iterdir()) == [file["id"]]
     assert not list(tmp_path.rglob("*evil*"))
 
 
 @pytest.mark.parametrize("bound", [{"files": 2}, {"stored_bytes": 5}])
 def test_there_is_a_bound_to_the_files(tmp_path: Path, bound: dict[str, int]) -> None:
-    asking = TestClient(application(settings(tmp_path, limits=limits(**bound))), base_url="http://localhost")
+    web = TestClient(application(settings(tmp_path, limits=limits(**bound))), base_url="http://localhost")
 
     def upload() -> int:
         form = {"file": ("a.jsonl", b"{}")}
-        return asking.post("/v1/files", data={"purpose": "batch"}, files=form).status_code
+        return web.post("/v1/files", data={"purpose": "batch"}, files=form).status_code
 
     assert [upload() for _ in range(3)] == [200, 200, 413]
     assert len(list((tmp_path / "server" / "files").iterdir())) == 2

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import openai
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from harness.models.local import LocalModel
 from harness.server.generation import settled
 from harness.tasks.stopping import end_of, tidy
 from harness.types import Completion, Message, Prompt, SamplingParams
-from tests.support.serving import tiny
+from tests.support.serving import Served, tiny
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -78,6 +80,23 @@ def test_the_pieces_of_a_stream_are_the_whole_answer(client: OpenAI, thing: str,
     assert len({part.id for part in [*parts, last, totals]}) == 1
     if not stop:
         assert len(parts) > 5
+
+
+def test_answers_have_the_null_keys_of_openai_and_no_others(served: Served) -> None:
+    web = httpx2.Client(base_url=served.base_url, timeout=60)
+    body: dict[str, Any] = {"model": "echo", "messages": chat("light"), "max_tokens": 2}
+    answer = web.post("/chat/completions", json=body).json()
+    assert set(answer) == {"id", "object", "created", "model", "system_fingerprint", "choices", "usage"}
+    message = {"role": "assistant", "content": "What is", "refusal": None}
+    assert answer["choices"] == [{"index": 0, "message": message, "logprobs": None, "finish_reason": "length"}]
+    lines = web.post("/chat/completions", json=body | {"stream": True}).text.split("\n\n")
+    assert lines[-2:] == ["data: [DONE]", ""]
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
+    assert {tuple(chunk) for chunk in chunks} == {tuple(chunks[0])}
+    assert set(chunks[0]) == set(answer) - {"usage"}
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert (deltas[0], deltas[-1]) == ({"content": "", "role": "assistant"}, {})
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None] * (len(chunks) - 1) + ["length"]
 
 
 def test_completions_take_several_prompts(client: OpenAI, tiny_model: Path) -> None:

@@ -1,4 +1,4 @@
-"""Fine-tuning through OpenAI's own client: a job really trains, tells how it goes, and its model answers."""
+"""Fine-tuning through OpenAI's own client: a job trains, reports its progress, and its model answers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def job(served: Served) -> FineTuningJob:
     files = [
         client.files.create(file=(name, conversations()), purpose="fine-tune").id for name in ("a.jsonl", "b.jsonl")
     ]
-    made = client.fine_tuning.jobs.create(
+    created = client.fine_tuning.jobs.create(
         model="tiny",
         training_file=files[0],
         validation_file=files[1],
@@ -44,8 +44,8 @@ def job(served: Served) -> FineTuningJob:
         suffix="things",
         metadata={"key": "one"},
     )
-    assert made.status in ("queued", "running")
-    return wait(lambda: ended(client, made.id))
+    assert created.status in ("queued", "running")
+    return wait(lambda: ended(client, created.id))
 
 
 def test_a_job_succeeds(job: FineTuningJob) -> None:
@@ -116,7 +116,7 @@ def test_its_model_answers_as_the_adapter_does(served: Served, job: FineTuningJo
 
 
 def test_jobs_are_listed_by_metadata(client: OpenAI, job: FineTuningJob) -> None:
-    assert [found.id for found in client.fine_tuning.jobs.list(metadata={"key": "one"})] == [job.id]
+    assert [listed.id for listed in client.fine_tuning.jobs.list(metadata={"key": "one"})] == [job.id]
     assert list(client.fine_tuning.jobs.list(metadata={"key": "two"})) == []
     with pytest.raises(openai.BadRequestError, match="already succeeded"):
         client.fine_tuning.jobs.cancel(job.id)
@@ -164,7 +164,7 @@ def test_an_example_that_is_longer_than_the_model_takes_fails_the_job_and_not_th
     assert done.fine_tuned_model is None
 
 
-def test_a_cancelled_job_ends_and_the_next_has_its_turn(client: OpenAI) -> None:
+def test_a_cancelled_job_ends_and_the_next_starts(client: OpenAI) -> None:
     file = client.files.create(file=("a.jsonl", conversations()), purpose="fine-tune")
     slow: Any = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 50, "batch_size": 1}}}
     job = client.fine_tuning.jobs.create(model="tiny", training_file=file.id, method=slow, seed=1)

@@ -1,4 +1,4 @@
-"""Who may ask and how much, on the wire; ids that are paths; a key that is never told."""
+"""The guard, over HTTP: keys, origins, sizes and load; ids that are paths; a key that is never disclosed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.server.settings import is_loopback
 from tests.support.serving import ECHO, QUESTION, limits, serving, settings, wait
 
 CHAT = "/v1/chat/completions"
-ASKED: dict[str, Any] = {"model": "echo", "messages": list(QUESTION)}
+BODY: dict[str, Any] = {"model": "echo", "messages": list(QUESTION)}
 
 
 def web(folder: Path, **changed: Any) -> TestClient:
@@ -54,12 +54,12 @@ def test_loopback_is_known(host: str, loopback: bool) -> None:
     ],
 )
 def test_a_key_is_needed_where_there_is_one(tmp_path: Path, headers: dict[str, str], status: int) -> None:
-    asking = web(tmp_path, api_key="right")
+    client = web(tmp_path, api_key="right")
     encoded = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
-    answer = asking.get("/v1/models", headers=encoded)
+    answer = client.get("/v1/models", headers=encoded)
     assert answer.status_code == status
     assert "right" not in answer.text
-    assert asking.get("/health").json() == {"status": "ok"}
+    assert client.get("/health").json() == {"status": "ok"}
     assert "right" not in repr(settings(tmp_path, api_key="right"))
 
 
@@ -99,7 +99,7 @@ def test_a_body_that_is_too_large_is_refused_whatever_it_says(tmp_path: Path) ->
 
     answer = web(tmp_path, limits=limits(body_bytes=1000)).post(
         CHAT, content=pieces(), headers={"content-type": "application/json"}
-    )  # no length is told
+    )  # without a Content-Length
     assert answer.status_code == 413
 
 
@@ -107,19 +107,19 @@ def test_more_than_the_server_takes_at_once_is_asked_to_come_again(tmp_path: Pat
     slow = {"slow": EchoModelConfig("echo", "slow", seconds=0.5), **ECHO}
     with serving(tmp_path, slow, limits=limits(waiting=2, requests=5)) as server:
         client = server.client()
-        found: list[int] = []
+        statuses: list[int] = []
         retry_after: list[str | None] = []
 
-        def ask(text: str) -> None:
+        def send(text: str) -> None:
             try:
                 client.completions.create(model="slow", prompt=text, max_tokens=2)
-                found.append(200)
+                statuses.append(200)
             except openai.APIStatusError as error:
-                found.append(error.status_code)
+                statuses.append(error.status_code)
                 retry_after.append(error.response.headers.get("retry-after"))
 
         def start(text: str) -> threading.Thread:
-            thread = threading.Thread(target=ask, args=(text,))
+            thread = threading.Thread(target=send, args=(text,))
             thread.start()
             return thread
 
@@ -127,9 +127,9 @@ def test_more_than_the_server_takes_at_once_is_asked_to_come_again(tmp_path: Pat
         threads = [first, *(start(str(number)) for number in range(8))]
         for thread in threads:
             thread.join()
-        assert set(found) == {200, 429}
+        assert set(statuses) == {200, 429}
         assert set(retry_after) <= {"1", "2"}
-        assert found.count(200) >= 2
+        assert statuses.count(200) >= 2
         assert client.completions.create(model="echo", prompt="A", max_tokens=1).choices[0].text == "A"
 
 
@@ -152,9 +152,9 @@ def test_more_than_the_server_takes_at_once_is_asked_to_come_again(tmp_path: Pat
 def test_no_id_leads_anywhere(tmp_path: Path, path: str, name: str) -> None:
     (tmp_path / "server" / "files" / "secret").mkdir(parents=True)
     (tmp_path / "server" / "files" / "secret" / "content").write_text("secret")
-    asking = web(tmp_path)
+    client = web(tmp_path)
     for method in ("GET", "DELETE"):
-        answer = asking.request(method, f"/v1/{path.format(name)}")
+        answer = client.request(method, f"/v1/{path.format(name)}")
         assert answer.status_code in (404, 405), answer.text
         assert answer.json()["error"]["message"]
         assert "secret" not in answer.text
@@ -177,17 +177,17 @@ def test_what_waits_for_a_client_that_has_gone_is_not_done(tmp_path: Path) -> No
 
 
 def test_what_the_end_of_the_server_breaks_off_is_told_so(tmp_path: Path) -> None:
-    app = application(settings(tmp_path))  # its threads do not begin, so that nothing is ever answered
-    found: list[Any] = []
+    app = application(settings(tmp_path))  # its threads are not started, so nothing is ever answered
+    answers: list[Any] = []
 
-    def ask() -> None:
-        found.append(TestClient(app, base_url="http://localhost").post(CHAT, json=ASKED))
+    def send() -> None:
+        answers.append(TestClient(app, base_url="http://localhost").post(CHAT, json=BODY))
 
-    thread = threading.Thread(target=ask)
+    thread = threading.Thread(target=send)
     thread.start()
     wait(lambda: app.state.server.engine.waiting)
     app.state.server.engine.stop()
     thread.join()
-    assert found[0].status_code == 503
-    assert found[0].headers["retry-after"] == "5"
-    assert found[0].json()["error"]["type"] == "server_error"
+    assert answers[0].status_code == 503
+    assert answers[0].headers["retry-after"] == "5"
+    assert answers[0].json()["error"]["type"] == "server_error"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from harness.errors import ConfigError
 from harness.metrics.bleu import Bleu
+from harness.metrics.exact import ExactMatch
 from harness.metrics.rouge import Rouge
 from harness.metrics.ter import Ter
 from harness.protocols import Metric
@@ -45,3 +47,13 @@ def test_an_error_in_a_part_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     completions[-1] = Completion("50", None, FinishReason.ERROR, error="gone")
     with pytest.raises(ValueError, match="has no text"):
         parallel.stats(METRICS, completions, examples)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 2), (3, 2, 1)])
+def test_statistics_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    metric = ExactMatch()
+    metric.stats = lambda completions, examples: np.ones(shape)  # type: ignore[method-assign]
+    examples = [Example(str(i), "", "x") for i in range(3)]
+    completions = [Completion(str(i), "x", FinishReason.STOP) for i in range(3)]
+    with pytest.raises(ConfigError, match=r"expected numbers of shape \(n, k\), one row for each of the 3"):
+        parallel.checked_stats(metric, completions, examples)

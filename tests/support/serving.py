@@ -1,4 +1,4 @@
-"""A server of our own for tests: the real application in a real uvicorn on a free port, in a thread.
+"""A server for tests: the real application in a real uvicorn on a free port, in a thread.
 
 from tests.support.serving import served, serving  # a conftest.py that imports `served` has it as a fixture
 with serving(tmp_path, {"echo": EchoModelConfig("echo", "echo")}) as server:
@@ -33,14 +33,14 @@ ECHO: Mapping[str, ModelConfig] = {"echo": EchoModelConfig("echo", "echo")}
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Where a server is, and its application."""
+    """The address of a server, and its settings."""
 
     base_url: str
     """With /v1, as clients take it."""
     settings: Settings
 
     def client(self, key: str = "local") -> OpenAI:
-        """Return the official client, unmodified, which asks each question once."""
+        """Return the official client, unmodified and without retries."""
         from openai import OpenAI
 
         return OpenAI(base_url=self.base_url, api_key=key, max_retries=0, timeout=240)
@@ -82,8 +82,8 @@ def serving(folder: Path, models: Mapping[str, ModelConfig] = ECHO, **changed: A
 @pytest.fixture(scope="session")
 def served(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server of the tiny model, which can be fine-tuned, and of the echo."""
-    with serving(tmp_path_factory.mktemp("served"), {"tiny": tiny(tiny_model), **ECHO}) as found:
-        yield found
+    with serving(tmp_path_factory.mktemp("served"), {"tiny": tiny(tiny_model), **ECHO}) as server:
+        yield server
 
 
 def ended(client: OpenAI, job_id: str) -> FineTuningJob | None:
@@ -93,12 +93,12 @@ def ended(client: OpenAI, job_id: str) -> FineTuningJob | None:
 
 
 def wait(look: Callable[[], T | None], seconds: float = 240) -> T:
-    """Look until what is seen is true, and return it."""
+    """Call `look` until it returns something true, and return that."""
     deadline = time.monotonic() + seconds
-    while not (seen := look()):
+    while not (value := look()):
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.05)
-    return seen
+    return value
 
 
 def jsonl(rows: Sequence[Mapping[str, object]]) -> bytes:
@@ -116,5 +116,5 @@ def conversations(n: int = 12) -> bytes:
 
 
 def limits(**changed: int) -> Limits:
-    """Return limits of which some are changed."""
+    """Return the default limits with some of them changed."""
     return Limits(**changed)

@@ -25,14 +25,14 @@ class UploadForm(RequestModel):
 
     file: UploadFile
     purpose: Literal["fine-tune", "batch"]
-    expires_anchor: Annotated[Any, unsupported()] = Field(None, alias="expires_after[anchor]")
-    expires_seconds: Annotated[Any, unsupported()] = Field(None, alias="expires_after[seconds]")
+    expires_anchor: Annotated[Any, unsupported()] = Field(default=None, alias="expires_after[anchor]")
+    expires_seconds: Annotated[Any, unsupported()] = Field(default=None, alias="expires_after[seconds]")
 
 
 class FileQuery(responses.ListQuery, strict=False):
     """The query of the list of files."""
 
-    limit: int = Field(10_000, ge=1, le=10_000)
+    limit: int = Field(default=10_000, ge=1, le=10_000)
     purpose: str | None = None
     order: Literal["asc", "desc"] = "desc"
 

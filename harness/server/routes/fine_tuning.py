@@ -32,9 +32,9 @@ METADATA = re.compile(r"metadata\[(.*)\]")
 class Hyperparameters(RequestModel):
     """How a job trains; None, which a request may also write as "auto", leaves it to the server's settings."""
 
-    n_epochs: int | None = Field(None, ge=1, le=50)
-    batch_size: int | None = Field(None, ge=1, le=256)
-    learning_rate_multiplier: float | None = Field(None, ge=1e-6, le=1000)
+    n_epochs: int | None = Field(default=None, ge=1, le=50)
+    batch_size: int | None = Field(default=None, ge=1, le=256)
+    learning_rate_multiplier: float | None = Field(default=None, ge=1e-6, le=1000)
 
     @model_validator(mode="before")
     @classmethod
@@ -59,9 +59,9 @@ class JobRequest(RequestModel):
     model: Name
     training_file: Name
     validation_file: Name | None = None
-    suffix: str = Field("", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
-    seed: int | None = Field(None, ge=0, le=2**31 - 1)
-    metadata: Metadata = Field({})
+    suffix: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
+    metadata: Metadata = Field(default={})
     method: _Method | None = None
     hyperparameters: Hyperparameters | None = None
     integrations: Annotated[Any, unsupported([])] = None
@@ -162,8 +162,8 @@ def _hyperparameters(request: JobRequest, defaults: TrainingConfig) -> TrainingC
     """Return the server's training settings with the hyperparameters that a request gives."""
     if request.method is not None and request.hyperparameters is not None:
         raise invalid("Give method or hyperparameters, not both.", "hyperparameters")
-    given = request.method.supervised.hyperparameters if request.method else request.hyperparameters
-    return dataclasses.replace(defaults, **given.model_dump(exclude_none=True) if given else {})
+    chosen = request.method.supervised.hyperparameters if request.method else request.hyperparameters
+    return dataclasses.replace(defaults, **chosen.model_dump(exclude_none=True) if chosen else {})
 
 
 ROUTES = [

@@ -1,6 +1,6 @@
-"""What completions cost, from a file of dated prices that its user owns: an unknown price is unknown, never 0.
+"""The cost of completions, from a file of dated prices that the user owns; an unknown price is unknown, never 0.
 
-The shipped `conf/pricing.yaml` says of which day and from where each of its prices is. Yours: HARNESS_PRICING=FILE.
+Each price in the shipped `conf/pricing.yaml` has a date and a source. Use your own file with HARNESS_PRICING=FILE.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD per million tokens of the models that `models` names; `*` stands for anything in a name.
+    """USD per million tokens of the models that match `models`, in which `*` matches any text.
 
-    `batch` is the share of it that a batch costs, and `training` what a token that is trained on does.
+    `batch` is the share of the price that a batch costs, and `training` the price of training tokens.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -40,29 +40,31 @@ class Price:
     batch: float = 1.0
 
     def __str__(self) -> str:
-        return f"{self.input:g} USD in and {self.output:g} USD out by million tokens, {self.as_of}, {self.source}"
+        return (
+            f"{self.input:g} USD input and {self.output:g} USD output per million tokens, {self.as_of}, {self.source}"
+        )
 
     def of(self, prompt_tokens: float, completion_tokens: float, cached_tokens: float = 0) -> float:
-        """Return the USD that so many tokens cost; `cached_tokens` are some of those of the prompt."""
+        """Return the cost in USD of these tokens; `cached_tokens` are part of the prompt tokens."""
         cached = self.input if self.cached_input is None else self.cached_input
         fresh = prompt_tokens - cached_tokens
         return (fresh * self.input + cached_tokens * cached + completion_tokens * self.output) / MILLION
 
     def total(self, completions: Iterable[Completion], in_batches: bool = False) -> float | None:
-        """Return the USD of completions, failed ones left out; None where one does not tell its tokens."""
+        """Return the cost in USD of the completions that did not fail; None if the token count of one is unknown."""
         usd = 0.0
-        for each in completions:
-            if each.error is not None:
+        for completion in completions:
+            if completion.error is not None:
                 continue
-            if each.prompt_tokens is None or each.completion_tokens is None:
+            if completion.prompt_tokens is None or completion.completion_tokens is None:
                 return None
-            usd += self.of(each.prompt_tokens, each.completion_tokens, each.cached_tokens or 0)
+            usd += self.of(completion.prompt_tokens, completion.completion_tokens, completion.cached_tokens or 0)
         return usd * (self.batch if in_batches else 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class LocalPrice:
-    """What an hour of this machine costs its owner, in USD."""
+    """The cost of this machine, in USD per hour."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -71,25 +73,25 @@ class LocalPrice:
     source: str
 
     def __str__(self) -> str:
-        return f"{self.usd_per_hour:g} USD an hour, {self.as_of}, {self.source}"
+        return f"{self.usd_per_hour:g} USD per hour, {self.as_of}, {self.source}"
 
     def hours(self, seconds: float) -> float:
-        """Return the USD that so many seconds cost."""
+        """Return the cost in USD of this many seconds."""
         return self.usd_per_hour * seconds / 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """All prices that are known."""
+    """All known prices."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     services: tuple[Price, ...] = field(default_factory=tuple)
-    """The first that names a model at a host is its price."""
+    """The first one that matches a model at a host is its price."""
     local: LocalPrice | None = None
 
     def of(self, model: ModelIdentity) -> Price | None:
-        """Return the price of a model behind a service, None where it is not known."""
+        """Return the price of a hosted model; None if it is unknown."""
         if model.backend != "openai":
             return None
         host = urlsplit(model.revision.split(" ")[0]).hostname
@@ -97,12 +99,12 @@ class Prices:
         return next(named, None)
 
     def machine(self, model: ModelIdentity) -> LocalPrice | None:
-        """Return what this machine costs, for a model that runs on it."""
+        """Return the cost of this machine, for a model that runs on it."""
         return self.local if model.backend == "local" else None
 
 
 def of(file: str | None) -> Prices:
-    """Read a file of prices, the shipped one for None; ConfigError names the key that is wrong."""
+    """Read a file of prices, the shipped one for None; ConfigError reports the wrong key."""
     import yaml
 
     from harness.config.compose import conf_dir
@@ -113,24 +115,24 @@ def of(file: str | None) -> Prices:
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"pricing: {path} cannot be read ({error})") from error
     except ValidationError as error:
-        found = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r:.80}" for e in error.errors()[:5]]
-        raise ConfigError(f"{path}: {'; '.join(found)}") from error
+        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r:.80}" for e in error.errors()[:5]]
+        raise ConfigError(f"{path}: {'; '.join(problems)}") from error
 
 
 class Budget:
-    """What completions have cost so far, and the most that they may."""
+    """The cost of completions so far, and its limit."""
 
     def __init__(self, price: Price | None = None, max_usd: float | None = None, in_batches: bool = False) -> None:
         if max_usd is not None and price is None:
             raise ConfigError(
                 "generation.max_cost: expected a model whose price is known. Add its price to a copy of "
-                "conf/pricing.yaml and name that with pricing=FILE, or leave max_cost out."
+                "conf/pricing.yaml and set pricing=FILE, or remove max_cost."
             )
         self._price, self._max, self._in_batches = price, max_usd, in_batches
         self._usd: float | None = None if price is None else 0.0
 
     def spend(self, completion: Completion) -> None:
-        """Count one more completion; ModelError where it leaves nothing to go on with."""
+        """Add the cost of one completion; ModelError if the limit is reached."""
         if self._price is None or self._usd is None:
             return
         usd = self._price.total([completion], self._in_batches)
@@ -138,13 +140,13 @@ class Budget:
         if self._max is None:
             return
         if self._usd is None:
-            raise ModelError("generation.max_cost: the service does not tell how many tokens it bills. Leave it out.")
+            raise ModelError("generation.max_cost: the service does not report the tokens that it bills. Remove it.")
         if self._usd >= self._max:
             raise ModelError(
-                f"Stopped: {self._usd:.4f} USD are spent of generation.max_cost {self._max:g}. Everything that was "
-                "answered is kept; go on with a higher one."
+                f"stopped: {self._usd:.4f} USD of generation.max_cost {self._max:g} are spent. All completions so far "
+                "are stored; raise the limit to continue."
             )
 
     def note(self) -> str:
-        """Say what was spent, nothing where that is not known."""
+        """Return the cost so far as text; empty if it is unknown."""
         return "" if self._usd is None else f"{self._usd:.4f} USD"

@@ -1,4 +1,4 @@
-"""Prices: dated, owned by the user, and unknown where nobody wrote them down."""
+"""Prices: dated, owned by the user, and unknown if they are not in the file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import pipeline, pricing
+from harness import pipeline
+from harness.client import pricing
+from harness.client.pricing import Budget, Price
 from harness.errors import ConfigError, ModelError
-from harness.pricing import Budget, Price
 from harness.stages import generate
 from harness.store.stages import Store
 from harness.types import Completion, FinishReason, ModelIdentity, SamplingParams
@@ -68,10 +69,10 @@ def test_total(completions: list[Completion], batch: bool, usd: float | None) ->
 def test_your_own_file(tmp_path: Path) -> None:
     path = tmp_path / "prices.yaml"
     path.write_text("local: {usd_per_hour: 3.6, as_of: 2026-11-01, source: a bill}\n")
-    found = pricing.of(str(path)).machine(ModelIdentity("local", "m"))
-    assert found is not None
-    assert found.hours(10) == pytest.approx(0.01)
-    assert str(found) == "3.6 USD an hour, 2026-11-01, a bill"
+    price = pricing.of(str(path)).machine(ModelIdentity("local", "m"))
+    assert price is not None
+    assert price.hours(10) == pytest.approx(0.01)
+    assert str(price) == "3.6 USD per hour, 2026-11-01, a bill"
 
 
 @pytest.mark.parametrize(
@@ -104,8 +105,8 @@ def test_an_unknown_cost_is_unknown(tmp_path: Path) -> None:
 def test_a_budget_ends_generation_and_keeps_what_it_paid_for(tmp_path: Path) -> None:
     with FaultServer(Behaviour()) as server:
         model, store = model_on(server, concurrency=1), Store(tmp_path)
-        price = dataclasses.replace(PRICE, input=0.0, cached_input=None, output=1_000_000)  # a USD for each token
-        with pytest.raises(ModelError, match=r"20\.0000 USD are spent of generation\.max_cost 18"):
+        price = dataclasses.replace(PRICE, input=0.0, cached_input=None, output=1_000_000)  # 1 USD per token
+        with pytest.raises(ModelError, match=r"20\.0000 USD of generation\.max_cost 18 are spent"):
             generate.complete(model, chat_prompts(50), SamplingParams(), store, Budget(price, 18.0))
         assert generate.missing(model, chat_prompts(50), SamplingParams(), store) == 45  # four tokens each
         rows, stage = generate.complete(model, chat_prompts(50), SamplingParams(), store, Budget(price, 1000.0))
@@ -115,7 +116,7 @@ def test_a_budget_ends_generation_and_keeps_what_it_paid_for(tmp_path: Path) -> 
 def test_a_budget_needs_a_price_and_tokens() -> None:
     with pytest.raises(ConfigError, match="whose price is known"):
         Budget(None, 1.0)
-    with pytest.raises(ModelError, match="does not tell how many tokens"):
+    with pytest.raises(ModelError, match="does not report the tokens"):
         Budget(PRICE, 1.0).spend(completion(None, None))
     assert Budget(PRICE).note() == "0.0000 USD"
     assert Budget().note() == ""

@@ -2,15 +2,15 @@
 
     HarnessError (1)
     ├── ConfigError (2)         a misspelt, missing or impossible setting
-    ├── DataError (3)           a task's data is damaged, leaking or not there
+    ├── DataError (3)           a task's data is damaged, leaking or missing
     ├── ModelError (4)          a model cannot be loaded or reached
     │   └── MissingExtra (4)    a package is not installed; says which to install
     ├── StoreError (5)          a stored run or stage is missing, damaged or does not match
     ├── FineTuneError (6)       a fine-tune cannot start or go on
     ├── GateFailed (7)          a candidate is worse than its baseline
-    └── GateUndecided (8)       the examples cannot say whether it is
+    └── GateUndecided (8)       too few examples to say whether it is
 
-A message says what was expected, what was got, and how to mend it. A failed completion is no error: it is a
+A message says what was expected, what was got, and how to fix it. A failed completion is not an error but a
 `Completion` with its `error` set. Interrupted runs exit with 130, as shells expect.
 """
 
@@ -22,7 +22,7 @@ from collections.abc import Iterable
 
 
 class HarnessError(Exception):
-    """Anything that a user can mend; printed without a traceback."""
+    """Anything that a user can fix; printed without a traceback."""
 
     exit_code = 1
 
@@ -34,7 +34,7 @@ class ConfigError(HarnessError):
 
 
 class DataError(HarnessError):
-    """A task's data is damaged, leaking or not there."""
+    """A task's data is damaged, leaking or missing."""
 
     exit_code = 3
 
@@ -81,7 +81,7 @@ class GateFailed(HarnessError):
 
 
 class GateUndecided(HarnessError):
-    """The examples of a gate cannot say whether the candidate is worse."""
+    """The examples are too few to say whether the candidate is worse."""
 
     exit_code = 8
 

@@ -144,7 +144,7 @@ def metric(name: str, options: Mapping[str, Any], labels: Sequence[str] = (), to
 
 def metrics(config: MetricsConfig, labels: Sequence[str] = (), tokenizer: str = "") -> tuple[Metric, ...]:
     """Return the metrics of a config, in order; ConfigError where two have one name, or options are of no metric."""
-    options = {name: _options_of(name, config.options) for name in config.names}
+    options = {name: options_of(name, config.options) for name in config.names}
     if unused := config.options.keys() - {key for key, _ in options.values()}:
         raise ConfigError(f"metrics.options: {unknown('metric of metrics.names', sorted(unused)[0], config.names)}")
     built = tuple(metric(name, given, labels, tokenizer) for name, (_, given) in options.items())
@@ -157,12 +157,12 @@ def metrics(config: MetricsConfig, labels: Sequence[str] = (), tokenizer: str = 
 def stored_metric(run: StoredRun, name: str) -> Metric:
     """Return a metric, by its name on the leaderboard, as the stored run was scored with it."""
     config, result = run.result.config, run.result.metric(name)
-    configured_as = (result.configured_as if result else "") or name
-    _, options = _options_of(configured_as, config["metrics"]["options"])
-    return metric(configured_as, options, config["task"]["labels"], run.result.model.tokenizer)
+    config_name = result.config_name if result else name
+    _, options = options_of(config_name, config["metrics"]["options"])
+    return metric(config_name, options, config["task"]["labels"], run.result.model.tokenizer)
 
 
-def _options_of(name: str, options: Mapping[str, Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]]:
+def options_of(name: str, options: Mapping[str, Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]]:
     """Return the key and the options of a metric; those of "module:Class" may stand under Class alone."""
     key = name if name in options else name.rpartition(":")[2]
     return key, options.get(key, {})

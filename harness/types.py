@@ -202,7 +202,12 @@ class MetricResult:
     score: Score
     slices: Mapping[str, Mapping[str, Score]] = field(default_factory=dict)
     configured_as: str = ""
-    """What `metrics.names` calls it, where that is known: its own name, or a "module:Class"."""
+    """What `metrics.names` calls it: its own name, or a "module:Class"; empty in schema version 1."""
+
+    @property
+    def config_name(self) -> str:
+        """What `metrics.names` has to list for this metric."""
+        return self.configured_as or self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class FineTuneConfig:
     """Training before evaluation; `none` reuses the model as it is."""
 
     method: FineTuneMethod = text(FineTuneMethod.none)
+    """none, lora, full or openai; chosen with finetune=CHOICE."""
 
 
 @dataclass
@@ -74,6 +75,7 @@ class TrainingConfig(SupervisedConfig):
     warmup_ratio: float = text(0.05)
     """Share of the steps over which the learning rate rises to its peak."""
     weight_decay: float = text(0.0)
+    """Weight decay of AdamW."""
     max_grad_norm: float = text(1.0)
     """Gradients are clipped to this norm."""
     n_evaluations: int = text(4)
@@ -102,9 +104,11 @@ class LoraConfig(TrainingConfig):
     """Training of low-rank adapters; the base model's weights are frozen."""
 
     rank: int = text(16)
+    """Rank of the adapter matrices."""
     alpha: int = text(32)
     """The adapter is scaled by alpha / rank."""
     dropout: float = text(0.0)
+    """Dropout before the adapter matrices."""
     targets: list[str] = text(factory=list)
     """Names of the layers that get an adapter, such as [q_proj, v_proj]; empty takes every linear layer."""
 

@@ -82,6 +82,7 @@ class OpenAIModelConfig(ModelConfig):
     api_key_env: str | None = nothing("OPENAI_API_KEY")
     """Name of the environment variable that holds the key; null for a server without keys."""
     endpoint: EndpointKind = text(EndpointKind.chat)
+    """chat (POST /chat/completions) or completions (POST /completions)."""
     concurrency: int = nothing(64)
     """Highest number of concurrent requests; lowered while the service limits the rate."""
     timeout: float = nothing(120.0)

@@ -38,6 +38,7 @@ class PromptConfig:
     name: str = display(MISSING, label=True)
     """Name of the prompt form, which becomes part of the run's name."""
     style: PromptStyle = text(PromptStyle.chat)
+    """chat (through the model's chat template) or plain (text)."""
     system: str = text("")
     """A system message before a chat prompt."""
     shots: int = text(0)
@@ -56,6 +57,7 @@ class GenerationConfig:
     temperature: float = text(0.0)
     """0 is greedy."""
     top_p: float = text(1.0)
+    """Nucleus sampling: only the likeliest tokens that together have this probability; 1 keeps all."""
     max_cost: float | None = nothing(None)
     """Stop requesting completions once they have cost this many USD; needs a known price."""
     batch: bool = nothing(False)
@@ -86,6 +88,7 @@ class StatsConfig:
     """How uncertainty is computed."""
 
     confidence: float = scores(0.95)
+    """Confidence level of all intervals and tests."""
     n_resamples: int = scores(2000)
     """Bootstrap resamples."""
     cluster: str | None = scores(None)
@@ -101,9 +104,13 @@ class TrackingConfig:
     """Logging to Weights & Biases; offline by default, so nothing leaves the machine unless asked."""
 
     mode: TrackingMode = display(TrackingMode.offline)
+    """offline, online or disabled; chosen with tracking=CHOICE."""
     project: str = display("finetune-harness")
+    """W&B project."""
     entity: str | None = display(None)
+    """W&B user or team; null takes that of the login."""
     group: str | None = display(None)
+    """W&B group of the runs."""
     predictions: bool = display(True)
     """false sends scores only: no prompt, no completion, nothing about single examples."""
     references: bool = display(True)
@@ -121,6 +128,7 @@ class ReportConfig:
     """The markdown report."""
 
     dir: str = display("reports")
+    """Folder of all reports."""
     name: str = display(MISSING)
     """The folder under reports/<task>/."""
     references: bool = display(True)
@@ -173,13 +181,22 @@ class HarnessConfig:
     pricing: str | None = display(None)
     """A file of prices like conf/pricing.yaml, which null takes."""
     task: TaskConfig = MISSING
+    """The data, its prompts and its primary metric; chosen with task=CHOICE."""
     model: ModelConfig = MISSING
+    """What generates the completions; chosen with model=CHOICE."""
     finetune: FineTuneConfig = MISSING
+    """Training before evaluation; chosen with finetune=CHOICE."""
     prompt: PromptConfig = MISSING
+    """How examples become prompts; chosen with prompt=CHOICE."""
     generation: GenerationConfig = MISSING
+    """How completions are decoded; chosen with generation=CHOICE."""
     metrics: MetricsConfig = MISSING
+    """The metrics that completions are scored with; chosen with metrics=CHOICE."""
     baselines: list[PromptConfig] = nothing(factory=list)
     """Prompts with which the untouched base model is run beside a fine-tune, such as zero-shot and few-shot."""
     stats: StatsConfig = field(default_factory=StatsConfig)
+    """How uncertainty is computed."""
     tracking: TrackingConfig = MISSING
+    """Logging to Weights & Biases; chosen with tracking=CHOICE."""
     report: ReportConfig = field(default_factory=ReportConfig)
+    """The report that is written."""

@@ -68,7 +68,9 @@ class JsonlTaskConfig(TaskConfig):
     train_path: str | None = text(None)
     """A separate training file."""
     prompt_key: str = text("prompt")
+    """Key of the prompt in each row."""
     completion_key: str = text("completion")
+    """Key of the reference completion in each row."""
     slices: list[str] | None = scores(None)
     """Keys to report by; null takes every other key that holds text, a number or a boolean."""
 
@@ -78,10 +80,18 @@ class HubTaskConfig(TaskConfig):
     """A dataset of the Hugging Face hub, or a local folder that `datasets.load_dataset` reads."""
 
     path: str = text(MISSING)
+    """The validation file; without `train_path` it is split into both pools."""
     subset: str | None = text(None)
+    """Configuration of the dataset, where it has several."""
     revision: str | None = text(None)
+    """Revision on the hub; null takes the newest."""
     train_split: str = text("train")
+    """Split that training examples are read from."""
     validation_split: str = text("validation")
+    """Split that validation examples are read from."""
     prompt_key: str = text("prompt")
+    """Column of the prompt."""
     completion_key: str = text("completion")
+    """Column of the reference completion."""
     slices: list[str] | None = scores(None)
+    """Columns to report by; null takes every other column that holds text, a number or a truth value."""

@@ -47,13 +47,17 @@ class GateRequest:
 
 
 def compose_candidate(overrides: Sequence[str], names: Sequence[str] = ()) -> HarnessConfig:
-    """Compose the config of a candidate, without tracking; with `names`, only these metrics are computed."""
+    """Compose the config of a candidate, without tracking; with `names`, only these metrics are computed.
+
+    `names` are as `metrics.names` has them: "module:Class" for a class of one's own.
+    """
     config = replace(compose.run_config(overrides), tracking=TrackingConfig(TrackingMode.disabled))
     if config.dry_run:
         raise ConfigError("dry_run: a gate needs the scores of a run. Remove dry_run=true.")
     if not names:
         return config
-    metrics = replace(config.metrics, names=list(names))
+    options = dict(registry.options_of(name, config.metrics.options) for name in names)
+    metrics = replace(config.metrics, names=list(names), options={key: dict(o) for key, o in options.items() if o})
     return replace(config, metrics=metrics, task=replace(config.task, primary_metric=names[0]))
 
 
@@ -75,7 +79,8 @@ def gate_run(stored: StoredRun, baseline: Baseline, request: GateRequest) -> Gat
 
 def gate_config(overrides: Sequence[str], baseline: Baseline, request: GateRequest) -> GateResult:
     """Compose a candidate and gate it: as a whole run, or in chunks if there is a budget."""
-    config = compose_candidate(overrides, request.names(baseline))
+    results = [baseline.result.metric(name) for name in request.names(baseline)]
+    config = compose_candidate(overrides, [result.config_name for result in results if result])
     if request.budget is None:
         return gate_run(run(config, overrides), baseline, request)
     return gate_in_chunks(config, baseline, request.budget, lambda metrics: request.rules(baseline, metrics))

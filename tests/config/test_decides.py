@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
+from harness import config
 from harness.config import EchoModelConfig, HarnessConfig, JudgeConfig, LocalModelConfig, LoraConfig, TrackingConfig
 from harness.config.decides import affecting, flat, settings_of_schema
 from harness.config.fields import Decides
@@ -52,3 +55,16 @@ def test_what_affects_a_run() -> None:
     }
     assert flat(affecting(config, labels=True)).keys() - kept.keys() == {"model.name"}
     assert kept.keys() - flat(affecting(config, seeds=False)).keys() == {"seed", "finetune.seed"}
+
+
+def test_every_setting_has_a_docstring_under_it() -> None:
+    """Hydra users read them in the schema; only enum members may do without."""
+    undocumented = []
+    for path in sorted(Path(config.__file__).parent.glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and node.name.endswith("Config"):
+                for line, below in zip(node.body, [*node.body[1:], None], strict=True):
+                    documented = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+                    if isinstance(line, ast.AnnAssign) and ast.unparse(line.target) != "_" and not documented:
+                        undocumented.append(f"{node.name}.{ast.unparse(line.target)}")
+    assert undocumented == []

@@ -77,12 +77,19 @@ def test_it_works_in_every_command(harness: Harness) -> None:
     from_config = (REPLAY, "model.path=answers_a.jsonl", *TASK, *metrics("keyword_recall"))
     options = "+metrics.options.keyword_recall.min_length=4"
     harness("gate", *from_config, options, "--metric", "keyword_recall", "--margin", "0.05")
+    harness("gate", *from_config, options, "--metric", "exact_match", "--margin", "0.05")
 
 
 def test_a_class_works_by_module_and_name(harness: Harness) -> None:
     run = ("run", *TASK, REPLAY, "model.path=answers_a.jsonl", "name=by-class")
     harness(*run, *metrics("own_metric:KeywordRecall"), "+metrics.options.KeywordRecall.min_length=6")
     assert "keyword_recall|min_length:6" in harness("report", "by-class", "--json").stdout
+    harness("baseline", "accept", "by-class", "--name", "by-class")
+    config = (*run[1:-1], *metrics("own_metric:KeywordRecall"), "+metrics.options.KeywordRecall.min_length=6")
+    gate = ("gate", *config, "--metric", "keyword_recall", "--margin", "0.05")
+    harness(*gate, "--name", "by-class")
+    refused = harness(*gate, "--name", "by-class", "--max-examples", "16", code=2)
+    assert "needs a mean of bounded values" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with an accepted run and three others in its store."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HARNESS_STORE", "store")
-    asked = examples(tmp_path, N)
-    good: list[ReplayedCompletion] = [e.reference if i % 3 else f"{e.reference} So." for i, e in enumerate(asked)]
+    rows = examples(tmp_path, N)
+    good: list[ReplayedCompletion] = [e.reference if i % 3 else f"{e.reference} So." for i, e in enumerate(rows)]
     replayed(tmp_path, "accepted", good)
     replayed(tmp_path, "same", [*good[:-1], "Thing"])
-    replayed(tmp_path, "unclear", ["Thing" if i % 12 == 0 else said for i, said in enumerate(good)])
+    replayed(tmp_path, "unclear", ["Thing" if i % 12 == 0 else text for i, text in enumerate(good)])
     replayed(tmp_path, "worse", ["Nothing." for _ in good])
     assert main(["baseline", "accept", "accepted"]) == 0
     return tmp_path

@@ -28,9 +28,9 @@ TWO = [""] * 7 + [" and so on"] * 2 + [" no!"] + [""] * 2
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a store with a run of the echo model, and two whose completions are known; read only."""
-    folder = tmp_path_factory.mktemp("made")
+    folder = tmp_path_factory.mktemp("judge")
     examples = [p.example for p in pipeline.run(config(folder, "echo"), "command").predictions()]
     for name, endings in (("one", ONE), ("two", TWO)):
         texts = [f"Thing {i} is it{ending}" for i, ending in enumerate(endings)]
@@ -44,8 +44,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def runs(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[StoredRun]:
-    store = shutil.copytree(made, tmp_path / "store")
+def runs(shared_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[StoredRun]:
+    store = shutil.copytree(shared_store, tmp_path / "store")
     monkeypatch.setenv("HARNESS_STORE", str(store))
     monkeypatch.setenv("COLUMNS", "150")
     return find_runs(store / "runs", ["one", "two"])
@@ -147,15 +147,15 @@ def test_a_judge_that_is_one_of_the_models_is_named(runs: list[StoredRun], capsy
 
 
 def test_nothing_is_asked_twice_and_the_record_stays(judged: Judging) -> None:
-    asked = Judge.n_asked
+    n_before = Judge.n_asked
     judged("Longer", "--n", "4")
-    assert Judge.n_asked == asked + 8
+    assert Judge.n_asked == n_before + 8
     first = judged("Longer")
-    assert Judge.n_asked == asked + 20  # the two pairs of one text are not asked
+    assert Judge.n_asked == n_before + 20  # the two pairs of one text are not asked
     path = Path(first.pop("wrote")[0])
     content = path.read_bytes()
     assert judged("Longer")["wrote"] == [str(path)]
-    assert Judge.n_asked == asked + 20
+    assert Judge.n_asked == n_before + 20
     assert path.read_bytes() == content
     assert json.loads(content) == first
     assert set(first) == set(judgement_schema()["properties"])

@@ -67,6 +67,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     [
         "harness.pipeline",
         "harness.cli.report",
+        "harness.cli.compare",
         "harness.registry",
         "harness.cli.run",
         "harness.judge",
@@ -133,6 +134,17 @@ def test_report_and_compare_read_stored_runs(harness: Terminal, folder: Path) ->
     assert pairs["pairs"][0]["difference"] is not None
     assert [row["value"] for row in pairs["slices"]] == ["maths", "people", "places"]
     harness("compare", "echo-chat", code=2)
+
+
+def test_compare_takes_all_runs_and_several_of_one_name(harness: Terminal) -> None:
+    assert "there are no runs in store/runs" in harness("compare", code=5)[1]
+    harness("run", "-m", *ECHO, "generation.max_tokens=3,4")
+    harness("run", *ECHO, "prompt=plain")
+    by_name = json.loads(harness("compare", "echo-chat", "--metric", "rougeL", "--json")[0])
+    assert len(by_name["runs"]) == 2
+    assert len(by_name["pairs"]) == 1
+    all_runs = json.loads(harness("compare", "--metric", "rougeL", "--json")[0])
+    assert len(all_runs["runs"]) == len(all_runs["pairs"]) == 3
 
 
 def test_a_narrow_terminal_truncates_no_number_of_a_comparison(
@@ -203,7 +215,7 @@ def test_a_stopped_run_continues(folder: Path, how: signal.Signals) -> None:
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert "continue with:\n  python -m harness run model=echo" in errors
-    kept = sum(p.read_bytes().count(b"\n") for p in log.glob("*/*.jsonl"))
-    assert 3 <= kept < 12
+    n_stored = sum(p.read_bytes().count(b"\n") for p in log.glob("*/*.jsonl"))
+    assert 3 <= n_stored < 12
     again = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
-    assert f"generate: {12 - kept} completions made, {kept} reused" in again.stderr
+    assert f"generate: {12 - n_stored} completions made, {n_stored} reused" in again.stderr

@@ -26,8 +26,8 @@ def reference(base: str, host: str = "api.openai.com") -> ModelIdentity:
     return ModelIdentity("openai", base, f"https://{host}/v1/chat/completions")
 
 
-def completion(prompt: int | None, made: int | None, cached: int | None = None) -> Completion:
-    return Completion("e", "x", FinishReason.STOP, None, prompt, made, cached_tokens=cached)
+def completion(prompt: int | None, generated: int | None, cached: int | None = None) -> Completion:
+    return Completion("e", "x", FinishReason.STOP, None, prompt, generated, cached_tokens=cached)
 
 
 def test_the_shipped_prices_are_dated_and_sourced() -> None:

@@ -66,8 +66,11 @@ def sentence_end(text: str) -> int | None:
     for match in _SENTENCE_END.finditer(text, start):
         if match.start(1) >= limit:
             break
-        if _is_sentence(text[start : match.end()], match[1], is_whole_word=match[2] is not None):
+        is_whole_word = match[2] is not None
+        if _is_sentence(text[start : match.end()], match[1], is_whole_word):
             return match.end()
+        if not is_whole_word:  # the rest of the word may still end the sentence here: no later end may be taken before
+            break
     return limit if blank else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.tasks.stopping import end_of, first_sentence, has_rule, sentence_end, tidy
@@ -78,6 +78,7 @@ PIECES = ["The ", "dog", "U.S.", "art", " I", "J.", ".", "?", "!", " ", "\n", '"
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
+@example("U.S.. . IThe ")  # two possible ends before one word, of which only the whole word decides the first
 def test_an_end_once_seen_stays_where_it_is(text: str) -> None:
     ends = [sentence_end(text[:i]) for i in range(len(text) + 1)]
     known = [end for end in ends if end is not None]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -182,7 +182,7 @@ class RunComparison(Sequence[MetricDifference]):
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return one row per metric and pair of runs."""
-        return _frame({name: getattr(row, name) for name in row.__slots__} for row in self._differences)
+        return _frame(asdict(row) for row in self._differences)
 
 
 def run(overrides: Sequence[str] = (), *, config_dir: str | None = None) -> Run:

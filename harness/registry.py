@@ -100,6 +100,10 @@ def model(config: ModelConfig) -> Model:
     factory = _load("model backend", config.backend, MODELS, "finetune_harness.models")
     built: Model = _call(factory, "model.options", config.options, (config,), {})
     _check_protocol("model", config.backend, built, Model)
+    if config.options:  # completions are stored under the identity: other options are another model
+        identity = built.identity
+        revision = _with_options(identity.revision, config.options, " ")
+        _with_attributes(built, identity=dataclasses.replace(identity, revision=revision))
     return built
 
 
@@ -139,6 +143,9 @@ def metric(name: str, options: Mapping[str, Any], labels: Sequence[str] = (), to
     settings = {**shipped, **{key: value for key, value in context.items() if value and key in accepted}}
     built: Metric = _call(factory, f"metrics.options.{name}", options, (), settings)
     _check_protocol("metric", name, built, Metric)
+    signature = _with_options(built.signature, options, "|")
+    if name not in METRICS and signature != built.signature:  # statistics are stored, and scores compared, under it
+        _with_attributes(built, signature=signature, parallel=False)  # other processes would not know the class
     return built
 
 
@@ -164,7 +171,7 @@ def stored_metric(run: StoredRun, name: str) -> Metric:
 
 def options_of(name: str, options: Mapping[str, Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]]:
     """Return the key and the options of a metric; those of "module:Class" may stand under Class alone."""
-    key = name if name in options else name.rpartition(":")[2]
+    key = name if name in options or name.startswith("evaluate:") else name.rpartition(":")[2]
     return key, options.get(key, {})
 
 
@@ -222,6 +229,24 @@ def _call(
     except TypeError as error:
         raise ConfigError(f"{key}: {factory.__name__} does not take what it is called with: {error}") from error
     return factory(*arguments, **{**settings, **options})
+
+
+def _with_options(text: str, options: Mapping[str, Any], separator: str) -> str:
+    """Return the text with every option as `key:value` that it does not hold already."""
+    parts = [f"{key}:{value}" for key, value in sorted(options.items())]
+    return separator.join(part for part in (text, *(p for p in parts if p not in text)) if part)
+
+
+def _with_attributes(built: object, **values: object) -> None:
+    """Give an object of a user's class these attributes, whether it sets, computes or freezes its own."""
+    kind = type(built)
+    fixed = {name: _constant(value) for name, value in values.items()}
+    built.__class__ = type(kind.__name__, (kind,), {**fixed, "__slots__": (), "__module__": kind.__module__})
+
+
+def _constant(value: object) -> property:
+    """Return a property with this value, which an object's own attribute does not hide."""
+    return property(lambda _: value, lambda _, __: None)
 
 
 def _check_protocol(kind: str, name: str, built: object, protocol: type) -> None:

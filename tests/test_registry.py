@@ -80,6 +80,22 @@ def test_an_own_metric_gets_its_options_by_class_or_by_whole_name() -> None:
         assert metric.signature == "constant|value:0.5"
 
 
+class Forgetful(Constant):
+    """Says nothing of its options."""
+
+    parallel = True
+    signature = "forgetful"
+
+
+def test_options_are_part_of_a_signature_that_leaves_them_out() -> None:
+    name = f"{HERE}:Forgetful"
+    one, two, plain = (registry.metric(name, options) for options in ({"value": 0.5}, {"value": 0.25}, {}))
+    assert [m.signature for m in (one, two, plain)] == ["forgetful|value:0.5", "forgetful|value:0.25", "forgetful"]
+    assert registry.metric(f"{HERE}:Constant", {"value": 0.5}).signature == "constant|value:0.5"
+    assert not one.parallel  # its class is of this process
+    assert plain.parallel
+
+
 @pytest.mark.parametrize(
     ("names", "options", "message"),
     [
@@ -104,7 +120,29 @@ def test_two_metrics_of_one_name_are_refused() -> None:
 
 def test_an_own_model_gets_its_options() -> None:
     model = registry.model(ModelConfig(f"{HERE}:Shouting", "loud", options={"mark": "!"}))
-    assert model.identity == ModelIdentity("shouting", "loud", revision="!")
+    assert model.identity == ModelIdentity("shouting", "loud", revision="! mark:!")
+
+
+class Silent(Shouting):
+    """A model whose identity is computed, and forgets its option."""
+
+    def __init__(self, config: ModelConfig, mark: str) -> None:
+        self.mark = mark
+
+    @property
+    def identity(self) -> ModelIdentity:  # type: ignore[override]
+        return ModelIdentity("silent", "s")
+
+
+def test_completions_of_other_options_are_another_models() -> None:
+    one, two = (registry.model(ModelConfig(f"{HERE}:Silent", "s", options={"mark": mark})) for mark in "ab")
+    assert one.identity != two.identity
+    assert one.identity == ModelIdentity("silent", "s", revision="mark:a")
+    assert isinstance(one, Silent)
+
+
+def test_the_short_name_of_options_is_for_own_classes_alone() -> None:
+    assert registry.options_of("evaluate:bleu", {"bleu": {"tokenize": "zh"}}) == ("evaluate:bleu", {})
 
 
 @pytest.mark.parametrize(

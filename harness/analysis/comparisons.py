@@ -59,10 +59,11 @@ class MetricComparison:
 class Aligned:
     """Runs on the examples that all of them completed, in the same order.
 
-    StoreError if they have no example in common. `left_out` says which examples were not used.
+    StoreError if their tasks differ or they have no example in common. `left_out` says which examples were not used.
     """
 
     def __init__(self, runs: Sequence[StoredRun], config: StatsConfig, seed: int = 0) -> None:
+        require_same_task(runs)
         self.runs, self.config, self._stats = runs, config, [run.stats() for run in runs]
         permutations = permutations_needed(len(runs) * (len(runs) - 1) // 2, config.confidence)
         self.resampler = Resampler(seed, config.n_resamples, permutations)
@@ -199,6 +200,16 @@ def shared_metrics(runs: Sequence[StoredRun]) -> list[str]:
     """Return the metrics that all runs were scored with under one signature, in the order of the first run."""
     signatures = [{m.name: m.signature for m in run.result.metrics} for run in runs]
     return [name for name, signature in signatures[0].items() if all(s.get(name) == signature for s in signatures)]
+
+
+def require_same_task(runs: Sequence[StoredRun]) -> None:
+    """Raise a StoreError unless all runs are of one task: equal example ids do not make equal examples."""
+    tasks = list(dict.fromkeys(run.result.task for run in runs))
+    if len(tasks) > 1:
+        raise StoreError(
+            f"Expected runs of one task, got {' and '.join(tasks)}. Scores on different tasks are not comparable. "
+            "Name the runs to compare: python -m harness compare RUN RUN"
+        )
 
 
 def signature_of(run: StoredRun, metric: str) -> str | None:

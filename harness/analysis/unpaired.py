@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.comparisons import require_same_signature, signature_of
+from harness.analysis.comparisons import require_same_signature, require_same_task, signature_of
 from harness.config import StatsConfig
 from harness.errors import ConfigError, StoreError
 from harness.protocols import Metric
@@ -51,11 +51,7 @@ def compare_runs(
     if len(runs) != 2:
         raise ConfigError(f"compare --unpaired: expected two runs, got {len(runs)}. Name each by its id.")
     first, second = runs
-    if first.result.task != second.result.task:
-        raise StoreError(
-            f"Expected runs of one task, got {first.result.task} and {second.result.task}. "
-            "Scores on different tasks are not comparable."
-        )
+    require_same_task(runs)
     samples = [_Sample.of(run, config.cluster) for run in runs]
     comparisons: list[Comparison] = []
     for name in names:

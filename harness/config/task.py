@@ -80,7 +80,7 @@ class HubTaskConfig(TaskConfig):
     """A dataset of the Hugging Face hub, or a local folder that `datasets.load_dataset` reads."""
 
     path: str = text(MISSING)
-    """The validation file; without `train_path` it is split into both pools."""
+    """Id on the hub, or a local folder."""
     subset: str | None = text(None)
     """Configuration of the dataset, where it has several."""
     revision: str | None = text(None)
@@ -94,4 +94,4 @@ class HubTaskConfig(TaskConfig):
     completion_key: str = text("completion")
     """Column of the reference completion."""
     slices: list[str] | None = scores(None)
-    """Columns to report by; null takes every other column that holds text, a number or a truth value."""
+    """Columns to report by; null takes every other column that holds text, a number or a boolean."""

@@ -60,7 +60,7 @@ def resolve_dtype(dtype: str, device: str) -> str:
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Return the tokenizer of a model folder."""
-    with _checked(folder):
+    with guarded(folder):
         from transformers import AutoTokenizer
 
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -90,7 +90,7 @@ def load_model(
     The merge is done in float32, because an adapter's small changes would be lost in 16 bits.
     """
     target, number = resolve_device(device), resolve_dtype(dtype, device)
-    with track(f"load {folder.name}", total=1, unit="model") as bar, _checked(folder):
+    with track(f"load {folder.name}", total=1, unit="model") as bar, guarded(folder):
         import torch
         from transformers import AutoModelForCausalLM
 
@@ -114,7 +114,7 @@ def dequantise(gguf: Path, folder: Path, bar: Bar) -> None:
 
     A model that transformers loads from a .gguf file directly can be neither saved nor trained.
     """
-    with _checked(gguf), _silent_gguf():
+    with guarded(gguf), _silent_gguf():
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
@@ -139,15 +139,15 @@ def _merge(model: Any, adapter: Path) -> Any:
 
 
 @contextmanager
-def _checked(source: Path) -> Iterator[None]:
-    """Turn the errors of transformers on a damaged or unknown model into a ModelError, and hide its progress bars."""
+def guarded(source: Path, kind: str = "a model") -> Iterator[None]:
+    """Turn the errors of a library on a damaged or unknown model into a ModelError, and hide its progress bars."""
     try:
         with quiet():
             yield
     except ImportError as error:
         raise missing(error) from error
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{source} cannot be loaded ({type(error).__name__}: {error}).") from error
+        raise ModelError(f"{source} cannot be loaded as {kind} ({type(error).__name__}: {error}).") from error
 
 
 @contextmanager

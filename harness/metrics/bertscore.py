@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from harness.hf import loading, weights
-from harness.hf.encoders import encoder_signature, loading_encoder
+from harness.hf.encoders import encoder_signature
+from harness.hf.loading import guarded
 from harness.metrics.base import BaseMetric, mean_stats
 from harness.metrics.inputs import Texts, pairs
 from harness.progress import track
@@ -128,7 +129,7 @@ class _Encoder:
 def _encoder(model: str, device: str) -> _Encoder:
     folder = weights.locate(model).folder
     tokenizer = loading.load_tokenizer(folder)
-    with track("load the encoder"), loading_encoder(folder):
+    with track("load the encoder"), guarded(folder, "an encoder"):
         from transformers import AutoModel
 
         loaded = AutoModel.from_pretrained(

@@ -26,11 +26,6 @@ def prompt_key(prompt: Prompt) -> str:
     return digest([prompt.text, prompt.messages])
 
 
-def missing(model: Model, prompts: Sequence[Prompt], decoding: SamplingParams, store: Store) -> int:
-    """Return how many of the prompts have no stored completion."""
-    return len(unanswered(model, prompts, decoding, store))
-
-
 def unanswered(model: Model, prompts: Sequence[Prompt], decoding: SamplingParams, store: Store) -> list[Prompt]:
     """Return the prompts that have no stored completion."""
     stored = store.completions(_inputs(model, decoding)).read()

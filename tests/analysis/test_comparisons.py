@@ -72,6 +72,14 @@ def test_other_examples_are_refused(runs: list[StoredRun], tmp_path: Path) -> No
         Aligned([runs[0], other], CONFIG)
 
 
+def test_other_tasks_are_refused_even_with_equal_example_ids(runs: list[StoredRun], tmp_path: Path) -> None:
+    second = runs[1]
+    elsewhere = replace(second.result, task="elsewhere")
+    other = save_run(tmp_path / "other", elsewhere, second.predictions(), second.stats().metrics)
+    with pytest.raises(StoreError, match="Expected runs of one task, got things and elsewhere"):
+        Aligned([runs[0], other], CONFIG)
+
+
 def test_other_signatures_are_refused(runs: list[StoredRun], tmp_path: Path) -> None:
     settings = config(tmp_path, "unstemmed")
     settings.metrics.options = {"rougeL": {"stem": False}}

@@ -108,7 +108,7 @@ def test_a_budget_ends_generation_and_keeps_what_it_paid_for(tmp_path: Path) -> 
         price = dataclasses.replace(PRICE, input=0.0, cached_input=None, output=1_000_000)  # 1 USD per token
         with pytest.raises(ModelError, match=r"20\.0000 USD of generation\.max_cost 18 are spent"):
             generate.complete(model, chat_prompts(50), SamplingParams(), store, Budget(price, 18.0))
-        assert generate.missing(model, chat_prompts(50), SamplingParams(), store) == 45  # four tokens each
+        assert len(generate.unanswered(model, chat_prompts(50), SamplingParams(), store)) == 45  # four tokens each
         rows, stage = generate.complete(model, chat_prompts(50), SamplingParams(), store, Budget(price, 1000.0))
     assert (len(rows), stage.n_cached) == (50, 5)
 

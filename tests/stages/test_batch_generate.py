@@ -42,7 +42,7 @@ def test_all_prompts_go_in_one_batch(tmp_path: Path) -> None:
 
 def test_its_completions_are_the_models_own(tmp_path: Path) -> None:
     complete(BatchService(), tmp_path)
-    assert generate.missing(MODEL, chat_prompts(10), SamplingParams(), Store(tmp_path)) == 0
+    assert generate.unanswered(MODEL, chat_prompts(10), SamplingParams(), Store(tmp_path)) == []
 
 
 @pytest.mark.parametrize("ending", ["expired", "completed"])

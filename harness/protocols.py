@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from harness.types import (
     Completion,
     Corpus,
+    EncodedText,
     Example,
     FineTuneRecord,
     FloatArray,
@@ -52,6 +53,26 @@ class Model(Protocol):
     def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:
         """Yield one completion per prompt, in any order, as they finish; a failure is a completion with an error."""
         ...
+
+
+@runtime_checkable
+class TokenizingModel(Model, Protocol):
+    """A model whose tokenizer is at hand, so that what it reads is known before any work."""
+
+    def rendered(self, prompts: Sequence[Prompt]) -> list[EncodedText]:
+        """Return each prompt as the one text that the model gets, chat template included, and its tokens."""
+        ...
+
+    def encoded(self, completions: Sequence[str]) -> list[EncodedText]:
+        """Return each completion as the tokens that the model has to generate for it, the end-of-text token included."""
+        ...
+
+
+@runtime_checkable
+class LookupModel(Model, Protocol):
+    """A model that looks completions up by example rather than reading the prompt, such as a file of them."""
+
+    by_example: bool
 
 
 @runtime_checkable

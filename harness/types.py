@@ -50,6 +50,7 @@ class Example:
 
     `messages` are the turns of a conversation that is more than one user message, whose text is `prompt`.
     `origin` says where the example was read, as `file:line`; it does not identify the example.
+    `sample_of` is the id of the example whose prompt is sampled several times; its samples are one cluster.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Example:
     slices: Mapping[str, str] = field(default_factory=dict)
     messages: tuple[Message, ...] = ()
     origin: str = field(default="", compare=False)
+    sample_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +97,25 @@ class Prompt:
     """The rendered prompt of one example: chat `messages`, or plain `text` when there are none.
 
     `source` is the example's own prompt, before any template; models that look completions up use it as the key.
+    `rendered` is the one text that a model with a tokenizer gets, chat template included; empty for other models.
+    `sample` counts the samples of one prompt from 0.
     """
 
     example_id: str
     text: str = ""
     messages: tuple[Message, ...] = ()
     source: str = ""
+    rendered: str = ""
+    sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedText:
+    """A text as a model's tokenizer reads it: its number of tokens, and the text that they decode to."""
+
+    text: str
+    tokens: int
+    decoded: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +136,8 @@ class SamplingParams:
     stop: tuple[str, ...] = ()
     stop_at: StopAt = StopAt.none
     seed: int = 0
+    answer_after: str | None = None
+    """What ends the reasoning before an answer; None separates <think>…</think>, "" separates nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +176,8 @@ class Completion:
     `likelihoods` are those of given completions, such as the reference, by their text; only those that a metric reads.
     `served` is the model, with its fingerprint, that a service reports; `cached_tokens` are those of the prompt that
     it bills at the cached price.
+    `raw` is the text as it came, None where `text` is all of it; `reasoning` is what stood before the answer.
+    `partial` says that a stop rule ended the generation, so that the model might have gone on after `raw`.
     """
 
     example_id: str
@@ -172,6 +191,9 @@ class Completion:
     likelihoods: Mapping[str, Likelihood] = field(default_factory=dict)
     served: str | None = None
     cached_tokens: int | None = None
+    raw: str | None = None
+    reasoning: str | None = None
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +223,8 @@ class MetricResult:
     interval: str
     score: Score
     slices: Mapping[str, Mapping[str, Score]] = field(default_factory=dict)
+    unreadable: int = 0
+    """References that fall short of the metric's best when they are scored against themselves."""
     configured_as: str = ""
     """What `metrics.names` calls it: its own name, or a "module:Class"; empty in schema version 1."""
 
@@ -317,8 +341,12 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One line of `predictions.jsonl`: an example, its completion, and the completion's score on each metric."""
+    """One line of `predictions.jsonl`: an example, its completion, and the completion's score on each metric.
+
+    `prompt` is what the model got, rendered; empty in records of earlier versions.
+    """
 
     example: Example
     completion: Completion
     scores: Mapping[str, float | None]
+    prompt: str = ""

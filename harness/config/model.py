@@ -36,6 +36,8 @@ class LocalModelConfig(ModelConfig):
     """Keep only these transformer layers, counted from 0, for a smaller base model; null keeps all."""
     adapter: str | None = text(None)
     """A folder with a PEFT adapter."""
+    template_options: dict[str, Any] = text(factory=dict)
+    """Variables of the chat template, such as {enable_thinking: false}, in training too."""
     dtype: str = text("float32")
     """float32, bfloat16 or float16; auto takes bfloat16 on a GPU and float32 elsewhere."""
     device: str = nothing("auto")

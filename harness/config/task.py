@@ -35,6 +35,8 @@ class TaskConfig:
     """Stop sequences; the completion ends before the first of them."""
     stop_at: StopAt = text(StopAt.none)
     """Where a completion ends besides stop sequences: none, line or sentence."""
+    answer_after: str | None = text(None)
+    """What ends the reasoning before an answer, such as "####"; null separates <think>…</think>, "" separates nothing."""
     primary_metric: str = scores("rougeL")
     """The metric that the leaderboard is sorted by and the verdict rests on."""
     allow_leakage: bool = nothing(False)

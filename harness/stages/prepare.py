@@ -136,6 +136,7 @@ def _sampling_params(config: HarnessConfig) -> SamplingParams:
         stop=tuple(config.task.stop),
         stop_at=config.task.stop_at,
         seed=config.seed,
+        answer_after=config.task.answer_after,
     )
 
 

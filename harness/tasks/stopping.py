@@ -7,13 +7,18 @@ decided once holds however the text continues.
 
 Stop rules are judged on text, because a stop sequence may begin inside one token and end inside another. Every backend
 truncates by `end_of`, so that a completion does not depend on what stopped it.
+
+A reasoning model thinks before it answers. `settle` separates the two before any rule truncates, from the text as it
+came, and every backend makes its completions with it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from dataclasses import dataclass
 
-from harness.types import SamplingParams, StopAt
+from harness.types import Completion, FinishReason, Prompt, SamplingParams, StopAt
 
 _SENTENCE_END = re.compile(r"""[.!?…][.!?…"'”’)\]]*(?=\s\W*(\w+)(\W)?)""")
 """A possible end: terminators and closing marks, whitespace, then the next word and the character after it."""
@@ -22,6 +27,87 @@ _OPENING = re.compile(r"""["“‘(\[]""")
 _LETTER = re.compile(r"[^\W\d_]")
 _FIRST_LINE = re.compile(r"\s*\S[^\n]*(?=\n)")
 """The first line with text: models often start with an empty one."""
+
+REASONING_TAGS = {
+    "<think>": "</think>",
+    "<thinking>": "</thinking>",
+    "<seed:think>": "</seed:think>",
+    "[THINK]": "[/THINK]",
+}
+"""How open reasoning models begin and end their reasoning: DeepSeek-R1, Qwen3 and most others, Seed-OSS, Magistral."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A text in two: the reasoning, None where there is none, and the answer, None while the reasoning goes on."""
+
+    reasoning: str | None
+    answer: str | None
+    start: int = 0
+    """The index at which the answer starts."""
+
+
+def split_reasoning(text: str, decoding: SamplingParams, prompt: Prompt | None = None) -> Split:
+    """Separate the reasoning from the answer in a text as it came; `prompt` tells whether it left a tag open."""
+    marker = decoding.answer_after
+    if marker == "":
+        return Split(None, text)
+    if marker is None:
+        opening = _opening(text, prompt)
+        if opening is None:
+            return Split(None, text)
+        marker = REASONING_TAGS[opening]
+    start = text.find(marker)
+    if start < 0:
+        return Split(_without_tag(text), None, len(text))
+    return Split(_without_tag(text[:start]), text[start + len(marker) :], start + len(marker))
+
+
+def settle(raw: str, decoding: SamplingParams, completion: Completion, prompt: Prompt | None = None) -> Completion:
+    """Return the completion whose text came as `raw`: reasoning separated, truncated where a rule ends it, stripped.
+
+    `completion` has everything but the texts; its finish reason says why `raw` ended. An answer that never began,
+    because the reasoning was not over, counts as truncated, unless `answer_after` is a marker of the user's own that a
+    finished text lacks: then the whole text is the answer. `prompt` tells whether it left a reasoning tag open.
+    """
+    split = split_reasoning(raw, decoding, prompt)
+    reason, answer = completion.finish_reason, split.answer
+    if answer is None and decoding.answer_after and reason is not FinishReason.LENGTH:
+        split = Split(None, raw)
+        answer = raw
+    end = None if answer is None else end_of(answer, decoding)
+    if answer is None:
+        reason = FinishReason.LENGTH
+    elif end is not None:
+        reason = FinishReason.STOP
+    text = tidy(answer or "", end)
+    thoughts = [part for part in (completion.reasoning, split.reasoning) if part]
+    return dataclasses.replace(
+        completion,
+        text=text,
+        finish_reason=reason,
+        raw=None if raw == text else raw,
+        reasoning="\n\n".join(thoughts) or None,
+    )
+
+
+def _opening(text: str, prompt: Prompt | None) -> str | None:
+    """Return the reasoning tag that a text, or the prompt before it, opens with; None where there is none."""
+    before = prompt.rendered.rstrip() if prompt else ""
+    begins = text.lstrip()
+    for opening, closing in REASONING_TAGS.items():
+        if begins.startswith(opening) or before.endswith(opening):
+            return opening
+        if closing in text and opening not in text:  # a chat template opened it where it cannot be seen
+            return opening
+    return None
+
+
+def _without_tag(reasoning: str) -> str:
+    text = reasoning.strip()
+    for opening in REASONING_TAGS:
+        text = text.removeprefix(opening)
+    return text.strip()
 
 
 def has_rule(decoding: SamplingParams) -> bool:

@@ -29,8 +29,9 @@ from harness.stages import generate, likelihood, score
 from harness.stages.batch_generate import in_batches
 from harness.stages.finetune import train_or_load
 from harness.stages.prepare import Prepared, prepare
-from harness.store.runs import SCHEMA_VERSION, StoredRun, load_run, save_run
+from harness.store.runs import SCHEMA_VERSION, StoredRun, load_run, save_record, save_run
 from harness.store.stages import Store
+from harness.tasks.prompts import plain_text
 from harness.types import Completion, FineTuneRecord, FinishReason, RunResult, StageRecord, Usage
 from harness.wording import counted
 
@@ -57,7 +58,7 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
         say(f"data: {notice.count:,} {notice.message}")
     if stored := _finished(folder):
         say(f"nothing to do: run {prepared.run_id} is complete (0 completions made, {stored.result.usage.n} reused)")
-        return stored
+        return _relabelled(stored, config)
     answers = _answer(prepared, store, config)
     scored = score.score(prepared.metrics, prepared.examples, answers.completions, config.stats, config.seed, store)
     computed, stage = counted(scored.stage.n_computed, "metric"), scored.stage
@@ -82,11 +83,15 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
         stages=(*answers.stages, scored.stage),
         versions=_versions(),
         finetune=answers.finetune,
-        warnings=scored.warnings,
+        warnings=(*generate.completion_warnings(answers.completions, prepared.decoding), *scored.warnings),
         served=tuple(dict.fromkeys(c.served for c in answers.completions if c.served)),
         shutdown_date=answers.model.shutdown_date() if isinstance(answers.model, HostedModel) else None,
     )
-    return save_run(folder, result, scored.predictions, scored.stats)
+    for warning in result.warnings:
+        say(f"warning: {warning}")
+    shown = (plain_text(prompt) for prompt in prepared.prompts)
+    predictions = [replace(row, prompt=text) for row, text in zip(scored.predictions, shown, strict=True)]
+    return save_run(folder, result, predictions, scored.stats)
 
 
 def show(runs: Sequence[StoredRun], report: ReportConfig, tracking: TrackingConfig, as_json: bool) -> None:
@@ -141,6 +146,13 @@ def _finished(folder: Path) -> StoredRun | None:
         say(f"warning: {error}")
         return None
     return None if stored.result.usage.errors else stored
+
+
+def _relabelled(stored: StoredRun, config: HarnessConfig) -> StoredRun:
+    """Return a complete run under the names that the config gives to its task and its model now."""
+    if stored.result.task == config.task.name and stored.result.config["model"]["name"] == config.model.name:
+        return stored
+    return save_record(stored.folder, replace(stored.result, task=config.task.name, config=redacted(asdict(config))))
 
 
 def _usage(completions: Sequence[Completion], price: Price | LocalPrice | None, in_batches: bool) -> Usage:

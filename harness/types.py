@@ -178,6 +178,7 @@ class Completion:
     it bills at the cached price.
     `raw` is the text as it came, None where `text` is all of it; `reasoning` is what stood before the answer.
     `partial` says that a stop rule ended the generation, so that the model might have gone on after `raw`.
+    `ended` is why `raw` ended, where a rule that truncated the text changed the finish reason.
     """
 
     example_id: str
@@ -194,6 +195,7 @@ class Completion:
     raw: str | None = None
     reasoning: str | None = None
     partial: bool = False
+    ended: FinishReason | None = None
 
 
 @dataclass(frozen=True, slots=True)

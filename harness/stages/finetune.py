@@ -17,7 +17,8 @@ from pydantic import TypeAdapter
 from harness import registry
 from harness.config import HarnessConfig, ModelConfig, SupervisedConfig
 from harness.finetune.schedule import finetune_inputs
-from harness.protocols import FineTuner
+from harness.protocols import FineTuner, Model
+from harness.stages.rendering import rendered
 from harness.store.digest import digest
 from harness.store.stages import Store, write_atomic
 from harness.tasks.prompts import render
@@ -41,8 +42,10 @@ class PlannedFineTune:
     notices: tuple[Notice, ...] = ()
 
 
-def plan_finetune(config: HarnessConfig, corpus: Corpus, shots: Sequence[Example]) -> PlannedFineTune | None:
-    """Return the fine-tune that the config asks for, or None where the base model is used as it is."""
+def plan_finetune(
+    config: HarnessConfig, corpus: Corpus, shots: Sequence[Example], base: Model
+) -> PlannedFineTune | None:
+    """Return the fine-tune of the base model that the config asks for, or None where that model is used as it is."""
     settings = config.finetune
     tuner = registry.finetuner(settings, config.model)
     if tuner is None or not isinstance(settings, SupervisedConfig):
@@ -51,7 +54,8 @@ def plan_finetune(config: HarnessConfig, corpus: Corpus, shots: Sequence[Example
     held_out, notices = _held_out(config, corpus, settings.n_validation)
 
     def pairs(chosen: Sequence[Example]) -> tuple[TrainingPair, ...]:
-        return tuple(TrainingPair(render(e, config.task, config.prompt, shots), e.reference) for e in chosen)
+        prompts = rendered(base, [render(example, config.task, config.prompt, shots) for example in chosen])
+        return tuple(TrainingPair(prompt, e.reference) for prompt, e in zip(prompts, chosen, strict=True))
 
     train, validation = pairs(examples), pairs(held_out)
     inputs = finetune_inputs(tuner.base, settings, train, validation)

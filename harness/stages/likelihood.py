@@ -13,7 +13,7 @@ from collections.abc import Generator, Sequence
 from harness.errors import ConfigError
 from harness.progress import track
 from harness.protocols import LikelihoodMetric, LikelihoodModel, Metric, Model
-from harness.stages.generate import prompt_key
+from harness.stages.generate import shown_key
 from harness.store.digest import digest
 from harness.store.stages import Store
 from harness.types import Completion, Example, Likelihood, Prompt, StageRecord, TrainingPair
@@ -77,4 +77,4 @@ def measure(
 
 
 def _key(pair: TrainingPair) -> str:
-    return digest([prompt_key(pair.prompt), pair.completion])
+    return digest([shown_key(pair.prompt), pair.completion])

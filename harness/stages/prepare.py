@@ -17,9 +17,10 @@ from harness.errors import ConfigError, require, unknown
 from harness.protocols import Metric, Model
 from harness.stages.finetune import PlannedFineTune, plan_finetune
 from harness.stages.likelihood import likelihood_model
+from harness.stages.rendering import reference_notices, rendered, stop_sequences
 from harness.store.digest import digest
 from harness.tasks.audit import audit, fingerprint
-from harness.tasks.prompts import render
+from harness.tasks.prompts import prompt_notices, render
 from harness.tasks.split import subset
 from harness.types import Corpus, DatasetRecord, Example, Prompt, SamplingParams
 
@@ -65,14 +66,19 @@ def prepare(config: HarnessConfig) -> Prepared:
     corpus = _corpus(config.task)
     examples = subset(corpus.validation, config.task.n_validation, config.seed)
     shots = subset(corpus.train, config.prompt.shots, config.seed) if config.prompt.shots else ()
-    prompts = tuple(render(example, config.task, config.prompt, shots) for example in examples)
     model = registry.model(config.model)
+    prompts = rendered(model, [render(example, config.task, config.prompt, shots) for example in examples])
     metrics = registry.metrics(config.metrics, config.task.labels, model.identity.tokenizer)
     primary = _primary(config, metrics)
     likelihood_model(model, metrics)  # raises where a metric needs likelihoods that the model does not give
-    planned = plan_finetune(config, corpus, shots)
+    planned = plan_finetune(config, corpus, shots, model)
     trained_on = (*shots, *(planned.examples if planned else ()))
-    findings = audit(trained_on, examples, config.generation.max_tokens, allow_leakage=config.task.allow_leakage)
+    decoding = _sampling_params(config, stop_sequences(config.task, config.prompt, examples))
+    findings = (
+        *audit(trained_on, examples, config.task.allow_leakage),
+        *prompt_notices(examples, config.prompt, shots),
+        *reference_notices(model, examples, config.task, config.prompt, decoding),
+    )
     dataset = DatasetRecord(
         name=corpus.name,
         source=corpus.source,
@@ -82,7 +88,6 @@ def prepare(config: HarnessConfig) -> Prepared:
         n_train_pool=len(corpus.train),
         notices=(*corpus.notices, *findings, *(planned.notices if planned else ())),
     )
-    decoding = _sampling_params(config)
     model_key = planned.inputs if planned else model.identity
     decides = [dataset.fingerprint, prompts, model_key, decoding, [m.signature for m in metrics], config.stats]
     return Prepared(
@@ -128,12 +133,12 @@ def _check(config: HarnessConfig) -> None:
         require("wandb_workspaces", "wandb_report", instead="tracking.report=false")
 
 
-def _sampling_params(config: HarnessConfig) -> SamplingParams:
+def _sampling_params(config: HarnessConfig, stop: tuple[str, ...]) -> SamplingParams:
     return SamplingParams(
         max_tokens=config.generation.max_tokens,
         temperature=config.generation.temperature,
         top_p=config.generation.top_p,
-        stop=tuple(config.task.stop),
+        stop=stop,
         stop_at=config.task.stop_at,
         seed=config.seed,
         answer_after=config.task.answer_after,

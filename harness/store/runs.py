@@ -83,6 +83,11 @@ def save_run(
     ids = np.array([p.example.id for p in predictions], np.str_)
     np.savez_compressed(archive, allow_pickle=False, example_ids=ids, **stats)
     write_atomic(folder / "stats.npz", archive.getvalue())
+    return save_record(folder, result)
+
+
+def save_record(folder: Path, result: RunResult) -> StoredRun:
+    """Write the record of a run whose other files are written."""
     write_atomic(folder / "results.json", _result_adapter().dump_json(result, indent=2) + b"\n")
     return StoredRun(folder, result)
 
@@ -148,7 +153,7 @@ def prediction_json(prediction: Prediction, references: bool = True) -> str:
     if not references:
         example = dataclasses.replace(prediction.example, reference="")
         completion = dataclasses.replace(prediction.completion, likelihoods={})
-        prediction = dataclasses.replace(prediction, example=example, completion=completion)
+        prediction = dataclasses.replace(prediction, example=example, completion=completion, prompt="")
     return _prediction_adapter().dump_json(prediction).decode()
 
 

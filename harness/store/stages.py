@@ -123,19 +123,24 @@ class Log(Generic[T]):
         self.path, self._row, self._value = path, row, value
 
     def fill(
-        self, keys: Collection[str], compute: Callable[[list[str]], Generator[tuple[str, T]]]
+        self,
+        keys: Collection[str],
+        compute: Callable[[list[str]], Generator[tuple[str, T]]],
+        missing_of: Callable[[Mapping[str, T]], list[str]] | None = None,
     ) -> tuple[dict[str, T], dict[str, T]]:
         """Return all stored values together with those that `compute` yields for missing keys, then these alone.
 
         Each value is appended as it comes, so that a kill loses nothing. Another process that computes values of the
-        same log is waited for first, and its values are reused.
+        same log is waited for first, and its values are reused. `missing_of` returns the keys that the stored values do
+        not serve; by default those that are not among them.
         """
+        missing_of = missing_of or (lambda stored: [key for key in keys if key not in stored])
         stored = self.read()
         computed: dict[str, T] = {}
-        if any(key not in stored for key in keys):
+        if missing_of(stored):
             with locked(self.path.parent):
                 stored = self.read()
-                missing = [key for key in keys if key not in stored]
+                missing = missing_of(stored)
                 with closing(compute(missing)) as values:
                     for key, value in values:
                         self.append(key, value)
@@ -184,7 +189,8 @@ class Log(Generic[T]):
 
 
 def _row(completion: Completion) -> dict[str, Any]:
-    reported = {key: value for key in ("served", "cached_tokens") if (value := getattr(completion, key)) is not None}
+    optional = ("served", "cached_tokens", "reasoning")
+    reported = {key: value for key in optional if (value := getattr(completion, key)) is not None}
     return {
         "text": completion.text,
         "finish_reason": completion.finish_reason,

@@ -1,18 +1,17 @@
-"""Checks of a run's examples before any work starts: leakage, and references that are longer than the token limit.
+"""Checks of a run's examples before any work starts: whether the training examples hold the scored ones.
 
 Only the examples that the run uses are checked, so that a grid is audited at each of its training sizes.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from harness.errors import DataError
 from harness.store.digest import canonical, digest_lines
 from harness.tasks.leakage import LeakKind, leaks
-from harness.tasks.rows import MAX_SHOWN, NoticeTexts, Origins, notices
+from harness.tasks.rows import MAX_SHOWN, NoticeTexts, Origins, notices, origin_of
 from harness.types import Example, Notice
 from harness.wording import at_most
 
@@ -21,29 +20,14 @@ _NOTICES: NoticeTexts = {
     "leak_normalised": ("validation prompt", "equal to a training prompt but for case, punctuation or whitespace"),
     "leak_near": ("validation prompt", "with nearly the same words as a training prompt"),
     "leak_completion": ("validation completion", "also among the training completions, for another prompt"),
-    "over_limit": ("reference", "longer than generation.max_tokens, which no completion can equal; raise the limit"),
 }
 
 
-def estimate_tokens(text: str) -> int:
-    """Estimate the tokens of an English text: 1.4 per word (SmolLM2's tokenizer has 1.37 for Wikipedia's sentences)."""
-    return math.ceil(1.4 * len(text.split()))
-
-
-def audit(
-    train: Sequence[Example],
-    validation: Sequence[Example],
-    max_tokens: int,
-    count_tokens: Callable[[str], int] = estimate_tokens,
-    allow_leakage: bool = False,
-) -> tuple[Notice, ...]:
-    """Return notices about these examples; DataError if a validation prompt is also a training prompt.
-
-    `max_tokens` is the generation limit, and `count_tokens` should be the model's own.
-    """
+def audit(train: Sequence[Example], validation: Sequence[Example], allow_leakage: bool = False) -> tuple[Notice, ...]:
+    """Return notices about these examples; DataError if a validation prompt is also a training prompt."""
     origins: Origins = defaultdict(list)
     for leak in leaks(train, validation):
-        origins[f"leak_{leak.kind.value}"].append(f"{_origin(leak.validation)} = {_origin(leak.train)}")
+        origins[f"leak_{leak.kind.value}"].append(f"{origin_of(leak.validation)} = {origin_of(leak.train)}")
     exact = origins.get(f"leak_{LeakKind.EXACT.value}", [])
     if exact and not allow_leakage:
         raise DataError(
@@ -51,7 +35,6 @@ def audit(
             f"{', '.join(at_most(exact, MAX_SHOWN))}. Remove them from one side, or continue with "
             "task.allow_leakage=true."
         )
-    origins["over_limit"] = [_origin(e) for e in validation if count_tokens(e.reference) > max_tokens]
     return notices(origins, _NOTICES)
 
 
@@ -61,7 +44,3 @@ def fingerprint(examples: Sequence[Example]) -> str:
     It is the digest of the sorted canonical JSON of (id, prompt, reference, slices, messages).
     """
     return digest_lines(sorted(canonical((e.id, e.prompt, e.reference, dict(e.slices), e.messages)) for e in examples))
-
-
-def _origin(example: Example) -> str:
-    return f"{example.origin} {example.id!r}" if example.origin else repr(example.id)

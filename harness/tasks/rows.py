@@ -95,6 +95,11 @@ def notices(origins: Mapping[str, Sequence[str]], texts: NoticeTexts) -> tuple[N
     )
 
 
+def origin_of(example: Example) -> str:
+    """Return where an example was read and its id, for a notice."""
+    return f"{example.origin} {example.id!r}" if example.origin else repr(example.id)
+
+
 class _Parser:
     """Turns rows into examples, and remembers their ids, prompts, keys and peculiarities."""
 

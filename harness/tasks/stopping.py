@@ -20,11 +20,14 @@ from dataclasses import dataclass
 
 from harness.types import Completion, FinishReason, Prompt, SamplingParams, StopAt
 
-_SENTENCE_END = re.compile(r"""[.!?…][.!?…"'”’)\]]*(?=\s\W*(\w+)(\W)?)""")
-"""A possible end: terminators and closing marks, whitespace, then the next word and the character after it."""
+_RUN = re.compile(r"""[.!?…][.!?…"'”’)\]]*+(?=(\s)?)""")
+"""Terminators and closing marks, and whether white space follows: a possible end of a sentence where it does."""
+_NEXT_WORD = re.compile(r"(\w+)(\W)?")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _OPENING = re.compile(r"""["“‘(\[]""")
 _LETTER = re.compile(r"[^\W\d_]")
+_SENTENCE_CONTEXT = 1000
+"""Characters before a possible end that decide whether it is one."""
 _FIRST_LINE = re.compile(r"\s*\S[^\n]*(?=\n)")
 """The first line with text: models often start with an empty one."""
 
@@ -66,29 +69,39 @@ def split_reasoning(text: str, decoding: SamplingParams, prompt: Prompt | None =
 def settle(raw: str, decoding: SamplingParams, completion: Completion, prompt: Prompt | None = None) -> Completion:
     """Return the completion whose text came as `raw`: reasoning separated, truncated where a rule ends it, stripped.
 
-    `completion` has everything but the texts; its finish reason says why `raw` ended. An answer that never began,
-    because the reasoning was not over, counts as truncated, unless `answer_after` is a marker of the user's own that a
-    finished text lacks: then the whole text is the answer. `prompt` tells whether it left a reasoning tag open.
+    `completion` has everything but the texts; its finish reason says why `raw` ended, its reasoning is what a service
+    sent beside the text. An answer that never began, because the reasoning was not over, counts as truncated, unless
+    `answer_after` is a marker of the user's own that a finished text lacks: then the whole text is the answer.
+    `prompt` tells whether it left a reasoning tag open.
     """
     split = split_reasoning(raw, decoding, prompt)
-    reason, answer = completion.finish_reason, split.answer
-    if answer is None and decoding.answer_after and reason is not FinishReason.LENGTH:
-        split = Split(None, raw)
-        answer = raw
+    ended, answer = completion.finish_reason, split.answer
+    if answer is None and decoding.answer_after and ended is not FinishReason.LENGTH:
+        split, answer = Split(None, raw), raw
     end = None if answer is None else end_of(answer, decoding)
-    if answer is None:
+    if answer is None or (completion.reasoning and not answer.strip()):
         reason = FinishReason.LENGTH
-    elif end is not None:
-        reason = FinishReason.STOP
+    else:
+        reason = ended if end is None else FinishReason.STOP
     text = tidy(answer or "", end)
-    thoughts = [part for part in (completion.reasoning, split.reasoning) if part]
     return dataclasses.replace(
         completion,
         text=text,
         finish_reason=reason,
-        raw=None if raw == text else raw,
-        reasoning="\n\n".join(thoughts) or None,
+        raw=raw,
+        reasoning="\n\n".join(part for part in (completion.reasoning, split.reasoning) if part) or None,
+        ended=None if reason is ended else ended,
     )
+
+
+def unsettled(completion: Completion, decoding: SamplingParams, prompt: Prompt | None = None) -> Completion:
+    """Return what `settle` was given: the text as it came, and the reasoning that a service sent beside it."""
+    raw = completion.text if completion.raw is None else completion.raw
+    reasoning = completion.reasoning
+    if raw is not None and reasoning and (inside := split_reasoning(raw, decoding, prompt).reasoning):
+        reasoning = reasoning.removesuffix(inside).rstrip() or None
+    reason = completion.ended or completion.finish_reason
+    return dataclasses.replace(completion, text=raw, raw=None, finish_reason=reason, reasoning=reasoning, ended=None)
 
 
 def _opening(text: str, prompt: Prompt | None) -> str | None:
@@ -120,7 +133,10 @@ def end_of(text: str, decoding: SamplingParams) -> int | None:
 
     The earliest rule wins. What ends the completion is not part of it: the stop sequence, line break or next sentence.
     """
-    ends: list[int | None] = [index for stop in decoding.stop if (index := text.find(stop)) >= 0]
+    begin = len(text) - len(text.lstrip())  # models often start with an empty line, which ends nothing
+    ends: list[int | None] = [
+        index for stop in decoding.stop if (index := text.find(stop, begin if stop.isspace() else 0)) >= 0
+    ]
     if decoding.stop_at is StopAt.line:
         line = _FIRST_LINE.match(text)
         ends.append(line.end() if line else None)
@@ -144,16 +160,25 @@ def sentence_end(text: str) -> int | None:
 
     A sentence ends at a blank line, or at a terminator if the next word has begun and sentencex splits there. For every
     text that starts with `text` the answer is the same, or changes once from None to an index. A quotation or bracket
-    of several sentences ends after its first one, because one that is never closed must end too.
+    of several sentences ends after its first one, because one that is never closed must end too. Time grows with the
+    length of the text, whatever it consists of.
     """
     start = len(text) - len(text.lstrip())
     blank = _BLANK_LINE.search(text, start)
     limit = len(text[: blank.start()].rstrip()) if blank else len(text)
-    for match in _SENTENCE_END.finditer(text, start):
-        if match.start(1) >= limit:
+    first_letter = _LETTER.search(text, start)
+    if first_letter is None:  # dots, digits and marks alone are no sentence
+        return limit if blank else None
+    word = _NEXT_WORD.search(text, start)
+    for match in _RUN.finditer(text, first_letter.end()):
+        if match[1] is None:
+            continue
+        while word and word.start() < match.end():
+            word = _NEXT_WORD.search(text, match.end())
+        if word is None or word.start() >= limit:
             break
-        is_whole_word = match[2] is not None
-        if _is_sentence(text[start : match.end()], match[1], is_whole_word):
+        is_whole_word = word[2] is not None
+        if _is_sentence(text[max(start, match.end() - _SENTENCE_CONTEXT) : match.end()], word[1], is_whole_word):
             return match.end()
         if not is_whole_word:  # the rest of the word may still end the sentence here: no later end may be taken before
             break
@@ -161,14 +186,14 @@ def sentence_end(text: str) -> int | None:
 
 
 def _is_sentence(head: str, word: str, is_whole_word: bool) -> bool:
-    """Return whether `head` is a sentence, by the next word's first letter ("film. T") and by the whole word.
+    """Return whether `head` ends a sentence, by the next word's first letter ("film. T") and by the whole word.
 
     The whole word matters in "in the U.S. The", for example.
     """
     import sentencex
 
     # sentencex splits "Beta vulgaris subsp. vulgaris", and after the number of a list's item, "1. Mercury".
-    if word[0].islower() or not _LETTER.search(head):
+    if word[0].islower():
         return False
     head = _OPENING.sub(" ", head)  # it takes 'signed "R. Mutt"' for two sentences, but not 'signed  R. Mutt'
     continuations = (word[0], word) if is_whole_word else (word[0],)

@@ -9,7 +9,7 @@ from harness.types import SamplingParams, StopAt
 
 
 def test_the_digest_is_the_same_everywhere() -> None:
-    assert digest({"b": [1, 2.5, None, "é"], "a": SamplingParams()}) == "771d03c32d76ae61"
+    assert digest({"b": [1, 2.5, None, "é"], "a": SamplingParams()}) == "a29cc262e5424e62"
 
 
 @pytest.mark.parametrize(

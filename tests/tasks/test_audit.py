@@ -3,7 +3,7 @@ import time
 import pytest
 
 from harness.errors import DataError
-from harness.tasks.audit import audit, estimate_tokens, fingerprint
+from harness.tasks.audit import audit, fingerprint
 from harness.tasks.leakage import LeakKind, leaks
 from harness.types import Example, Message
 
@@ -47,27 +47,19 @@ def test_the_words_of_a_template_make_no_prompts_near() -> None:
 def test_an_exact_leak_stops_the_run_and_names_both_lines() -> None:
     train, validation = [example("Mole", name="t")], [example("Mole"), example("Vole")]
     with pytest.raises(DataError) as caught:
-        audit(train, validation, max_tokens=64)
+        audit(train, validation)
     assert str(caught.value) == (
         "the training examples contain 1 of 2 validation prompts: v.jsonl:7 'v-Mole' = t.jsonl:7 't-Mole'. "
         "Remove them from one side, or continue with task.allow_leakage=true."
     )
-    (notice,) = audit(train, validation, max_tokens=64, allow_leakage=True)
+    (notice,) = audit(train, validation, allow_leakage=True)
     assert (notice.code, notice.count, notice.where) == ("leak_exact", 1, ("v.jsonl:7 'v-Mole' = t.jsonl:7 't-Mole'",))
 
 
 def test_many_leaks_are_counted() -> None:
     rows = [example(f"p{i}") for i in range(9)]
     with pytest.raises(DataError, match=r"9 of 9 .* and 4 more\."):
-        audit(rows, rows, max_tokens=64)
-
-
-def test_references_over_the_limit_by_tokenizer_or_estimate() -> None:
-    rows = [example("a", "one two three four five")]
-    assert [n.code for n in audit([], rows, max_tokens=6)] == ["over_limit"]
-    assert audit([], rows, max_tokens=7) == ()
-    assert [n.count for n in audit([], rows, max_tokens=22, count_tokens=len)] == [1]
-    assert estimate_tokens("") == 0
+        audit(rows, rows)
 
 
 def test_the_fingerprint_is_of_the_examples_in_any_order() -> None:

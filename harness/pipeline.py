@@ -32,7 +32,7 @@ from harness.stages.prepare import Prepared, prepare
 from harness.store.runs import SCHEMA_VERSION, StoredRun, load_run, save_record, save_run
 from harness.store.stages import Store
 from harness.tasks.prompts import plain_text
-from harness.types import Completion, FineTuneRecord, FinishReason, RunResult, StageRecord, Usage
+from harness.types import Completion, DatasetRecord, FineTuneRecord, FinishReason, RunResult, StageRecord, Usage
 from harness.wording import counted
 
 PACKAGES = ("finetune-harness", "torch", "transformers", "peft", "sentence-transformers", "sacrebleu", "rouge-score")
@@ -54,8 +54,7 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
     prepared = prepare(config)
     store = Store(Path(config.store))
     folder = store.runs / prepared.run_id
-    for notice in prepared.dataset.notices:
-        say(f"data: {notice.count:,} {notice.message}")
+    say_notices(prepared.dataset)
     if stored := _finished(folder):
         say(f"nothing to do: run {prepared.run_id} is complete (0 completions made, {stored.result.usage.n} reused)")
         return _relabelled(stored, config)
@@ -92,6 +91,12 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
     shown = (plain_text(prompt) for prompt in prepared.prompts)
     predictions = [replace(row, prompt=text) for row, text in zip(scored.predictions, shown, strict=True)]
     return save_run(folder, result, predictions, scored.stats)
+
+
+def say_notices(dataset: DatasetRecord) -> None:
+    """Print what a user should know about the data of a run, before any work."""
+    for notice in dataset.notices:
+        say(f"data: {notice.count:,} {notice.message}")
 
 
 def show(runs: Sequence[StoredRun], report: ReportConfig, tracking: TrackingConfig, as_json: bool) -> None:

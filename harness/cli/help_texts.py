@@ -24,6 +24,7 @@ to print the config.
 examples:
   python -m harness run --cfg job                          print the composed config
   python -m harness run task.n_validation=500 prompt=few_shot
+  python -m harness run --show-prompts 2                   what the model gets, rendered, with token counts
   python -m harness run +sweep=grid --dry-run              what would be done, what is already stored
   python -m harness run tracking=wandb_online              send results to W&B (after `wandb login`)
 

@@ -61,6 +61,12 @@ def add_run(commands: Commands) -> None:
     )
     command.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="Hydra overrides and options")
     command.add_argument("--dry-run", action="store_true", help="print what would be done and what is already stored")
+    command.add_argument(
+        "--show-prompts",
+        type=int,
+        metavar="N",
+        help="print N prompts as the model gets them, with token counts, and do nothing",
+    )
     command.add_argument("--json", action="store_true", help="print the leaderboard as JSON on stdout")
 
 
@@ -187,6 +193,7 @@ def add_baseline(commands: Commands) -> None:
     accept, show, diff = (_command(actions, *texts) for texts in help_texts.BASELINE_ACTIONS)
     accept.add_argument("run", metavar="RUN", help=_RUN)
     accept.add_argument("--allow-errors", action="store_true", help="exclude failed examples from all comparisons")
+    accept.add_argument("--replace", action="store_true", help="replace even the baseline of other data")
     show.add_argument("task", nargs="?", help="only the baseline of this task")
     diff.add_argument("run", metavar="RUN", help=_RUN)
     for action in (accept, show, diff):

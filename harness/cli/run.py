@@ -7,6 +7,7 @@ however the sweep ended.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 import sys
@@ -25,9 +26,10 @@ from omegaconf.errors import OmegaConfBaseException
 from harness import pipeline
 from harness.cli import sweep
 from harness.cli.dry_run import DryRunPlan, plan, print_plans
+from harness.cli.show_prompts import print_prompts, shown_prompts
 from harness.cli.sweep import JobResult
 from harness.config import HarnessConfig, ReportConfig, TrackingConfig, compose
-from harness.errors import HarnessError
+from harness.errors import ConfigError, HarnessError
 from harness.stages.prepare import with_baselines
 from harness.store.runs import load_run
 from harness.store.stages import store_root
@@ -35,8 +37,7 @@ from harness.store.stages import store_root
 
 def main(options: argparse.Namespace) -> int:
     """Run one config or a sweep of them and show the leaderboard; return the exit code."""
-    not_hydras: dict[str, list[str]] = {"--json": [], "--dry-run": ["dry_run=true"]}
-    arguments = [word for option in options.words for word in not_hydras.get(option, [option])]
+    arguments = _hydra_arguments(options)
     compose.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing a traceback and exiting
     folder = sweep.begin(store_root(None))
@@ -51,6 +52,19 @@ def main(options: argparse.Namespace) -> int:
     finally:
         code = _finish(folder, options.json)
     return code
+
+
+def _hydra_arguments(options: argparse.Namespace) -> list[str]:
+    """Return the words of the command line for Hydra, with the harness's own options as settings."""
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    own.add_argument("--json", action="store_true")
+    own.add_argument("--dry-run", action="store_true")
+    own.add_argument("--show-prompts", type=int)
+    _, words = own.parse_known_args(options.words)
+    if options.show_prompts is not None and options.show_prompts < 1:
+        raise ConfigError(f"--show-prompts: expected 1 or more, got {options.show_prompts}")
+    words += ["dry_run=true"] if options.dry_run else []
+    return words + ([f"show_prompts={options.show_prompts}"] if options.show_prompts is not None else [])
 
 
 def _config_dirs(arguments: Sequence[str]) -> list[str]:
@@ -68,7 +82,7 @@ def _job(config: DictConfig) -> None:
     result: dict[str, Any] = {}
     try:
         settings = compose.resolve(config)
-        if not settings.dry_run:
+        if not (settings.dry_run or settings.show_prompts):
             sweep.announce(number, overrides)
         result = _run_all(settings, _command(overrides))
         result["shown"] = {key: OmegaConf.to_container(config[key], resolve=True, enum_to_str=True) for key in _SHOWN}
@@ -87,6 +101,8 @@ _SHOWN = ("report", "tracking")
 
 
 def _run_all(settings: HarnessConfig, command: str) -> dict[str, Any]:
+    if settings.show_prompts:
+        return {"prompts": tuple(asdict(prompt) for prompt in shown_prompts(settings))}
     if settings.dry_run:
         return {"plans": tuple(asdict(plan(config)) for config in with_baselines(settings))}
     return {"runs": tuple(str(pipeline.run(config, command).folder) for config in with_baselines(settings))}
@@ -104,7 +120,9 @@ def _finish(folder: Path, as_json: bool) -> int:
     failures = [result for result in results if result.error]
     folders = dict.fromkeys(run for result in results for run in result.runs)
     shown = next((result.shown for result in results if result.shown), None)
-    if plans := [DryRunPlan.of(values) for result in results for values in result.plans]:
+    if prompts := [prompt for result in results for prompt in result.prompts]:
+        print(json.dumps(prompts, indent=2, ensure_ascii=False)) if as_json else print_prompts(prompts)
+    elif plans := [DryRunPlan.of(values) for result in results for values in result.plans]:
         print_plans(plans)
     elif shown:
         report = compose.section(ReportConfig, shown["report"])

@@ -36,6 +36,8 @@ class JobResult:
     runs: tuple[str, ...] = ()
     plans: tuple[Mapping[str, Any], ...] = ()
     """The plans of a dry run, which has no runs."""
+    prompts: tuple[Mapping[str, Any], ...] = ()
+    """The prompts that `--show-prompts` asks for; there are no runs then."""
     shown: Mapping[str, Any] | None = None
     error: str = ""
     exit_code: int = 0

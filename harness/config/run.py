@@ -178,6 +178,8 @@ class HarnessConfig:
     """Folder of the runs and their shared stages."""
     dry_run: bool = nothing(False)
     """Print what would be done and what is cached, and do nothing."""
+    show_prompts: int = nothing(0)
+    """Print this many prompts as the model gets them, with token counts, and do nothing."""
     pricing: str | None = display(None)
     """A file of prices like conf/pricing.yaml, which null takes."""
     task: TaskConfig = MISSING

@@ -33,6 +33,13 @@ def markdown(text: str) -> str:
     return _SPECIAL.sub(lambda m: "".join(_ENTITY.get(c, c) for c in m[0]), visible(text))
 
 
+def markdown_lines(text: str) -> Iterator[str]:
+    """Yield `text` escaped like `markdown`, with its own line breaks."""
+    *lines, last = text.split("\n")
+    yield from (f"{markdown(line)}<br>" for line in lines)
+    yield markdown(last)
+
+
 def shorten(text: str, limit: int) -> str:
     """Return `text`, truncated to `limit` characters followed by how many more there are."""
     if len(text) <= limit:

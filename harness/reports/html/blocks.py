@@ -42,9 +42,10 @@ class _Examples:
 
 
 def blocks(board: Leaderboard, config: ReportConfig) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and compressed content of each block: `run-I`, then `examples`, then `metric-I`.
+    """Yield the name and compressed content of each block: `run-I` and `prompts-I`, then `examples`, then `metric-I`.
 
-    A metric's block holds its scores as float32, shape (runs, examples), nan where there is none, as byte planes: the
+    The prompts are what the model got; a report without references has none, as solved examples quote theirs. A
+    metric's block holds its scores as float32, shape (runs, examples), nan where there is none, as byte planes: the
     first bytes of all numbers, then all second bytes, and so on.
     """
     names = board.metrics
@@ -54,6 +55,7 @@ def blocks(board: Leaderboard, config: ReportConfig) -> Iterator[tuple[str, byte
         positions = [seen.position(p.example) for p in predictions]
         size = len(seen.examples)
         yield f"run-{i}", _compressed(_texts(predictions, positions, size))
+        yield f"prompts-{i}", _compressed(_prompts(predictions, positions, size) if config.references else [])
         scores.append({name: _column((p.scores for p in predictions), name, positions, size) for name in names})
     yield "examples", _compressed(_shared(seen.examples, config.references))
     for i, name in enumerate(names):
@@ -66,7 +68,7 @@ def blocks(board: Leaderboard, config: ReportConfig) -> Iterator[tuple[str, byte
 def _texts(predictions: Iterable[Prediction], positions: Iterable[int], size: int) -> dict[str, Any]:
     texts: list[str | None] = [None] * size
     tokens: list[int | None] = [None] * size
-    finish, errors = [ABSENT] * size, {}
+    finish, errors, more = [ABSENT] * size, {}, {}
     for at, prediction in zip(positions, predictions, strict=True):
         completion = prediction.completion
         texts[at] = None if completion.text is None else plain(completion.text)
@@ -75,7 +77,16 @@ def _texts(predictions: Iterable[Prediction], positions: Iterable[int], size: in
         if completion.text is None:
             finish[at] = _FINISH[FinishReason.ERROR]
             errors[str(at)] = plain(completion.error or "no completion")
-    return {"texts": texts, "finish": "".join(finish), "errors": errors, "tokens": tokens}
+        if completion.raw is not None or completion.reasoning is not None:
+            more[str(at)] = [plain(completion.reasoning), plain(completion.raw)]
+    return {"texts": texts, "finish": "".join(finish), "errors": errors, "tokens": tokens, "more": more}
+
+
+def _prompts(predictions: Iterable[Prediction], positions: Iterable[int], size: int) -> list[str]:
+    prompts = [""] * size
+    for at, prediction in zip(positions, predictions, strict=True):
+        prompts[at] = plain(prediction.prompt)
+    return prompts
 
 
 def _column(

@@ -78,7 +78,21 @@ function answer(run, of, i, score, metric, other) {
   let shown = h("span", { class: "text none" }, "this run does not have this example");
   if (finish === "e") shown = h("span", { class: "text bad" }, `error: ${of.errors[i] ?? ""}`);
   else if (finish !== "-") shown = text ? h("span", { class: "text" }, marked(text, other)) : h("span", { class: "text none" }, "(empty)");
-  return line("answer", h("dt", {}, nameCell(runs[run]), figures), h("dd", {}, shown));
+  return line("answer", h("dt", {}, nameCell(runs[run]), figures), h("dd", {}, shown, finish !== "-" && behind(run, of.more?.[i] ?? [], i)));
+}
+
+/** What is behind a completion, on demand: the prompt as the model got it, its reasoning, the text as it came. */
+function behind(run, [reasoning, raw], i) {
+  const names = ["prompt", reasoning && "reasoning", raw && "text as it came"].filter(Boolean);
+  const draw = async (event) => {
+    const details = event.target;
+    if (!details.open || details.dataset.drawn) return;
+    details.dataset.drawn = "1";
+    const prompt = (await loadPrompts(run))[i] || "(not in this report)";
+    details.append(h("dl", {}, [["prompt", prompt], ["reasoning", reasoning], ["text as it came", raw]].filter(([, text]) => text)
+      .map(([name, text]) => line("behind", h("dt", {}, name), h("dd", {}, h("span", { class: "text" }, text))))));
+  };
+  return h("details", { class: "behind", on: { toggle: draw } }, h("summary", {}, names.join(", ")));
 }
 
 async function allScores(details, i, { chosen }) {

@@ -48,8 +48,11 @@ const loadExamples = () => block("examples", (buffer) => {
   return examples;
 });
 
-/** One run's texts, finish reasons, token counts and errors. */
+/** One run's texts, finish reasons, token counts and errors; and, where there is more, reasoning and text as it came. */
 const loadRun = (i) => block(`run-${i}`, json);
+
+/** What the model got for each example; empty where the record or the report has none. */
+const loadPrompts = (i) => block(`prompts-${i}`, json);
 
 /** One metric's score of every example, one array per run; NaN where there is none. */
 const loadMetric = (i) => block(`metric-${i}`, (buffer) => {

@@ -6,16 +6,18 @@ once for the choice, and then only the lines that are shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.samples import SamplePick, SampleSelection, pick_samples
 from harness.config import ReportConfig
-from harness.reports.formatting import decimals, markdown, number, shorten, table, visible
+from harness.reports.formatting import decimals, markdown, markdown_lines, number, shorten, table, visible
 from harness.types import FinishReason, Prediction
 
 LIMIT = 400
 """Characters of a completion that the report shows."""
+PROMPT_LIMIT = 4000
+"""Characters of a prompt, or of the reasoning before an answer, that the report shows."""
 
 
 def sample_section(board: Leaderboard, config: ReportConfig) -> Iterator[str]:
@@ -59,6 +61,26 @@ def _example(board: Leaderboard, config: ReportConfig, picked: SampleSelection, 
         name = markdown(board.entries[i].run.result.name)
         cells.append([name, score, _outcome(prediction, known, config.references)])
     yield from table(["run", markdown(board.primary), "completion"], cells, left=(0, 2))
+    yield from _behind(board, config, of, shown)
+
+
+def _behind(board: Leaderboard, config: ReportConfig, of: SamplePick, shown: Sequence[Prediction]) -> Iterator[str]:
+    """Yield what the models got and what stood before their answers; not without references, which prompts quote."""
+    if not config.references:
+        return
+    runs_of: dict[str, list[str]] = {}
+    for i, prediction in zip(of.runs, shown, strict=True):
+        if prediction.prompt:
+            runs_of.setdefault(prediction.prompt, []).append(board.entries[i].run.result.name)
+    reasoning = [
+        (board.entries[i].run.result.name, p.completion.reasoning) for i, p in zip(of.runs, shown, strict=True)
+    ]
+    parts = [("Prompt", ", ".join(names), text) for text, names in runs_of.items()]
+    parts += [("Reasoning", name, text) for name, text in reasoning if text]
+    for kind, users, text in parts:
+        yield f"\n<details><summary>{kind} ({markdown(users)})</summary>\n"
+        yield from markdown_lines(shorten(text, PROMPT_LIMIT))
+        yield "\n</details>"
 
 
 def _outcome(prediction: Prediction, known: frozenset[str] | None, references: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,8 @@ from harness.stages import generate, likelihood, score
 from harness.stages.batch_generate import in_batches
 from harness.stages.finetune import train_or_load
 from harness.stages.prepare import Prepared, prepare
+from harness.stages.rendering import LIMITS
+from harness.stages.score import Scored
 from harness.store.runs import SCHEMA_VERSION, StoredRun, load_run, save_record, save_run
 from harness.store.stages import Store
 from harness.tasks.prompts import plain_text
@@ -62,7 +64,16 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
     scored = score.score(prepared.metrics, prepared.examples, answers.completions, config.stats, config.seed, store)
     computed, stage = counted(scored.stage.n_computed, "metric"), scored.stage
     say(f"score: {computed} computed, {stage.n_cached} reused, {stage.seconds:.1f} s")
-    result = RunResult(
+    result = _result(prepared, answers, scored, config, command)
+    for warning in result.warnings:
+        say(f"warning: {warning}")
+    shown = (plain_text(prompt) for prompt in prepared.prompts)
+    predictions = [replace(row, prompt=text) for row, text in zip(scored.predictions, shown, strict=True)]
+    return save_run(folder, result, predictions, scored.stats)
+
+
+def _result(prepared: Prepared, answers: _Answers, scored: Scored, config: HarnessConfig, command: str) -> RunResult:
+    return RunResult(
         schema_version=SCHEMA_VERSION,
         run_id=prepared.run_id,
         name=config.name,
@@ -82,15 +93,16 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
         stages=(*answers.stages, scored.stage),
         versions=_versions(),
         finetune=answers.finetune,
-        warnings=(*generate.completion_warnings(answers.completions, prepared.decoding), *scored.warnings),
+        warnings=(*_warnings(prepared, answers), *scored.warnings),
         served=tuple(dict.fromkeys(c.served for c in answers.completions if c.served)),
         shutdown_date=answers.model.shutdown_date() if isinstance(answers.model, HostedModel) else None,
     )
-    for warning in result.warnings:
-        say(f"warning: {warning}")
-    shown = (plain_text(prompt) for prompt in prepared.prompts)
-    predictions = [replace(row, prompt=text) for row, text in zip(scored.predictions, shown, strict=True)]
-    return save_run(folder, result, predictions, scored.stats)
+
+
+def _warnings(prepared: Prepared, answers: _Answers) -> Iterator[str]:
+    """Yield what a reader of the scores has to know of the references and the completions."""
+    yield from (f"{n.count:,} {n.message}" for n in prepared.dataset.notices if n.code in LIMITS)
+    yield from generate.completion_warnings(answers.completions, prepared.decoding)
 
 
 def say_notices(dataset: DatasetRecord) -> None:

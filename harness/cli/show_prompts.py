@@ -1,4 +1,4 @@
-"""`--show-prompts N`: what the model gets, rendered by its own chat template, with token counts; nothing is generated."""
+"""`--show-prompts N`: what the model gets, chat template included, with token counts; nothing is generated."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from harness.config import JudgeConfig
 from harness.errors import ModelError, StoreError
 from harness.protocols import Model
 from harness.stages import generate
+from harness.stages.rendering import rendered
 from harness.store.digest import digest
 from harness.store.stages import Store
 from harness.tasks.prompts import SLOT
@@ -155,7 +156,7 @@ def ask(
     ModelError if the judge failed on every prompt.
     """
     both = [prompts(pair, config.template) for pair in to_judge if not pair.same]
-    flat = [prompt for orders in both for prompt in orders]
+    flat = rendered(model, [prompt for orders in both for prompt in orders])
     answers, stage = generate.complete(model, flat, decoding(config), store)
     if answers and all(answer.error is not None for answer in answers):
         raise ModelError(f"The judge failed on all {len(answers)} prompts. The first error: {answers[0].error}")

@@ -22,7 +22,7 @@ from harness.store.digest import digest
 from harness.tasks.audit import audit, fingerprint
 from harness.tasks.prompts import prompt_notices, render
 from harness.tasks.split import subset
-from harness.types import Corpus, DatasetRecord, Example, Prompt, SamplingParams
+from harness.types import Corpus, DatasetRecord, Example, Notice, Prompt, SamplingParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +78,9 @@ def prepare(config: HarnessConfig) -> Prepared:
         *audit(trained_on, examples, config.task.allow_leakage),
         *prompt_notices(examples, config.prompt, shots),
         *reference_notices(model, examples, config.task, config.prompt, decoding),
+        *(planned.notices if planned else ()),
     )
-    dataset = DatasetRecord(
-        name=corpus.name,
-        source=corpus.source,
-        licence=corpus.licence,
-        fingerprint=fingerprint(examples),
-        n_validation=len(examples),
-        n_train_pool=len(corpus.train),
-        notices=(*corpus.notices, *findings, *(planned.notices if planned else ())),
-    )
+    dataset = _dataset_record(corpus, examples, findings)
     model_key = planned.inputs if planned else model.identity
     decides = [dataset.fingerprint, prompts, model_key, decoding, [m.signature for m in metrics], config.stats]
     return Prepared(
@@ -105,6 +98,18 @@ def prepare(config: HarnessConfig) -> Prepared:
     )
 
 
+def _dataset_record(corpus: Corpus, examples: Sequence[Example], findings: Sequence[Notice]) -> DatasetRecord:
+    return DatasetRecord(
+        name=corpus.name,
+        source=corpus.source,
+        licence=corpus.licence,
+        fingerprint=fingerprint(examples),
+        n_validation=len(examples),
+        n_train_pool=len(corpus.train),
+        notices=(*corpus.notices, *findings),
+    )
+
+
 _CORPORA: dict[str, Corpus] = {}
 """Corpora by what identifies them, read once per process: the jobs of a sweep share a task."""
 
@@ -116,11 +121,12 @@ def _corpus(task: TaskConfig) -> Corpus:
     return _CORPORA[key]
 
 
-def _stamp(path: str | None) -> tuple[str, int, int] | None:
+def _stamp(path: str | None) -> tuple[str, int, int, int] | None:
     """Return what identifies a file now: a long process, such as pytest, may change directory, or the file."""
     if path is None or not (file := Path(path)).is_file():
         return None
-    return str(file.resolve()), file.stat().st_mtime_ns, file.stat().st_size
+    stat = file.stat()
+    return str(file.resolve()), stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size
 
 
 def _check(config: HarnessConfig) -> None:

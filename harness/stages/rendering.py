@@ -17,6 +17,9 @@ from harness.tasks.rows import NoticeTexts, Origins, notices, origin_of
 from harness.tasks.stopping import settle
 from harness.types import Completion, EncodedText, Example, FinishReason, Notice, Prompt, SamplingParams, StopAt
 
+LIMITS = ("reference_truncated", "not_decodable")
+"""Notices that belong beside the scores: a perfect model would not reach the best one."""
+
 
 def rendered(model: Model, prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
     """Return the prompts with the one text that the model gets, where its tokenizer is at hand."""

@@ -40,9 +40,14 @@ def render(example: Example, task: TaskConfig, style: PromptConfig, shots: Seque
         return Prompt(example.id, source=example.prompt, messages=(*_joined(style.system, system), *solved, *turns))
     if style.system:
         raise ConfigError("prompt.system: a plain prompt has no system message. Put the text into task.template.")
-    parts = [f"{_fill(task.template, shot.prompt, 'template')} {shot.reference}" for shot in shots]
+    parts = [continued(_fill(task.template, shot.prompt, "template"), shot.reference) for shot in shots]
     parts.append(_fill(task.template, example.prompt, "template"))
     return Prompt(example.id, source=example.prompt, text=task.separator.join(parts))
+
+
+def continued(text: str, completion: str) -> str:
+    """Return a plain prompt and its completion as one text: with a space between, unless white space ends the prompt."""
+    return f"{text}{completion}" if not text or text[-1].isspace() else f"{text} {completion}"
 
 
 def plain_text(prompt: Prompt) -> str:

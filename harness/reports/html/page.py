@@ -12,11 +12,11 @@ import hashlib
 import json
 from collections.abc import Sequence
 from importlib import resources
-from pathlib import Path
 from string import Template
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.config import ReportConfig
+from harness.reports.folders import PAGE, report_folder
 from harness.reports.html.blocks import blocks
 from harness.reports.html.summary import plain, summary
 from harness.store.stages import write_atomic
@@ -35,7 +35,7 @@ class PageSink:
 
     def write(self, leaderboard: Leaderboard) -> Sequence[str]:
         """Write the page and return its path."""
-        path = Path(self.config.dir) / leaderboard.task / self.config.name / "index.html"
+        path = report_folder(self.config, leaderboard) / PAGE
         write_atomic(path, page(leaderboard, self.config))
         return [str(path)]
 
@@ -47,7 +47,7 @@ def page(board: Leaderboard, config: ReportConfig) -> str:
     return Template(_asset("page.html")).substitute(
         policy=f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; img-src data:; "
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
-        title=_html(str(plain(f"{board.task}: {config.name}"))),
+        title=_html(str(plain(f"{board.label}: {config.name}"))),
         style=style,
         script=script,
         summary=embedded(summary(board, config)),

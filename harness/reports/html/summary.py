@@ -29,7 +29,7 @@ def summary(board: Leaderboard, config: ReportConfig) -> dict[str, Any]:
     first = board.entries[0].run.result
     values: dict[str, Any] = plain(
         {
-            "task": board.task,
+            "task": board.label,
             "name": config.name,
             "primary": board.primary,
             "n": board.n,

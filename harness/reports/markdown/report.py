@@ -6,11 +6,11 @@ It is made from stored runs alone, so `python -m harness report` writes the same
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.config import ReportConfig
+from harness.reports.folders import COMMAND_LINE, REPORT, RUN_LINE, command_of, report_folder
 from harness.reports.formatting import markdown, number
 from harness.reports.markdown.evidence import evidence_section
 from harness.reports.markdown.finetunes import finetune_section
@@ -23,26 +23,21 @@ from harness.types import RunResult
 from harness.wording import counted
 
 
-def numbered(config: ReportConfig, i: int) -> ReportConfig:
-    """Return the config of the report at position `i`; each set of examples has a leaderboard and report of its own."""
-    return replace(config, name=f"{config.name}-{i + 1}") if i else config
-
-
 class MarkdownSink:
-    """Writes `<dir>/<task>/<name>/leaderboard.md`."""
+    """Writes `<dir>/<task>/<name>/leaderboard.md`; `harness.reports.folders` chooses the name."""
 
     def __init__(self, config: ReportConfig) -> None:
         self.config = config
 
     def write(self, leaderboard: Leaderboard) -> Sequence[str]:
         """Write the report and return its path."""
-        folder = Path(self.config.dir) / leaderboard.task / self.config.name
+        folder = report_folder(self.config, leaderboard)
         pictures = draw(leaderboard, folder)
-        write_atomic(folder / "leaderboard.md", "\n".join(self._lines(leaderboard, pictures)) + "\n")
-        return [str(folder / "leaderboard.md")]
+        write_atomic(folder / REPORT, "\n".join(self._lines(leaderboard, pictures)) + "\n")
+        return [str(folder / REPORT)]
 
     def _lines(self, board: Leaderboard, pictures: Sequence[tuple[str, Path]]) -> Iterator[str]:
-        yield f"# {markdown(board.task)}: {markdown(self.config.name)}"
+        yield f"# {markdown(board.label)}: {markdown(self.config.name)}"
         yield f"\n**{markdown(board.verdict.text)}**"
         shown = {path.stem: f"![{markdown(description)}]({path.name})" for description, path in pictures}
         yield from _picture(shown, "scores")
@@ -82,8 +77,8 @@ def _provenance(board: Leaderboard) -> Iterator[str]:
 
 def _run_provenance(result: RunResult) -> Iterator[str]:
     model = result.model
-    yield f"- run `{result.run_id}` ({markdown(result.name)}), {result.created}"
-    yield f"  - reproduce: `{result.command.replace('`', '')}`"
+    yield f"{RUN_LINE}{result.run_id}` ({markdown(result.name)}), {result.created}"
+    yield f"{COMMAND_LINE}{command_of(result)}`"
     parts = {k: getattr(model, k) for k in model.__slots__ if getattr(model, k)}
     yield f"  - model: {', '.join(f'{k} {markdown(str(v))}' for k, v in parts.items())}"
     if result.served:

@@ -65,20 +65,16 @@ def _example(board: Leaderboard, config: ReportConfig, picked: SampleSelection, 
 
 
 def _behind(board: Leaderboard, config: ReportConfig, of: SamplePick, shown: Sequence[Prediction]) -> Iterator[str]:
-    """Yield what the models got and what stood before their answers; not without references, which prompts quote."""
-    if not config.references:
-        return
-    runs_of: dict[str, list[str]] = {}
-    for i, prediction in zip(of.runs, shown, strict=True):
-        if prediction.prompt:
-            runs_of.setdefault(prediction.prompt, []).append(board.entries[i].run.result.name)
-    reasoning = [
-        (board.entries[i].run.result.name, p.completion.reasoning) for i, p in zip(of.runs, shown, strict=True)
-    ]
-    parts = [("Prompt", ", ".join(names), text) for text, names in runs_of.items()]
+    """Yield what the models got and what stood before their answers; without references no prompts, which quote some."""
+    names = [board.entries[i].run.result.name for i in of.runs]
+    users: dict[str, list[str]] = {}
+    for name, prediction in zip(names, shown, strict=True):
+        users.setdefault(prediction.prompt if config.references else "", []).append(name)
+    parts = [("Prompt", ", ".join(of_prompt), text) for text, of_prompt in users.items() if text]
+    reasoning = zip(names, (prediction.completion.reasoning for prediction in shown), strict=True)
     parts += [("Reasoning", name, text) for name, text in reasoning if text]
-    for kind, users, text in parts:
-        yield f"\n<details><summary>{kind} ({markdown(users)})</summary>\n"
+    for kind, runs, text in parts:
+        yield f"\n<details><summary>{kind} ({markdown(runs)})</summary>\n"
         yield from markdown_lines(shorten(text, PROMPT_LIMIT))
         yield "\n</details>"
 

@@ -111,7 +111,7 @@ def _fitting(board: Leaderboard, width: int) -> tuple[list[Column], int]:
 
 
 def _title(board: Leaderboard) -> str:
-    return f"{board.task}: {counted(board.n, 'validation example')}, {board.confidence:.0%} intervals"
+    return f"{board.label}: {counted(board.n, 'validation example')}, {board.confidence:.0%} intervals"
 
 
 def _arrow(board: Leaderboard, name: str) -> str:

@@ -21,6 +21,7 @@ from harness.types import CurvePoint, FineTuneRecord
 from tests.support.browser import Browser, missing, required
 from tests.support.fakes import config
 from tests.support.grids import RunSpec, store
+from tests.support.replays import replayed
 
 NASTY = "<img src=x onerror=alert(1)>|=1+1 </script><!-- & \u2028 \x1b[31m \u202e `$"
 SHOWN = "<img src=x onerror=alert(1)>|=1+1 </script><!-- & \u2028 ␛[31m ⟨U+202E⟩ `$"
@@ -152,6 +153,22 @@ def test_completions_are_searched_filtered_and_paged(opened: Browser) -> None:
     assert opened.run("return document.querySelector('#cards article').dataset.example") == example
     opened.type("#search", "no such title")
     opened.wait("return document.querySelector('#cards .none')")
+
+
+def test_what_is_behind_a_completion_is_shown_on_demand(browser: Browser, tmp_path: Path) -> None:
+    texts = [f"<think>{NASTY} why</think>\n\nThing"] * 3
+    board = by_task([replayed(tmp_path, "thinks", texts)], registry.stored_metric)[0]
+    browser.open(written(board, tmp_path / "out"))
+    browse(browser)
+    summary = "article:first-child details.behind summary"
+    assert column(browser, summary) == ["prompt, reasoning, text as it came"]
+    browser.click(summary)
+    browser.wait("return document.querySelector('details.behind dl')")
+    prompt, reasoning, raw = column(browser, "article:first-child details.behind .text")
+    assert prompt.startswith("user: ")
+    assert reasoning == f"{SHOWN} why"
+    assert raw.startswith("<think>")
+    assert raw.endswith("Thing")
 
 
 def test_completions_are_sorted_by_a_difference(opened: Browser, board: Leaderboard) -> None:

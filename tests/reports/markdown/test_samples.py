@@ -79,6 +79,18 @@ def test_names_of_runs_are_text(board: Leaderboard) -> None:
     assert not any(bad in line for line in lines for bad in ("<script", "`", "$", "\x1b", "[l]"))
 
 
+def test_prompts_and_reasoning_are_behind_the_samples(tmp_path: Path) -> None:
+    board = by_task([replayed(tmp_path, "thinks", ["<think>**Why**\nnot?</think>Thing"] * N)], registry.stored_metric)[
+        0
+    ]
+    lines = "\n".join(section(board))
+    assert "<summary>Prompt (thinks)</summary>\n\nuser: " in lines
+    assert "<summary>Reasoning (thinks)</summary>\n\n&#42;&#42;Why&#42;&#42;<br>\nnot?\n" in lines
+    hidden = "\n".join(section(board, references=False))
+    assert "<summary>Prompt" not in hidden
+    assert "<summary>Reasoning" in hidden
+
+
 def test_samples_can_be_left_out(board: Leaderboard) -> None:
     assert section(board, samples=0) == []
 

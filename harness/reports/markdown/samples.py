@@ -65,7 +65,7 @@ def _example(board: Leaderboard, config: ReportConfig, picked: SampleSelection, 
 
 
 def _behind(board: Leaderboard, config: ReportConfig, of: SamplePick, shown: Sequence[Prediction]) -> Iterator[str]:
-    """Yield what the models got and what stood before their answers; without references no prompts, which quote some."""
+    """Yield what the models got and what stood before their answers; no prompts without references, which they quote."""
     names = [board.entries[i].run.result.name for i in of.runs]
     users: dict[str, list[str]] = {}
     for name, prediction in zip(names, shown, strict=True):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -59,6 +60,7 @@ class Scores(Mapping[str, Score]):
                 "n": result.score.n,
                 "errors": result.score.errors,
                 "higher_is_better": result.higher_is_better,
+                "unreadable": result.unreadable,
                 "signature": result.signature,
             }
             for name, result in self.results.items()
@@ -106,6 +108,8 @@ class Evaluation:
 
     scores: Scores
     predictions: Predictions
+    warnings: tuple[str, ...] = ()
+    """What a reader of the scores has to know, such as references that a metric cannot read."""
 
 
 class Run:
@@ -221,7 +225,8 @@ def score(
     """Score predictions against references of the same length, with intervals; None is a prediction that failed.
 
     `metrics` and `options` are those of the config, your own "module:Class" included. Metrics that read
-    log-probabilities need a model and are refused. Raises a ConfigError or a DataError.
+    log-probabilities need a model and are refused. What a reader of the scores has to know is a Python warning, and in
+    the result. Raises a ConfigError or a DataError.
     """
     from harness import registry
     from harness.config import MetricsConfig, StatsConfig
@@ -241,8 +246,10 @@ def score(
         for example, text in zip(examples, predictions, strict=True)
     ]
     with tempfile.TemporaryDirectory() as folder:
-        scored = score_completions(built, examples, completions, StatsConfig(), 0, Store(Path(folder)))
-    return Evaluation(Scores(scored.metrics), Predictions(scored.predictions))
+        scored = score_completions(built, examples, completions, StatsConfig(), Store(Path(folder)))
+    for warning in scored.warnings:
+        warnings.warn(warning, stacklevel=2)
+    return Evaluation(Scores(scored.metrics), Predictions(scored.predictions), scored.warnings)
 
 
 def compare(*runs: Run, metrics: Sequence[str] | None = None) -> RunComparison:

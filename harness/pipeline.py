@@ -21,11 +21,12 @@ from harness.errors import StoreError
 from harness.progress import say
 from harness.protocols import HostedModel, Model
 from harness.reports import Sink
+from harness.reports.folders import placed
 from harness.reports.html.page import PageSink
-from harness.reports.markdown.report import MarkdownSink, numbered
+from harness.reports.markdown.report import MarkdownSink
 from harness.reports.terminal.leaderboard import TerminalSink
 from harness.reports.wandb import WandbSink
-from harness.stages import generate, likelihood, score
+from harness.stages import generate, likelihood, preflight, score
 from harness.stages.batch_generate import in_batches
 from harness.stages.finetune import train_or_load
 from harness.stages.prepare import Prepared, prepare
@@ -34,6 +35,7 @@ from harness.stages.score import Scored
 from harness.store.runs import SCHEMA_VERSION, StoredRun, load_run, save_record, save_run
 from harness.store.stages import Store
 from harness.tasks.prompts import plain_text
+from harness.tasks.samples import sample_warnings
 from harness.types import Completion, DatasetRecord, FineTuneRecord, FinishReason, RunResult, StageRecord, Usage
 from harness.wording import counted
 
@@ -60,8 +62,9 @@ def run(config: HarnessConfig, command: str) -> StoredRun:
     if stored := _finished(folder):
         say(f"nothing to do: run {prepared.run_id} is complete (0 completions made, {stored.result.usage.n} reused)")
         return _relabelled(stored, config)
+    preflight.require_settings(prepared, config, store)
     answers = _answer(prepared, store, config)
-    scored = score.score(prepared.metrics, prepared.examples, answers.completions, config.stats, config.seed, store)
+    scored = score.score(prepared.metrics, prepared.examples, answers.completions, config.stats, store)
     computed, stage = counted(scored.stage.n_computed, "metric"), scored.stage
     say(f"score: {computed} computed, {stage.n_cached} reused, {stage.seconds:.1f} s")
     result = _result(prepared, answers, scored, config, command)
@@ -103,6 +106,7 @@ def _warnings(prepared: Prepared, answers: _Answers) -> Iterator[str]:
     """Yield what a reader of the scores has to know of the references and the completions."""
     yield from (f"{n.count:,} {n.message}" for n in prepared.dataset.notices if n.code in LIMITS)
     yield from generate.completion_warnings(answers.completions, prepared.decoding)
+    yield from sample_warnings(prepared.examples, answers.completions)
 
 
 def say_notices(dataset: DatasetRecord) -> None:
@@ -111,12 +115,17 @@ def say_notices(dataset: DatasetRecord) -> None:
         say(f"data: {notice.count:,} {notice.message}")
 
 
-def show(runs: Sequence[StoredRun], report: ReportConfig, tracking: TrackingConfig, as_json: bool) -> None:
-    """Make the leaderboards of these runs and write them to the terminal, the reports and W&B."""
+def show(
+    runs: Sequence[StoredRun], report: ReportConfig, tracking: TrackingConfig, as_json: bool, named: bool = False
+) -> None:
+    """Make the leaderboards of these runs and write them to the terminal, the reports and W&B.
+
+    `named` says that the user chose the name of the report; see `harness.reports.folders.placed`.
+    """
     store, shown = runs[0].folder.parent.parent, []
     runs = with_incumbent(runs, store / "runs", report.incumbent)
-    for i, board in enumerate(leaderboard.by_task(runs, registry.stored_metric, aim=Aim.of(report))):
-        here = numbered(report, i)
+    boards = leaderboard.by_task(runs, registry.stored_metric, aim=Aim.of(report))
+    for board, here in zip(boards, placed(boards, report, named), strict=True):
         sinks: tuple[Sink, ...] = (MarkdownSink(here), PageSink(here), WandbSink(tracking, store))
         wrote = [str(entry.run.folder / "results.json") for entry in board.entries]
         wrote += [path for sink in sinks for path in sink.write(board)]

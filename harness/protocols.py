@@ -9,6 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.types import (
     Completion,
     Corpus,
@@ -178,10 +181,38 @@ class LikelihoodMetric(Metric, Protocol):
 
 
 @runtime_checkable
+class RangedMetric(Metric, Protocol):
+    """A metric whose score lies between known bounds, whether or not it is a mean over examples."""
+
+    @property
+    def score_range(self) -> tuple[float, float]:
+        """The lowest and the highest score that there is."""
+        ...
+
+
+@runtime_checkable
 class BoundedMetric(Metric, Protocol):
     """A metric that is the mean over all examples of values that lie between known bounds."""
 
     @property
     def bounds(self) -> tuple[float, float]:
         """The lowest and the highest value that an example can have."""
+        ...
+
+
+@runtime_checkable
+class EncodingMetric(Metric, Protocol):
+    """A metric that compares texts by an encoder, whose tokenizer does not know every script and length."""
+
+    def beyond_encoder(self, texts: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return which texts are mostly unknown to the tokenizer, and which are longer than the encoder reads."""
+        ...
+
+
+@runtime_checkable
+class ReadingMetric(Metric, Protocol):
+    """A metric that reads an answer out of a completion, and may not find one."""
+
+    def unread(self, stats: FloatArray) -> list[int]:
+        """Return the rows of completions in which it found no answer, and which count as wrong."""
         ...

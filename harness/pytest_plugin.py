@@ -31,10 +31,14 @@ MARKERS = (
     "regression(*overrides, task, model, metric, margin, slice, baseline, underpowered, failures, sequential): "
     "compares a run with its accepted baseline, through the fixture harness_gate; overrides are those of "
     "`python -m harness run`, task and model are choices of its groups, metric and slice are names or lists of them, "
-    "margin is a number or {metric: number}",
+    "margin is a number or {metric: number}; each mark of a test, its class and its module is a gate of its own",
 )
 GATES = pytest.StashKey[list[dict[str, str]]]()
 """The results of one test's gates: `line`, and `markdown`."""
+
+
+class NotGatedWarning(pytest.PytestWarning):
+    """A test is marked as a gate and passed without one."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,6 +52,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--harness-update-baseline", action="store_true", help="accept the runs of the tests as baselines; gate nothing"
+    )
+    group.addoption(
+        "--harness-replace-baseline",
+        action="store_true",
+        help="as --harness-update-baseline, and replace the baselines of other data too",
     )
     group.addoption(
         "--harness-underpowered",
@@ -65,8 +74,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers; in the process that reports, collect the results of the gates."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    if config.getoption("harness_update_baseline") and getattr(config.option, "numprocesses", None):
-        raise pytest.UsageError("--harness-update-baseline cannot run in parallel: remove -n.")
+    for option in ("update", "replace"):
+        if config.getoption(f"harness_{option}_baseline") and getattr(config.option, "numprocesses", None):
+            raise pytest.UsageError(f"--harness-{option}-baseline cannot run in parallel: remove -n.")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Summary(), "harness-summary")
 
@@ -89,6 +99,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     report = yield
     if report.when == "call" and item.stash.get(GATES, None):
         report.harness_gates = item.stash[GATES]
+    elif report.when == "call" and report.passed and item.get_closest_marker("regression"):
+        item.warn(NotGatedWarning(f"{item.nodeid}: is marked as regression, but never calls harness_gate"))
     return report
 
 

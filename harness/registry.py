@@ -6,7 +6,7 @@ A name may also be one that an installed package declares as an entry point, or 
 | --- | --- | --- |
 | dataset | finetune_harness.tasks | the keys of its task config that it takes, and `task.options` |
 | model | finetune_harness.models | its model config, and `model.options` |
-| metric | finetune_harness.metrics | its `metrics.options`; `labels` and `tokenizer` where it takes them |
+| metric | finetune_harness.metrics | its `metrics.options`; `labels`, and a likelihood metric `tokenizer`, if taken |
 
 What is made is checked against its protocol before any work, so a missing member is a ConfigError and not a crash
 after the scoring.
@@ -82,6 +82,14 @@ METRICS: dict[str, tuple[str, dict[str, Any]]] = {
     "repetition": ("harness.metrics.diagnostics:Repetition", {}),
 }
 """Each name's class and the options that make it that metric rather than another of its family."""
+FAMILIES = {
+    "rouge": ("rouge1", "rouge2", "rougeL", "rougeLsum"),
+    "bertscore": ("bertscore_precision", "bertscore_recall", "bertscore_f1"),
+    "fact": ("fact_precision", "fact_recall", "fact_f1"),
+    "classification": ("accuracy", "balanced_accuracy", "macro_f1"),
+    "ranking": ("auroc", "auprc"),
+}
+"""Names under which `metrics.options` are those of every member; a member's own options go before them."""
 
 
 def dataset(config: TaskConfig) -> Dataset:
@@ -127,7 +135,8 @@ def finetuner(config: FineTuneConfig, base: ModelConfig) -> FineTuner | None:
 def metric(name: str, options: Mapping[str, Any], labels: Sequence[str] = (), tokenizer: str = "") -> Metric:
     """Return the metric that `metrics.names` lists as `name`, with the user's options over its own.
 
-    `labels` are a classification's and `tokenizer` is the digest of the model's; both go to the metrics that take them.
+    `labels` are a classification's and go to the metrics that take them. `tokenizer` is the digest of the model's, and
+    goes to the metrics that read likelihoods: an option of that name of any other metric is the user's.
     """
     shipped: Mapping[str, Any] = {}
     if name.startswith("evaluate:"):
@@ -139,7 +148,7 @@ def metric(name: str, options: Mapping[str, Any], labels: Sequence[str] = (), to
     else:
         factory = _load("metric", name, METRICS, "finetune_harness.metrics")
     accepted = inspect.signature(factory).parameters
-    context = {"labels": labels, "tokenizer": tokenizer}
+    context = {"labels": labels, "tokenizer": tokenizer if hasattr(factory, "texts_to_score") else ""}
     settings = {**shipped, **{key: value for key, value in context.items() if value and key in accepted}}
     built: Metric = _call(factory, f"metrics.options.{name}", options, (), settings)
     _check_protocol("metric", name, built, Metric)
@@ -152,8 +161,10 @@ def metric(name: str, options: Mapping[str, Any], labels: Sequence[str] = (), to
 def metrics(config: MetricsConfig, labels: Sequence[str] = (), tokenizer: str = "") -> tuple[Metric, ...]:
     """Return the metrics of a config, in order; ConfigError where two have one name, or options are of no metric."""
     options = {name: options_of(name, config.options) for name in config.names}
-    if unused := config.options.keys() - {key for key, _ in options.values()}:
-        raise ConfigError(f"metrics.options: {unknown('metric of metrics.names', sorted(unused)[0], config.names)}")
+    families = dict.fromkeys(family for name in config.names for family in _families(name))
+    if unused := config.options.keys() - {key for key, _ in options.values()} - families.keys():
+        known = unknown("metric of metrics.names", min(unused), [*config.names, *families])
+        raise ConfigError(f"metrics.options: {known}")
     built = tuple(metric(name, given, labels, tokenizer) for name, (_, given) in options.items())
     names = [m.name for m in built]
     if len(set(names)) < len(names) or len(options) < len(config.names):
@@ -170,9 +181,16 @@ def stored_metric(run: StoredRun, name: str) -> Metric:
 
 
 def options_of(name: str, options: Mapping[str, Mapping[str, Any]]) -> tuple[str, Mapping[str, Any]]:
-    """Return the key and the options of a metric; those of "module:Class" may stand under Class alone."""
+    """Return the key and the options of a metric: its family's, and over them its own.
+
+    Those of "module:Class" may stand under Class alone.
+    """
     key = name if name in options or name.startswith("evaluate:") else name.rpartition(":")[2]
-    return key, options.get(key, {})
+    return key, {option: value for k in (*_families(name), key) for option, value in (options.get(k) or {}).items()}
+
+
+def _families(name: str) -> list[str]:
+    return [family for family, members in FAMILIES.items() if name in members]
 
 
 def _load(kind: str, name: str, table: Mapping[str, Any], group: str = "") -> Callable[..., Any]:

@@ -153,6 +153,11 @@ class ModelIdentity:
     chat_template: str = ""
     dtype: str = ""
 
+    @property
+    def not_digested(self) -> tuple[str, ...]:
+        """The fields that are labels: where weights on this machine lie does not change what they generate."""
+        return ("base", "revision") if self.backend == "local" and self.weights else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
@@ -179,6 +184,7 @@ class Completion:
     `raw` is the text as it came, None where `text` is all of it; `reasoning` is what stood before the answer.
     `partial` says that a stop rule ended the generation, so that the model might have gone on after `raw`.
     `ended` is why `raw` ended, where a rule that truncated the text changed the finish reason.
+    `notes` say what a reader of its score should know, such as a setting that the service does not take.
     """
 
     example_id: str
@@ -196,6 +202,7 @@ class Completion:
     reasoning: str | None = None
     partial: bool = False
     ended: FinishReason | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +315,8 @@ class DatasetRecord:
     n_validation: int
     n_train_pool: int
     notices: tuple[Notice, ...] = ()
+    n_samples: int = 1
+    """Samples of each of the `n_validation` prompts."""
 
 
 @dataclass(frozen=True, slots=True)

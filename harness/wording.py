@@ -17,6 +17,11 @@ def counted(n: int, noun: str, plural: str = "") -> str:
     return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
 
 
+def sized(n: int, samples: int = 1, noun: str = "example") -> str:
+    """Return `64 examples`, or `64 prompts x 5 samples` where each prompt was sampled several times."""
+    return counted(n, noun) if samples == 1 else f"{counted(n, 'prompt')} x {samples} samples"
+
+
 def at_most(items: Sequence[str], limit: int) -> list[str]:
     """Return the first `limit` items and, where there are others, `and N more` as the last one."""
     others = len(items) - limit

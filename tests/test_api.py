@@ -120,3 +120,10 @@ def test_a_config_folder_of_ones_own(data: Path) -> None:
         harness.run([*words, "model=god"], config_dir="mine")
     with pytest.raises(ConfigError, match="expected a folder of config groups"):
         harness.run(words, config_dir="no-such-folder")
+
+
+def test_what_the_scores_do_not_say_is_a_warning() -> None:
+    with pytest.warns(UserWarning, match="2 of 2 references that rougeL cannot read.*tokenizer=unicode"):
+        evaluation = harness.score(["今天", "北京"], ["今天", "北京"], metrics=["rougeL", "chrf"])
+    assert [evaluation.scores.results[name].unreadable for name in ("rougeL", "chrf")] == [2, 0]
+    assert len(evaluation.warnings) == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import pipeline
-from harness.credentials import REDACTED, redacted
+from harness.credentials import REDACTED, from_environment, redacted
 from tests.support.fakes import config
 
 
@@ -38,6 +38,17 @@ def test_other_names_keep_their_text(name: str) -> None:
 def test_a_secret_inside_a_text_is_redacted(text: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_API_KEY", "longsecretvalue")
     assert redacted([text]) == [shown]
+
+
+def test_the_name_of_a_variable_is_no_secret() -> None:
+    config = {"headers": {"api-key": "env:AZURE_KEY"}, "command": "run model.headers.api-key=env:AZURE_KEY"}
+    assert redacted(config) == config
+
+
+def test_what_was_read_for_a_service_is_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_TENANT", "tenant-4711-x")
+    assert from_environment("A_TENANT") == "tenant-4711-x"
+    assert redacted("of tenant-4711-x") == f"of {REDACTED}"
 
 
 def test_a_run_keeps_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,4 +177,8 @@ def test_the_validation_loss_is_not_measured_on_scored_examples(tmp_path: Path, 
     assert not scored & {pair.prompt.example_id for pair in some.finetune.validation}
     assert len(some.finetune.validation) == 4
     every = tuned(tmp_path, tiny_model, n=20)
+    unused = prepare(every).finetune
+    assert unused is not None
+    assert len(unused.validation) == 2
+    every.finetune.n_train = None  # type: ignore[attr-defined]
     assert [n.code for n in prepare(every).dataset.notices] == ["loss_on_scored"]

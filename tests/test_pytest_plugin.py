@@ -23,8 +23,9 @@ import pytest
 
 @pytest.mark.regression(metric="rougeL", margin=0.05)
 def test_not_worse(harness_gate):
-    harness_gate("task=jsonl", "task.path=data.jsonl", "task.train_path=train.jsonl", "task.n_validation=60",
-                 "metrics.names=[rougeL,exact_match]", "model=replay", "model.path=candidate.jsonl")
+    harness_gate("task=jsonl", "task.path=data.jsonl", "task.name=things", "task.train_path=train.jsonl",
+                 "task.n_validation=60", "metrics.names=[rougeL,exact_match]",
+                 "model=replay", "model.path=candidate.jsonl")
 """
 
 
@@ -62,7 +63,9 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     pytester.makepyfile(test_model=TEST)
     result = pytester.runpytest_inprocess("--harness-update-baseline")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*test_model.py::test_not_worse: UPDATED *benchmarks*jsonl from run candidate-chat-*"])
+    result.stdout.fnmatch_lines(
+        ["*test_model.py::test_not_worse: UPDATED *benchmarks*things from run candidate-chat-*"]
+    )
     return pytester
 
 
@@ -72,7 +75,7 @@ def test_an_unchanged_model_passes_and_one_line_says_so(project: pytest.Pytester
     result.stdout.fnmatch_lines(
         [
             "*= regression gates =*",
-            "test_model.py::test_not_worse: PASS jsonl: rougeL 0.*, +0.000 [[]+0.000, +0.000[]], margin 0.05, n 60*",
+            "test_model.py::test_not_worse: PASS things: rougeL 0.*, +0.000 [[]+0.000, +0.000[]], margin 0.05, n 60*",
         ]
     )
 
@@ -83,7 +86,7 @@ def test_a_worse_model_fails_with_the_evidence(project: pytest.Pytester) -> None
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
-            "jsonl: candidate-chat-* is WORSE than the baseline candidate-chat-*",
+            "things: candidate-chat-* is WORSE than the baseline candidate-chat-*",
             "  FAIL         rougeL 0.* -> 0.*, -0.* [[]-0.*, -0.*[]], margin 0.05, n 60",
             "  worst slices by rougeL: topic=b -0.* (n *), topic=a *",
             "  largest losses by rougeL:",
@@ -102,16 +105,16 @@ def test_too_few_examples_fail_or_warn(project: pytest.Pytester) -> None:
     failed.stdout.fnmatch_lines(["*is NOT ENOUGH DATA against*", "  UNDERPOWERED rougeL*; * decide it"])
     warned = project.runpytest_inprocess("--harness-underpowered=warn")
     warned.assert_outcomes(passed=1, warnings=1)
-    warned.stdout.fnmatch_lines(["*UnderpoweredWarning: UNDERPOWERED jsonl: rougeL*"])
+    warned.stdout.fnmatch_lines(["*UnderpoweredWarning: UNDERPOWERED things: rougeL*"])
 
 
 def test_a_missing_or_damaged_baseline_fails(project: pytest.Pytester) -> None:
     missing = project.runpytest_inprocess("--harness-baseline=elsewhere")
     missing.assert_outcomes(failed=1)
     missing.stdout.fnmatch_lines(
-        ["*elsewhere/jsonl: there is no baseline. Accept a run and commit*baseline accept RUN"]
+        ["*elsewhere/things: there is no baseline. Accept a run and commit*baseline accept RUN"]
     )
-    (project.path / "benchmarks" / "jsonl" / "examples.jsonl").write_text("")
+    (project.path / "benchmarks" / "things" / "examples.jsonl").write_text("")
     damaged = project.runpytest_inprocess()
     damaged.assert_outcomes(failed=1)
     damaged.stdout.fnmatch_lines(["*the baseline cannot be read*"])
@@ -122,7 +125,10 @@ def test_changed_data_fails_until_a_run_on_it_is_accepted(project: pytest.Pytest
     failed = project.runpytest_inprocess()
     failed.assert_outcomes(failed=1)
     failed.stdout.fnmatch_lines(["*the candidate's examples differ from the baseline's (60 changed*"])
-    project.runpytest_inprocess("--harness-update-baseline").assert_outcomes(passed=1)
+    refused = project.runpytest_inprocess("--harness-update-baseline")
+    refused.assert_outcomes(failed=1)
+    refused.stdout.fnmatch_lines(["*expected a baseline of the same data*pytest --harness-replace-baseline*"])
+    project.runpytest_inprocess("--harness-replace-baseline").assert_outcomes(passed=1)
     project.runpytest_inprocess().assert_outcomes(passed=1)
 
 
@@ -150,6 +156,103 @@ def test_a_misspelt_argument_or_setting_fails_with_the_right_one(project: pytest
     result.stdout.fnmatch_lines(["*Unknown choice 'pass'. *Valid: fail, warn*"])
 
 
+WRONG = """
+import pytest
+
+@pytest.mark.regression({arguments})
+def test_it(harness_gate):
+    harness_gate()
+"""
+
+
+def test_arguments_of_another_kind_fail_with_what_was_expected(project: pytest.Pytester) -> None:
+    table = {
+        'margin="0.1"': "*expected a number or {metric: number} as margin, got '0.1'*",
+        'margin={"rougeL": None}': "*expected a number or {metric: number} as margin*",
+        "metric=3": "*expected a name or a list of names as metric, got 3*",
+        "slice=[1]": "*expected a name or a list of names as slice*",
+        'failures="no"': "*expected True or False as failures, got 'no'*",
+        "sequential=1": "*expected True or False as sequential, got 1*",
+        "3": "*expected overrides as texts, got 3*",
+        "baseline=4": "*expected a text as baseline, got 4*",
+    }
+    files = {f"test_{i}": WRONG.format(arguments=arguments) for i, arguments in enumerate(table)}
+    project.makepyfile(test_model="", **files)
+    result = project.runpytest_inprocess()
+    result.assert_outcomes(failed=len(table))
+    for message in table.values():
+        result.stdout.fnmatch_lines([message])
+    assert "Traceback" not in result.stdout.str()
+
+
+MARKED = """
+import pytest
+
+RUN = ("task=jsonl", "task.path=data.jsonl", "task.name=things", "task.train_path=train.jsonl", "task.n_validation=60",
+       "metrics.names=[rougeL,exact_match]", "model=replay", "model.path=candidate.jsonl")
+pytestmark = pytest.mark.regression(metric="exact_match", margin={module})
+
+@pytest.mark.regression(metric="rougeL", margin=0.5)
+class TestModel:
+    @pytest.mark.parametrize(
+        "way", ["plain", pytest.param("marked", marks=pytest.mark.regression(metric="rougeL", margin=0.0))]
+    )
+    def test_it(self, harness_gate, way):
+        result = harness_gate(*RUN)
+        assert result is None or result.rules.margins == {{"rougeL": 0.5 if way == "plain" else 0.0}}
+"""
+
+
+def test_every_mark_is_a_gate(project: pytest.Pytester) -> None:
+    """A loss that one mark of three does not tolerate fails the test, whichever that is, and all are shown."""
+    project.makepyfile(test_model=MARKED.format(module=0.24))
+    project.runpytest_inprocess().assert_outcomes(passed=2)
+    write(project.path, "candidate", lambda i: "Who knows." if i % 12 == 0 else accepted(i))
+    one = project.runpytest_inprocess("--junit-xml=junit.xml")
+    one.assert_outcomes(passed=1, failed=1)
+    one.stdout.fnmatch_lines(["  FAIL         rougeL * margin 0, n 60*", "*= regression gates =*"])
+    one.stdout.fnmatch_lines_random(
+        ["*[[]plain[]]: PASS things: rougeL *margin 0.5*", "*[[]plain[]]: PASS things: exact_match *margin 0.24*"]
+    )
+    assert one.stdout.str().count("[marked]: ") == 3
+    names = [row.get("name") for row in ElementTree.parse(project.path / "junit.xml").iter("property")]
+    assert {"harness_margin", "harness_2_margin", "harness_3_margin"} <= set(names)
+    project.makepyfile(test_model=MARKED.format(module=0.0))
+    write(project.path, "candidate", lambda i: "Who knows." if i % 4 == 0 else accepted(i))
+    both = project.runpytest_inprocess()
+    both.assert_outcomes(failed=2)
+    assert both.stdout.str().count("  FAIL         exact_match") == 2
+    project.runpytest_inprocess("--harness-update-baseline").assert_outcomes(passed=2)
+    project.runpytest_inprocess().assert_outcomes(passed=2)
+
+
+def test_equal_marks_are_one_gate_and_an_error_of_one_hides_no_other(project: pytest.Pytester) -> None:
+    mark = '@pytest.mark.regression(metric="rougeL", margin=0.05)\n'
+    project.makepyfile(test_model=TEST.replace(mark, mark + mark))
+    assert project.runpytest_inprocess().stdout.str().count("PASS things") == 1
+    broken = '@pytest.mark.regression(metric="rougel")\n'
+    write(project.path, "candidate", lambda _: "Who knows.")
+    project.makepyfile(test_model=TEST.replace(mark, broken + mark))
+    result = project.runpytest_inprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines_random(["*Did you mean 'rougeL'*", "*is WORSE than the baseline*"])
+
+
+def test_a_marked_test_without_a_gate_warns(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_model="""
+        import pytest
+
+        @pytest.mark.regression(metric="rougeL")
+        def test_it():
+            pass
+        """
+    )
+    result = project.runpytest_inprocess()
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*is marked as regression, but never calls harness_gate*"])
+
+
 def test_a_stored_run_is_gated_by_its_id_and_several_baselines_by_name(project: pytest.Pytester) -> None:
     project.makepyfile(
         test_model="""
@@ -164,7 +267,7 @@ def test_a_stored_run_is_gated_by_its_id_and_several_baselines_by_name(project: 
     )
     missing = project.runpytest_inprocess()
     missing.assert_outcomes(failed=1)
-    missing.stdout.fnmatch_lines(["*benchmarks/jsonl/other: there is no baseline*"])
+    missing.stdout.fnmatch_lines(["*benchmarks/things/other: there is no baseline*"])
     project.runpytest_inprocess("--harness-update-baseline").assert_outcomes(passed=1)
     project.runpytest_inprocess().assert_outcomes(passed=1)
 
@@ -184,7 +287,7 @@ def test_budgets_make_it_sequential(project: pytest.Pytester) -> None:
     write(project.path, "candidate", lambda _: "Who knows.")
     result = project.runpytest_inprocess("--harness-max-seconds=600")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*decided after 32 of 60 examples*", "*regression gates*", "*FAIL jsonl: rougeL*"])
+    result.stdout.fnmatch_lines(["*decided after 32 of 60 examples*", "*regression gates*", "*FAIL things: rougeL*"])
 
 
 def test_junit_and_githubs_summary_have_the_numbers(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

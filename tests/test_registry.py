@@ -141,6 +141,17 @@ def test_completions_of_other_options_are_another_models() -> None:
     assert isinstance(one, Silent)
 
 
+def test_a_familys_options_are_those_of_its_members_and_their_own_go_before() -> None:
+    options = {"rouge": {"tokenizer": "unicode", "stem": False}, "rougeL": {"stem": True}}
+    config = MetricsConfig(["rouge1", "rougeL", "chrf"], options)
+    signatures = [metric.signature for metric in registry.metrics(config, tokenizer="of-the-model")]
+    assert signatures[0].startswith("rouge1|tok:unicode|stem:none")
+    assert signatures[1].startswith("rougeL|tok:unicode|stem:porter")
+    with pytest.raises(ConfigError, match=r"Unknown metric of metrics\.names 'rouge'"):
+        registry.metrics(MetricsConfig(["chrf"], {"rouge": {"stem": False}}))
+    assert "tok:rouge" in registry.metric("rougeL", {}, tokenizer="of-the-model").signature
+
+
 def test_the_short_name_of_options_is_for_own_classes_alone() -> None:
     assert registry.options_of("evaluate:bleu", {"bleu": {"tokenize": "zh"}}) == ("evaluate:bleu", {})
 

@@ -5,7 +5,7 @@ minutes. The first two runs are one model sampled with two seeds, which stands f
 model without its last six layers, which is worse. To create the file again:
 
     python -m harness run -m task.n_validation=512 task.validation_pool=512 generation=sampling tracking=none \
-        model=smollm2 seed=0,1 'name=sampled-${seed}' "metrics.names=[METRICS]"
+        model=smollm2 generation.seed=0,1 'name=sampled-${generation.seed}' "metrics.names=[METRICS]"
     python -m harness run task.n_validation=512 task.validation_pool=512 generation=sampling tracking=none \
         model=smollm2_24_layers name=worse "metrics.names=[METRICS]"
     python -m benchmarks.evidence.population sampled-0 sampled-1 worse

@@ -34,7 +34,8 @@ from harness.finetune.loss import LossScorer, ValidationLoss, encode, epoch
 from harness.finetune.schedule import training_schedule
 from harness.finetune.train import Training
 from harness.hf import loading, weights
-from harness.hf.tokens import Tokens
+from harness.hf.encoding import TextEncoder
+from harness.hf.tokens import TokenLimits, Tokens
 from harness.tasks.wiki import WikiFirstSentence
 from harness.types import Example, Prompt, TrainingPair
 
@@ -137,7 +138,7 @@ def race(
 def tokens(examples: Sequence[Example]) -> list[Tokens]:
     tokenizer = loading.load_tokenizer(weights.locate(MODEL).folder)
     pairs = [TrainingPair(Prompt(e.id, text=f"Title: {e.prompt}\nFirst sentence:"), e.reference) for e in examples]
-    return encode(tokenizer, pairs, 2048)
+    return encode(TextEncoder(tokenizer), pairs, TokenLimits(2048))
 
 
 def show(results: dict[str, Result], rates: dict[str, float], title: str) -> None:

@@ -5,6 +5,7 @@ A difference counts only if it is significant after Holm's adjustment over all p
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,8 +22,9 @@ from harness.stats.comparison import Comparison, Question
 from harness.stats.multiplicity import holm, is_significant, permutations_needed, rank_intervals, tie_groups
 from harness.stats.paired import compare_metrics
 from harness.store.runs import StoredRun
-from harness.types import FloatArray, Prediction
-from harness.wording import counted
+from harness.tasks.samples import cluster_labels
+from harness.types import Example, FloatArray, Prediction, RunResult
+from harness.wording import at_most, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +61,25 @@ class MetricComparison:
 class Aligned:
     """Runs on the examples that all of them completed, in the same order.
 
-    StoreError if their tasks differ or they have no example in common. `left_out` says which examples were not used.
+    StoreError if their tasks differ, if they have no example in common, or if examples of one id are different ones.
+    `left_out` says which examples were not used.
     """
 
-    def __init__(self, runs: Sequence[StoredRun], config: StatsConfig, seed: int = 0) -> None:
+    def __init__(self, runs: Sequence[StoredRun], config: StatsConfig) -> None:
         require_same_task(runs)
         self.runs, self.config, self._stats = runs, config, [run.stats() for run in runs]
         permutations = permutations_needed(len(runs) * (len(runs) - 1) // 2, config.confidence)
-        self.resampler = Resampler(seed, config.n_resamples, permutations)
+        self.resampler = Resampler(config.seed, config.n_resamples, permutations)
         ids = [stats.example_ids for stats in self._stats]
         shared, union = set(ids[0]).intersection(*ids[1:]), set().union(*ids)
         if not shared:
             names = " and ".join(run.result.run_id for run in runs)
             raise StoreError(
                 f"{names} have no example in common. "
-                "Compare runs of one task, seed and n_validation, or two runs with --unpaired."
+                "Compare runs of one task, sample_seed and n_validation, or two runs with --unpaired."
             )
         order = [example_id for example_id in ids[0] if example_id in shared]
+        require_same_examples(runs, order)
         self._rows = [_positions(run_ids, order) for run_ids in ids]
         failed = self._failed()
         self._rows = [rows[~failed] for rows in self._rows]
@@ -101,16 +105,18 @@ class Aligned:
     @cached_property
     def clusters(self) -> NDArray[np.str_] | None:
         """The cluster label of each shared example, or None if examples are independent."""
-        if self.config.cluster is None:
-            return None
-        return np.array([slices[self.config.cluster] for slices in self._slices])
+        return cluster_labels(self._examples, self.config.cluster)
+
+    def n_units(self, part: NDArray[np.intp]) -> int:
+        """Return how many of the shared examples at these positions are independent: examples, or clusters."""
+        return len(part) if self.clusters is None else len(np.unique(self.clusters[part]))
 
     @cached_property
     def parts(self) -> dict[tuple[str, str], NDArray[np.intp]]:
         """The positions of the shared examples of every slice, by key and value."""
         positions: dict[tuple[str, str], list[int]] = {}
-        for i, slices in enumerate(self._slices):
-            for key_and_value in slices.items():
+        for i, example in enumerate(self._examples):
+            for key_and_value in example.slices.items():
                 positions.setdefault(key_and_value, []).append(i)
         return {key_and_value: np.array(part) for key_and_value, part in sorted(positions.items())}
 
@@ -168,9 +174,9 @@ class Aligned:
         return tuple(rank_intervals(scores, metric.higher_is_better, self.config.confidence))
 
     @cached_property
-    def _slices(self) -> list[Mapping[str, str]]:
+    def _examples(self) -> list[Example]:
         predictions = self.runs[0].predictions()
-        return [predictions[i].example.slices for i in self._rows[0]]
+        return [predictions[i].example for i in self._rows[0]]
 
     def _failed(self) -> NDArray[np.bool_]:
         """Mark the shared examples that a run has no completion for, whose statistics are nan."""
@@ -210,6 +216,47 @@ def require_same_task(runs: Sequence[StoredRun]) -> None:
             f"Expected runs of one task, got {' and '.join(tasks)}. Scores on different tasks are not comparable. "
             "Name the runs to compare: python -m harness compare RUN RUN"
         )
+
+
+def require_same_examples(runs: Sequence[StoredRun], ids: Sequence[str]) -> None:
+    """Raise a StoreError unless the examples with these ids have the same prompt and reference in all of the runs."""
+    if len({run.result.dataset.fingerprint for run in runs}) == 1:
+        return
+    first = {prediction.example.id: prediction.example for prediction in runs[0].predictions()}
+    for run in runs[1:]:
+        examples = {prediction.example.id: prediction.example for prediction in run.predictions()}
+        changes = {i: differences for i in ids if (differences := _changed(first[i], examples[i]))}
+        if changes:
+            what = " and ".join(sorted({name for names in changes.values() for name in names}))
+            raise StoreError(
+                f"{runs[0].result.run_id} and {run.result.run_id}: {len(changes):,} of "
+                f"{counted(len(ids), 'shared example')} have another {what}, such as "
+                f"{', '.join(at_most([repr(i) for i in changes], 3))}: equal ids do not make equal examples, and "
+                "scores on different data are not comparable. Compare runs on the same data, or two with --unpaired."
+            )
+
+
+def _changed(first: Example, second: Example) -> list[str]:
+    """Return what differs between two examples, of what decides a completion and its score."""
+    return [
+        name
+        for name, changed in (
+            ("prompt", (first.prompt, first.messages) != (second.prompt, second.messages)),
+            ("reference", first.reference != second.reference),
+        )
+        if changed
+    ]
+
+
+def run_labels(runs: Sequence[StoredRun]) -> list[str]:
+    """Return what to call each of several runs: its name, or its id where another of them has the same name."""
+    return labels([run.result for run in runs])
+
+
+def labels(results: Sequence[RunResult]) -> list[str]:
+    """Return what to call each of several results; see `run_labels`."""
+    times = Counter(result.name for result in results)
+    return [result.name if times[result.name] == 1 else result.run_id for result in results]
 
 
 def signature_of(run: StoredRun, metric: str) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from harness.analysis.comparisons import Aligned, MetricComparison
+from harness.analysis.comparisons import Aligned, MetricComparison, run_labels
 from harness.analysis.factors import Effect, Grid, Interaction, effects, interactions
 from harness.analysis.learning_curves import Diagnosis, diagnose
 from harness.analysis.metric_agreement import MetricAgreement, agreement
@@ -18,11 +18,13 @@ from harness.analysis.slices import SliceTable, compare_slices, slice_tables
 from harness.analysis.verdict import Aim, Verdict, check_retirement, find_incumbent, is_named, reach_verdict
 from harness.analysis.verdict_rule import NOT_ENOUGH
 from harness.config import StatsConfig
+from harness.config.decides import with_own_seeds
 from harness.errors import ConfigError, StoreError, unknown
 from harness.protocols import Metric
 from harness.stats.comparison import direction
 from harness.store.runs import StoredRun, result_json
 from harness.types import RunResult
+from harness.wording import sized
 
 MetricOf = Callable[[StoredRun, str], Metric]
 """Builds the metric of a stored run by name, with the options that the run had."""
@@ -34,6 +36,13 @@ class Entry:
 
     run: StoredRun
     group: str = ""
+    label: str = ""
+    """What the run is called beside the others; empty for its own name."""
+
+    @property
+    def name(self) -> str:
+        """What the run is called on this leaderboard: its name, or its id where another run has the same name."""
+        return self.label or self.run.result.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,13 @@ class Leaderboard:
     """The primary metric of every run in every slice, and which differences are significant."""
     incumbent: int | None = None
     """The position of the run in use, if one was named."""
+    data: str = ""
+    """What tells its examples from those of another leaderboard of the same task; empty if there is no other."""
+
+    @property
+    def label(self) -> str:
+        """The task, and its data where another leaderboard has the same task."""
+        return f"{self.task} ({self.data})" if self.data else self.task
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -79,8 +95,13 @@ class Leaderboard:
 
     @property
     def n(self) -> int:
-        """The number of validation examples that the runs were scored on."""
+        """The number of validation examples that the runs were scored on, all samples of a prompt counted."""
         return self.entries[0].run.result.usage.n
+
+    def size(self, noun: str = "example") -> str:
+        """Return the number of examples in words, or of prompts and of the samples of each."""
+        data = self.entries[0].run.result.dataset
+        return sized(data.n_validation, data.n_samples, noun)
 
     @property
     def confidence(self) -> float:
@@ -101,10 +122,11 @@ def by_task(
     aim = aim or Aim()
     if aim.incumbent and not any(_has(group, aim.incumbent) for group in groups.values()):
         find_incumbent([run.result for run in runs], aim.incumbent)  # raises an error that lists the runs
-    return [
+    boards = [
         _leaderboard(group, metric_of, primary, aim if _has(group, aim.incumbent) else replace(aim, incumbent=""))
         for group in groups.values()
     ]
+    return [replace(board, data=_told_apart(board, boards)) for board in boards]
 
 
 def ordered(runs: Sequence[StoredRun], metric: str) -> list[StoredRun]:
@@ -116,14 +138,15 @@ def ordered(runs: Sequence[StoredRun], metric: str) -> list[StoredRun]:
 
 
 def stats_config(result: RunResult) -> StatsConfig:
-    """Return the statistics settings of a run."""
-    return StatsConfig(**result.config["stats"])
+    """Return the statistics settings of a run; one of an earlier version has them too."""
+    return StatsConfig(**with_own_seeds(result.config)["stats"])
 
 
 def as_json(board: Leaderboard) -> dict[str, Any]:
     """Return the leaderboard as plain JSON values, with the full record of each run; other parts use positions."""
     return {
         "task": board.task,
+        "data": board.data,
         "primary_metric": board.primary,
         "verdict": asdict(board.verdict),
         "incumbent": board.incumbent,
@@ -144,7 +167,7 @@ def _leaderboard(runs: Sequence[StoredRun], metric_of: MetricOf, primary: str | 
     board = Leaderboard(
         task,
         name,
-        tuple(Entry(run) for run in best_first),
+        _entries(best_first, [""] * len(best_first)),
         Verdict(NOT_ENOUGH, "Nothing to compare with yet: run another model, prompt or setting."),
         slices=slice_tables(results, name),
         incumbent=find_incumbent(results, aim.incumbent) if aim.incumbent else None,
@@ -168,7 +191,7 @@ def _analysed(board: Leaderboard, aligned: Aligned, metric: Callable[[str], Metr
     validities = validity(aligned, metrics, comparisons)
     return replace(
         board,
-        entries=tuple(Entry(run, group) for run, group in zip(aligned.runs, main.groups, strict=True)),
+        entries=_entries(aligned.runs, main.groups),
         verdict=check_retirement(reach_verdict(main, results, aim), results),
         comparison=main,
         effects=tuple(effects(grid)),
@@ -177,6 +200,27 @@ def _analysed(board: Leaderboard, aligned: Aligned, metric: Callable[[str], Metr
         agreement=agreement(aligned, metrics, [of_metric.separated for of_metric in validities], board.primary),
         slices=compare_slices(board.slices, aligned, metrics[0], board.incumbent or 0),
     )
+
+
+def _entries(runs: Sequence[StoredRun], groups: Sequence[str]) -> tuple[Entry, ...]:
+    named = zip(runs, groups, run_labels(runs), strict=True)
+    return tuple(Entry(run, group, label if label != run.result.name else "") for run, group, label in named)
+
+
+def _told_apart(board: Leaderboard, boards: Sequence[Leaderboard]) -> str:
+    """Return what tells a leaderboard's data from those of the others of its task; empty if there are no others."""
+    alike = [_data_in_words(other) for other in boards if other.task == board.task]
+    if len(alike) == 1:
+        return ""
+    details = _data_in_words(board)
+    return next((words for i, words in enumerate(details) if sum(other[i] == words for other in alike) == 1), "")
+
+
+def _data_in_words(board: Leaderboard) -> tuple[str, str, str]:
+    """Return the source of the examples, also with their number, and also with their fingerprint."""
+    data = board.entries[0].run.result.dataset
+    with_size = f"{data.source}, {sized(data.n_validation, data.n_samples)}"
+    return data.source, with_size, f"{with_size}, fingerprint {data.fingerprint}"
 
 
 def _has(runs: Sequence[StoredRun], incumbent: str) -> bool:

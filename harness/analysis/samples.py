@@ -75,14 +75,15 @@ class RepeatFinder:
     matches: dict[str, dict[int, float]] = field(default_factory=dict)
     """The similarity of completions with their reference, by example id and run; only of those nearly the same."""
     repeats: list[Repeat] = field(default_factory=list)
-    _example_ids: dict[str, list[str]] = field(default_factory=dict)
+    _example_ids: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By text, one example id for each prompt."""
 
-    def add(self, run: int, example_id: str, text: str) -> None:
-        """Add a completion."""
+    def add(self, run: int, example_id: str, text: str, prompt_id: str = "") -> None:
+        """Add a completion; `prompt_id` is the same for all samples of a prompt, which may well be one text."""
         words = _WORD.findall(text.casefold())
         if len(words) < MIN_WORDS:
             return
-        self._example_ids.setdefault(" ".join(words), []).append(example_id)
+        self._example_ids.setdefault(" ".join(words), {}).setdefault(prompt_id or example_id, example_id)
         completion, reference = frozenset(words), self.references[example_id]
         shared = len(completion & reference)
         if shared >= MIN_SIMILARITY * (len(completion) + len(reference) - shared):
@@ -91,7 +92,7 @@ class RepeatFinder:
 
     def end_run(self, run: int) -> None:
         """Record the repeats of a run and discard its texts."""
-        self.repeats += [Repeat(run, tuple(ids)) for ids in self._example_ids.values() if len(ids) > 1]
+        self.repeats += [Repeat(run, tuple(ids.values())) for ids in self._example_ids.values() if len(ids) > 1]
         self._example_ids.clear()
 
 
@@ -125,7 +126,7 @@ class _Scan:
             if completion.finish_reason is FinishReason.LENGTH:
                 self.truncated.setdefault(example.id, []).append(run)
             if completion.text is not None:
-                self.repeats.add(run, example.id, completion.text)
+                self.repeats.add(run, example.id, completion.text, example.sample_of)
         self.rows.append(rows)
         self.repeats.end_run(run)
 
@@ -196,7 +197,7 @@ def _extremes(scan: _Scan, board: Leaderboard, n: int) -> list[SampleGroup]:
     sign = direction(board.higher_is_better)
     scored = [i for i in scan.scores if 0 in scan.scores[i]]
     ranked = sorted(scored, key=lambda i: -sign * scan.scores[i][0])
-    rule, name = "By the score of the first run of the leaderboard.", board.entries[0].run.result.name
+    rule, name = "By the score of the first run of the leaderboard.", board.entries[0].name
     best = SampleGroup(f"Best completions of {name}", rule, tuple(SamplePick(i, (0,)) for i in ranked[:n]))
     worst = SampleGroup(f"Worst completions of {name}", rule, tuple(SamplePick(i, (0,)) for i in ranked[::-1][:n]))
     return [best, worst]
@@ -232,7 +233,7 @@ def _truncated(scan: _Scan, n: int) -> SampleGroup:
 
 def _match_counts(scan: _Scan, board: Leaderboard) -> str:
     counts = [sum(run in runs for runs in scan.repeats.matches.values()) for run in range(len(board.entries))]
-    named = [f"{e.run.result.name} {n:,}" for e, n in zip(board.entries, counts, strict=True) if n]
+    named = [f"{e.name} {n:,}" for e, n in zip(board.entries, counts, strict=True) if n]
     return f"Completions with nearly the words of the reference: {', '.join(named)}."
 
 

@@ -21,7 +21,7 @@ from harness.stats.multiplicity import benjamini_hochberg, is_significant
 from harness.types import MetricResult, RunResult, Score
 
 MIN_EXAMPLES = 10
-"""With fewer shared examples a cell is not tested; with 5 pairs no p-value can be below 0.06."""
+"""With fewer shared examples, or clusters of them, a cell is not tested; with 5 no p-value can be below 0.06."""
 
 
 class Mark(StrEnum):
@@ -85,7 +85,7 @@ def compare_slices(
         (table.key, row.value): part
         for table in tables
         for row in table.rows
-        if (part := aligned.parts.get((table.key, row.value))) is not None and len(part) >= MIN_EXAMPLES
+        if (part := aligned.parts.get((table.key, row.value))) is not None and aligned.n_units(part) >= MIN_EXAMPLES
     }
     others = [i for i in range(len(aligned.runs)) if i != reference]
     if not others:

@@ -1,7 +1,7 @@
-"""Comparisons of recipes: runs that differ only in their seeds are replicates of one recipe, trained several times.
+"""Comparisons of recipes: runs that differ only in the seed of training or of sampling are replicates of one recipe.
 
-A difference between two single fine-tunes holds for those two sets of weights. Only replicates show whether training
-again would give the same difference.
+A difference between two single fine-tunes holds for those two sets of weights, and one between two sampled runs for those
+texts. Only replicates show whether doing it again would give the same difference.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from harness.analysis.comparisons import Aligned
+from harness.analysis.comparisons import Aligned, run_labels
 from harness.config.decides import affecting
 from harness.protocols import Metric
 from harness.stats.comparison import Comparison, Question
@@ -22,7 +22,7 @@ from harness.store.runs import StoredRun
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Runs that differ only in their seeds, by their positions among the compared runs."""
+    """Runs that differ only in `generation.seed` or `finetune.seed`, by their positions among the compared runs."""
 
     name: str
     runs: tuple[int, ...]
@@ -43,7 +43,11 @@ def recipes(runs: Sequence[StoredRun]) -> list[Recipe]:
     groups: dict[str, list[int]] = {}
     for i, run in enumerate(runs):
         groups.setdefault(digest(affecting(run.result.config, seeds=False)), []).append(i)
-    return [Recipe(_name(runs[positions[0]], len(positions)), tuple(positions)) for positions in groups.values()]
+    first = run_labels([runs[positions[0]] for positions in groups.values()])
+    return [
+        Recipe(_name(label, len(positions)), tuple(positions))
+        for label, positions in zip(first, groups.values(), strict=True)
+    ]
 
 
 def compare_recipes(aligned: Aligned, metric: Metric) -> tuple[RecipePair, ...]:
@@ -66,5 +70,5 @@ def compare_recipes(aligned: Aligned, metric: Metric) -> tuple[RecipePair, ...]:
     )
 
 
-def _name(first: StoredRun, n_runs: int) -> str:
-    return f"{first.result.name} x {n_runs}" if n_runs > 1 else first.result.name
+def _name(label: str, n_runs: int) -> str:
+    return f"{label} x {n_runs}" if n_runs > 1 else label

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.comparisons import require_same_signature, require_same_task, signature_of
+from harness.analysis.comparisons import require_same_signature, require_same_task, run_labels, signature_of
 from harness.config import StatsConfig
 from harness.errors import ConfigError, StoreError
 from harness.protocols import Metric
@@ -17,7 +17,8 @@ from harness.stats.comparison import Comparison, Question
 from harness.stats.multiplicity import benjamini_hochberg
 from harness.stats.unpaired import compare_unpaired
 from harness.store.runs import RunStats, StoredRun
-from harness.types import FloatArray
+from harness.tasks.samples import cluster_labels
+from harness.types import FloatArray, Message
 from harness.wording import counted
 
 
@@ -53,12 +54,14 @@ def compare_runs(
     first, second = runs
     require_same_task(runs)
     samples = [_Sample.of(run, config.cluster) for run in runs]
+    units = "clusters" if any(sample.labels is not None for sample in samples) else "examples"
     comparisons: list[Comparison] = []
     for name in names:
         require_same_signature(name, {run.result.run_id: signature_of(run, name) for run in runs})
         first_units, second_units = (sample.units(name) for sample in samples)
-        resampler, question = Resampler(0, config.n_resamples), Question(config.confidence)
-        comparisons.append(compare_unpaired(metric_of(first, name), first_units, second_units, resampler, question))
+        resampler, question = Resampler(config.seed, config.n_resamples), Question(config.confidence)
+        metric = metric_of(first, name)
+        comparisons.append(compare_unpaired(metric, first_units, second_units, resampler, question, units))
     adjusted = benjamini_hochberg([comparison.p for comparison in comparisons])
     findings = tuple(map(MetricFinding, names, comparisons, adjusted))
     return UnpairedComparison((first, second), findings, tuple(_remarks(samples)))
@@ -72,13 +75,17 @@ class _Sample:
     stats: RunStats
     completed: NDArray[np.bool_]
     labels: NDArray[np.str_] | None
+    identities: frozenset[tuple[str, str, str, tuple[Message, ...]]]
+    """Id, prompt, reference and turns: two examples of one id may be different ones."""
 
     @classmethod
     def of(cls, run: StoredRun, cluster: str | None) -> _Sample:
         predictions = run.predictions()
         completed = np.array([p.completion.error is None for p in predictions], bool)
-        labels = None if cluster is None else np.array([p.example.slices[cluster] for p in predictions])[completed]
-        return cls(run, run.stats(), completed, labels)
+        labels = cluster_labels([p.example for p in predictions if p.completion.error is None], cluster)
+        examples = (p.example for p in predictions)
+        identities = frozenset((e.id, e.prompt, e.reference, e.messages) for e in examples)
+        return cls(run, run.stats(), completed, labels, identities)
 
     def units(self, metric: str) -> FloatArray:
         return cluster_sums(self.stats.metrics[metric][self.completed], self.labels)
@@ -86,9 +93,9 @@ class _Sample:
 
 def _remarks(samples: Sequence[_Sample]) -> list[str]:
     """Return warnings about shared and failed examples; StoreError if all examples of a run are shared."""
-    ids = [set(sample.stats.example_ids) for sample in samples]
-    shared = len(ids[0] & ids[1])
-    if shared == min(map(len, ids)):
+    first, second = (sample.identities for sample in samples)
+    shared = len(first & second)
+    if shared == min(len(first), len(second)):
         raise StoreError(
             f"{' and '.join(sample.run.result.run_id for sample in samples)} share {counted(shared, 'example')}, all "
             "examples of the smaller run. Leave --unpaired out: on the same examples most of the noise cancels."
@@ -99,7 +106,7 @@ def _remarks(samples: Sequence[_Sample]) -> list[str]:
             f"{counted(shared, 'example')} in both runs treated as different ones, so the intervals are too wide; "
             "without --unpaired only the shared examples are compared, in pairs"
         )
-    for sample in samples:
+    for sample, label in zip(samples, run_labels([sample.run for sample in samples]), strict=True):
         if failed := int((~sample.completed).sum()):
-            remarks.append(f"{sample.run.result.name}: {counted(failed, 'failed completion')} left out")
+            remarks.append(f"{label}: {counted(failed, 'failed completion')} left out")
     return remarks

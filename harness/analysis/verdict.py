@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.analysis.comparisons import MetricComparison
+from harness.analysis.comparisons import MetricComparison, labels
 from harness.analysis.verdict_rule import (
     KEEP,
     NOT_ENOUGH,
@@ -82,7 +82,7 @@ def reach_verdict(comparison: MetricComparison, results: Sequence[RunResult], ai
     runs = standing(comparison, higher_is_better)
     decision = decide(runs, incumbent, aim.useful_difference)
     lead = decision.lead.turned() if decision.kind == KEEP else decision.lead
-    words = _Words(comparison.metric, [result.name for result in results], incumbent, aim.useful_difference)
+    words = _Words(comparison.metric, labels(results), incumbent, aim.useful_difference)
     tied = [decision.run, *decision.ties]
     smallest = _least(tied, [result.parameters for result in results])
     cheapest = _least(tied, [result.usage.cost_usd for result in results])
@@ -171,17 +171,18 @@ class _Words:
     def _evidence(self, lead: Lead) -> str:
         comparison = lead.comparison
         evidence = f"{self.metric} {_difference(comparison.difference, comparison.low, comparison.high)}"
-        return f"{evidence}, adjusted p {_p_value(lead.p_adjusted)}, n = {comparison.sample.n:,}"
+        return f"{evidence}, adjusted p {_p_value(lead.p_adjusted)}, n = {comparison.sample.size}"
 
     def _listed(self, runs: Sequence[int]) -> str:
         return ", ".join(at_most([self.names[i] for i in runs], 3))
 
 
 def _examples_needed(decision: VerdictDecision) -> str:
-    n, needed = decision.lead.comparison.sample.n, decision.n_needed
-    if needed is None:
+    sample = decision.lead.comparison.sample
+    if decision.n_needed is None:
         return ""
-    return f" About {_rounded(needed):,} examples would decide it if the differences stay the same ({n:,} now)."
+    (needed, units), (now, _) = (sample.in_units(n) for n in (decision.n_needed, sample.n))
+    return f" About {_rounded(needed):,} {units} would decide it if the differences stay the same ({now:,} now)."
 
 
 def _rounded(n: int) -> int:
@@ -229,7 +230,7 @@ def with_incumbent(runs: Sequence[StoredRun], folder: Path, incumbent: str) -> l
     if not matching:
         raise ConfigError(
             f"incumbent: expected a run on the same examples as the others, {incumbent!r} was scored on others. "
-            "Run it with their task, seed and n_validation."
+            "Run it with their task, sample_seed and n_validation."
         )
     return [*runs, *matching]
 
@@ -239,7 +240,7 @@ def find_incumbent(results: Sequence[RunResult], incumbent: str) -> int:
     exact = [i for i, result in enumerate(results) if incumbent in (result.name, result.run_id)]
     matching = exact or [i for i, result in enumerate(results) if is_named(result, incumbent)]
     if not matching:
-        raise ConfigError(f"incumbent: {unknown('run', incumbent, [result.name for result in results])}")
+        raise ConfigError(f"incumbent: {unknown('run', incumbent, labels(results))}")
     if len(matching) > 1:
         ids = ", ".join(results[i].run_id for i in matching)
         raise ConfigError(f"incumbent: expected one run, {incumbent!r} matches {len(matching)}: {ids}. Give one id.")
@@ -285,7 +286,7 @@ def check_retirement(verdict: Verdict, results: Sequence[RunResult], today: date
     """Return the verdict without `ship`, and `keep` with a warning, if the model will soon be shut down."""
     if verdict.run is None or verdict.decision not in (SHIP, KEEP):
         return verdict
-    shutdown, name = retirement(results[verdict.run], today), results[verdict.run].name
+    shutdown, name = retirement(results[verdict.run], today), labels(results)[verdict.run]
     if shutdown is None or not shutdown.soon:
         return verdict
     if verdict.decision == KEEP:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import StoreError, unknown
-from harness.gate.baseline import ACCEPT, Baseline, accept, find_folder, folder_for, load
+from harness.gate.accepted import ACCEPT, losses, summary_of
+from harness.gate.baseline import Baseline, accept, find_folder, folder_for, load
 from harness.gate.diff import Changes, changes
+from harness.paths import BASELINES
 from harness.reports.formatting import number, shorten, visible, with_interval
 from harness.store.runs import find_run, result_json
 from harness.store.stages import store_root
-from harness.wording import difference
+from harness.wording import difference, sized
 
 MAX_EXAMPLES, MAX_CHARACTERS = 10, 160
 """Examples that a diff shows, and characters of each completion."""
@@ -26,9 +29,32 @@ def main(options: argparse.Namespace) -> int:
 
 def _accept(options: argparse.Namespace) -> int:
     run = find_run(store_root(options.store) / "runs", options.run)
-    folder = accept(run, folder_for(Path(options.baseline), run.result.task, options.name), options.allow_errors)
-    print(f"accepted {run.result.run_id}; commit the folder:\n  {folder}")
+    folder = folder_for(Path(options.baseline), run.result.task, options.name)
+    before = summary_of(folder)
+    accept(run, folder, options.allow_errors, options.replace, _how_to_replace(run.result.run_id, options))
+    place = ""
+    if before and before.run_id != run.result.run_id:
+        place = f" in place of {visible(before.run_id) or 'a baseline that could not be read'}"
+        if before.fingerprint != run.result.dataset.fingerprint:
+            place += f", which was of {visible(before.data)}"
+    print(f"accepted {run.result.run_id}{place}; commit the folder:\n  {folder}")
+    for loss in losses(before, run.result) if before else []:
+        print(f"  {visible(loss)}")
     return 0
+
+
+def _how_to_replace(run_id: str, options: argparse.Namespace) -> str:
+    """Return how to keep both baselines, and the command that replaces the one that is there."""
+    words = ["python", "-m", "harness", "baseline", "accept", run_id]
+    for option, value, default in (
+        ("--baseline", options.baseline, BASELINES),
+        ("--name", options.name, ""),
+        ("--store", options.store, None),
+    ):
+        words += [option, value] if value != default else []
+    words += ["--allow-errors"] if options.allow_errors else []
+    keep = "another --name" if options.name else "a name of its own: --name NAME"
+    return f"Keep both: give this one {keep}, or its task (task.name). Or replace it: {shlex.join(words)} --replace"
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -59,7 +85,9 @@ def _description(baseline: Baseline) -> Iterator[str]:
     model = result.model
     parts = [model.backend, model.base, model.revision, model.weights, model.adapter]
     yield f"  model     {visible(', '.join(part for part in parts if part))}"
-    yield f"  examples  {result.usage.n} ({result.usage.errors} failed, {result.usage.truncated} truncated), " + (
+    yield f"  data      {visible(result.dataset.source)}"
+    size, usage = sized(result.dataset.n_validation, result.dataset.n_samples), result.usage
+    yield f"  examples  {size} ({usage.errors} failed, {usage.truncated} truncated), " + (
         f"fingerprint {result.dataset.fingerprint}"
     )
     yield f"  command   {visible(result.command)}"
@@ -69,7 +97,8 @@ def _description(baseline: Baseline) -> Iterator[str]:
 
 def _diff(options: argparse.Namespace) -> int:
     run = find_run(store_root(options.store) / "runs", options.run)
-    baseline = load(find_folder(Path(options.baseline), run.result.task, options.name))
+    folder = find_folder(Path(options.baseline), run.result.task, options.name)
+    baseline = load(folder, run.result.dataset.fingerprint)
     diff = changes(baseline, run)
     if options.json:
         print(json.dumps(diff.as_json(), indent=2))

@@ -1,27 +1,29 @@
 """`--dry-run`: what runs would do, what is cached, and an estimate of the time that the rest would take.
 
-Times are estimated from runs in the same store: from those of the same model size if there are any, else scaled by
-model size. Without such runs there is no estimate.
+It refuses what the run would refuse. Times are those of runs in the same store that did the same kind of work
+(`harness.cli.durations`), and unknown where there is none.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from harness import registry
+from harness.cli.durations import Durations
 from harness.client import pricing
 from harness.client.requests import prompt_tokens
 from harness.config import HarnessConfig
 from harness.protocols import HostedFineTuner, HostedModel, Model
-from harness.stages import finetune, generate
-from harness.stages.prepare import prepare
-from harness.store.runs import find_runs
+from harness.stages import finetune, generate, likelihood, preflight
+from harness.stages.finetune import PlannedFineTune
+from harness.stages.prepare import Prepared, prepare
+from harness.store.digest import digest
 from harness.store.stages import Store
-from harness.types import Prompt, RunResult
+from harness.types import Prompt
 from harness.wording import UNKNOWN, counted
 
 
@@ -35,11 +37,29 @@ class DryRunPlan:
     trained: bool
     completions: int
     to_generate: int
-    seconds: float | None
+    """Prompts that are sent; equal ones are sent once."""
+    seconds_training: float | None
+    seconds_generating: float | None
+    """Likelihoods are part of it."""
+    to_measure: int = 0
+    """Texts whose likelihood a metric reads and that is not stored yet."""
     sent: PlannedRequests | None = None
     """The requests to a service; None for a local model."""
     training: str = ""
     """What a service would train on and charge, in words; empty if training is cached or local."""
+    training_key: str = ""
+    """Equal for the runs that share a fine-tune."""
+    generation_key: str = ""
+    """Equal for the runs that share all of their completions."""
+    shared: bool = False
+    """Whether the fine-tune is counted at an earlier run."""
+
+    @property
+    def seconds(self) -> float | None:
+        """The seconds of all that remains to be done, without scoring; None where a part is unknown."""
+        if self.seconds_training is None or self.seconds_generating is None:
+            return None
+        return self.seconds_training + self.seconds_generating
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> DryRunPlan:
@@ -61,56 +81,126 @@ def plan(config: HarnessConfig) -> DryRunPlan:
     """Check everything that a run needs, as the run does, and return what it would do."""
     prepared = prepare(config)
     store = Store(Path(config.store))
+    preflight.require_settings(prepared, config, store)
     model, fine_tune = prepared.model, prepared.finetune
     trained = fine_tune is not None and finetune.is_trained(fine_tune, store)
     if fine_tune and trained:
         model = registry.model(finetune.train_or_load(fine_tune, store)[0])
-    to_train = len(fine_tune.train) if fine_tune and not trained else 0
-    n = len(prepared.prompts)
-    decoding = prepared.decoding
-    prompts = prepared.prompts if to_train else generate.unanswered(model, prepared.prompts, decoding, store)
-    seconds = _TimeEstimate(store, prepared.model.parameters).seconds(to_train, len(prompts))
-    sent = _planned_requests(prompts, config, model) if isinstance(model, HostedModel) else None
-    tuner = fine_tune.tuner if fine_tune and to_train else None
-    training = tuner.cost_estimate(fine_tune.train) if fine_tune and isinstance(tuner, HostedFineTuner) else ""
-    return DryRunPlan(prepared.run_id, to_train, trained, n, len(prompts), seconds, sent, training)
+    to_train = fine_tune if fine_tune and not trained else None
+    prompts = _to_send(prepared, model, store, to_train)
+    to_measure = _to_measure(prepared, model, store, to_train)
+    preflight.require_model(config, model, prompts, prepared.decoding, to_train)
+    tuner = to_train.tuner if to_train else None
+    durations, n_train = Durations.of(config, prepared.model.parameters, store), len(to_train.train) if to_train else 0
+    model_key = fine_tune.inputs if fine_tune else model.identity
+    return DryRunPlan(
+        prepared.run_id,
+        n_train,
+        trained,
+        len(prepared.prompts),
+        len(prompts),
+        seconds_training=durations.training(n_train),
+        seconds_generating=durations.generating(len(prompts), to_measure),
+        to_measure=to_measure,
+        sent=_planned_requests(prompts, config, model, to_train) if isinstance(model, HostedModel) else None,
+        training=tuner.cost_estimate(to_train.train) if to_train and isinstance(tuner, HostedFineTuner) else "",
+        training_key=digest(to_train.inputs) if to_train else "",
+        generation_key=digest([model_key, prepared.decoding, prepared.prompts, to_measure]),
+    )
 
 
-def print_plans(plans: Sequence[DryRunPlan]) -> None:
-    """Print every run once, and the estimated time of all of them."""
+def print_plans(plans: Sequence[DryRunPlan], as_json: bool = False) -> None:
+    """Print every run once, and the estimated time of all of them; work that runs share is counted once."""
+    unique = _counted_once(list({planned.run_id: planned for planned in plans}.values()))
+    if as_json:
+        print(json.dumps([{**asdict(row), "seconds": row.seconds} for row in unique], indent=2))
+        return
     from rich.table import Table
     from rich.text import Text
 
     from harness.reports.terminal import console
 
-    unique = list({planned.run_id: planned for planned in plans}.values())
     table = Table()
     table.add_column("run", overflow="fold")
-    hosted = ("tokens sent, about", "tokens back, at most", "USD, at most") if any(row.sent for row in unique) else ()
-    for column in ("fine-tune", "completions\nto make", "about", *hosted):
+    hosted = any(row.sent for row in unique)
+    likelihoods = any(row.to_measure for row in unique)
+    titles = ["fine-tune", "completions\nto make", *(["likelihoods\nto measure"] if likelihoods else []), "about"]
+    for column in [*titles, *(("tokens sent,\nabout", "tokens back,\nat most", "USD,\nup to about") if hosted else ())]:
         table.add_column(column, justify="right", overflow="fold")
     for row in unique:
-        training = counted(row.to_train, "example") if row.to_train else "cached" if row.trained else UNKNOWN
-        about = "unknown" if row.seconds is None else f"{row.seconds:.0f} s"
-        sent = _cells(row.sent) if hosted else ()
-        table.add_row(Text(row.run_id), training, f"{row.to_generate:,} of {row.completions:,}", about, *sent)
+        cells = [_training(row), f"{row.to_generate:,} of {row.completions:,}"]
+        cells += [f"{row.to_measure:,}"] if likelihoods else []
+        cells += ["unknown" if row.seconds is None else _duration(row.seconds)]
+        table.add_row(Text(row.run_id), *cells, *(_cells(row.sent) if hosted else ()))
     out = console()
     out.print(table)
     for row in unique:
         if row.training:
             out.print(f"{row.run_id} trains on {row.training}", markup=False, highlight=False)
-    known = [row.seconds for row in unique if row.seconds is not None]
-    times = [f"about {sum(known) / 60:.0f} min"] if known else []
-    times += [f"{len(unique) - len(known)} of unknown duration"] if len(known) < len(unique) else []
-    out.print(f"{counted(len(unique), 'run')}, {' and '.join(times)}, without scoring")
+    out.print(_total(unique), markup=False, highlight=False)
 
 
-def _planned_requests(prompts: Sequence[Prompt], config: HarnessConfig, model: Model) -> PlannedRequests:
+def _to_send(prepared: Prepared, model: Model, store: Store, to_train: PlannedFineTune | None) -> list[Prompt]:
+    """Return the prompts that are sent: those without a stored completion, equal ones once."""
+    prompts = prepared.prompts
+    missing = prompts if to_train else generate.unanswered(model, prompts, prepared.decoding, store)
+    return list({generate.prompt_key(prompt): prompt for prompt in reversed(missing)}.values())[::-1]
+
+
+def _to_measure(prepared: Prepared, model: Model, store: Store, to_train: PlannedFineTune | None) -> int:
+    pairs = likelihood.pairs(prepared.metrics, prepared.examples, prepared.prompts)
+    if not any(pairs):
+        return 0
+    return sum(map(len, pairs)) if to_train else likelihood.unmeasured(model, pairs, store)
+
+
+def _planned_requests(
+    prompts: Sequence[Prompt], config: HarnessConfig, model: Model, to_train: PlannedFineTune | None
+) -> PlannedRequests:
     sent = round(sum(prompt_tokens(prompt) for prompt in prompts))
     received = config.generation.max_tokens * len(prompts)
-    price = pricing.of(config.pricing).of(model.identity)
+    price = None if to_train else pricing.of(config.pricing).of(model.identity)  # a tuned model has another price
     share = price.batch if price and config.generation.batch else 1.0
     return PlannedRequests(sent, received, None if price is None else share * price.of(sent, received))
+
+
+def _counted_once(plans: Sequence[DryRunPlan]) -> list[DryRunPlan]:
+    """Return the plans with a fine-tune or a set of completions that several share left to the first of them."""
+    seen: set[str] = set()
+    counted_once = []
+    for row in plans:
+        if row.training_key and row.training_key in seen:
+            row = replace(row, seconds_training=0.0, training="", shared=True)
+        if row.generation_key and row.generation_key in seen:
+            sent = row.sent and replace(row.sent, prompt_tokens=0, completion_tokens=0, cost_usd=0.0)
+            row = replace(row, to_generate=0, to_measure=0, seconds_generating=0.0, sent=sent)
+        seen |= {row.training_key, row.generation_key}
+        counted_once.append(row)
+    return counted_once
+
+
+def _training(row: DryRunPlan) -> str:
+    if row.to_train:
+        return "shared" if row.shared else counted(row.to_train, "example")
+    return "cached" if row.trained else UNKNOWN
+
+
+def _total(plans: Sequence[DryRunPlan]) -> str:
+    """Return how many runs there are, and how long they take: all of it, or the part that is known."""
+    runs, known = counted(len(plans), "run"), [row.seconds for row in plans if row.seconds is not None]
+    n_unknown = len(plans) - len(known)
+    if not n_unknown:
+        return f"{runs}, about {_duration(sum(known))}, without scoring"
+    if not any(known):
+        rest = "all stored" if known else ""
+        return f"{runs}, {n_unknown} of unknown duration{f', the others {rest}' if rest else ''}, without scoring"
+    return f"{runs}, about {_duration(sum(known))} and {n_unknown} of unknown duration, without scoring"
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 120:
+        return f"{seconds / 60:,.0f} min"
+    return f"{seconds:.0f} s" if seconds == 0 or seconds >= 1 else "1 s"
 
 
 def _cells(sent: PlannedRequests | None) -> tuple[str, str, str]:
@@ -118,41 +208,3 @@ def _cells(sent: PlannedRequests | None) -> tuple[str, str, str]:
         return UNKNOWN, UNKNOWN, UNKNOWN
     cost = "unknown" if sent.cost_usd is None else f"{sent.cost_usd:.4f}"
     return f"{sent.prompt_tokens:,}", f"{sent.completion_tokens:,}", cost
-
-
-class _TimeEstimate:
-    """Seconds per training example and per completion, measured on the runs of a store."""
-
-    def __init__(self, store: Store, parameters: int | None) -> None:
-        results = [run.result for run in find_runs(store.runs, [])]
-        alike = [result for result in results if result.parameters == parameters]
-        self._results, self._parameters = alike or results, parameters
-
-    def seconds(self, to_train: int, to_generate: int) -> float | None:
-        """Return the estimated time of the work; None where no run has been measured."""
-        parts = []
-        if to_train:
-            parts.append((to_train, [_training(result, to_train) for result in self._results]))
-        if to_generate:
-            parts.append((to_generate, [self._generation(result) for result in self._results]))
-        total = 0.0
-        for amount, rates in parts:
-            known = [rate for rate in rates if rate is not None]
-            if not known:
-                return None
-            total += amount * median(known)
-        return total
-
-    def _generation(self, result: RunResult) -> float | None:
-        if not result.usage.seconds or not result.usage.n:
-            return None
-        scale = self._parameters / result.parameters if self._parameters and result.parameters else 1.0
-        return scale * result.usage.seconds / result.usage.n
-
-
-def _training(result: RunResult, n: int) -> float | None:
-    """Return the seconds per example of a stored fine-tune; None unless its size is within a factor of four of n."""
-    record = result.finetune
-    if record is None or not n / 4 <= record.n_train <= 4 * n:
-        return None
-    return record.seconds / record.n_train

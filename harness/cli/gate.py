@@ -47,6 +47,10 @@ def margin(words: list[str]) -> float | Mapping[str, float] | None:
     margins: dict[str, float] = {}
     for word in words:
         name, _, value = word.rpartition("=")
+        if name in margins:
+            raise ConfigError(
+                f"--margin: expected one {f'for {name}' if name else 'for all metrics'}, got {word!r} too."
+            )
         try:
             margins[name] = float(value)
         except ValueError as error:
@@ -79,4 +83,5 @@ def _gate(options: argparse.Namespace, request: GateRequest) -> GateResult:
             "A sequential gate needs overrides: a stored run already has all its completions."
         )
     run = find_run(store_root(options.store) / "runs", words[0])
-    return candidate.gate_run(run, load(find_folder(root, run.result.task, options.name)), request)
+    folder = find_folder(root, run.result.task, options.name)
+    return candidate.gate_run(run, load(folder, run.result.dataset.fingerprint), request)

@@ -41,7 +41,7 @@ examples:
 
 COMPARE = """Runs are compared pairwise on the examples that all of them completed: difference, interval, p-value
 adjusted by Holm over all pairs, tie groups and plausible ranks. The best two are also compared on every metric
-and in every slice, and runs of one recipe with several training seeds as replicates.
+and in every slice, and runs of one recipe with several seeds as replicates.
 
 examples:
   python -m harness compare                                all stored runs of one task
@@ -62,7 +62,8 @@ A judge that contradicts itself when the completions change places is unreliable
 
 GATE = """A check passes if its interval lies above -margin, fails if it lies below, and is underpowered if it
 contains -margin. Failed completions get the worst score, and significantly more failed or truncated completions
-than in the baseline fail the gate.
+than in the baseline fail the gate. Equal scores of other texts have an interval too, and a baseline that could not
+get worse shows nothing (docs/gate.md).
 
 examples:
   python -m harness gate RUN                               the baseline's primary metric, margin 0.02
@@ -76,6 +77,7 @@ exit codes: 0 not worse, 7 worse, 8 not enough data to decide (0 with --underpow
 BASELINE = """examples:
   python -m harness baseline accept RUN                    write benchmarks/<task>/; commit it
   python -m harness baseline accept RUN --name small       benchmarks/<task>/small/, for a task with several
+  python -m harness baseline accept RUN --replace          even where the baseline is of other data
   python -m harness baseline show                          list what is accepted
   python -m harness baseline diff RUN                      what changed: model, data, signatures, scores, examples"""
 
@@ -133,7 +135,9 @@ BASELINE_ACTIONS = (
         "accept",
         "write a run to its baseline folder",
         "Write a run to the baseline folder of its task, which is then committed.",
-        "example:\n  python -m harness baseline accept RUN --name small",
+        "The baseline of other data is not replaced, unless with --replace.\n\n"
+        "examples:\n  python -m harness baseline accept RUN --name small\n"
+        "  python -m harness baseline accept RUN --replace",
     ),
     (
         "show",

@@ -82,7 +82,7 @@ def add_report(commands: Commands) -> None:
     command.add_argument("runs", nargs="*", metavar="RUN", help=f"{_RUN} (default: all)")
     command.add_argument("--metric", help="sort and compare by this metric (default: the task's primary metric)")
     command.add_argument("--out", default="reports", help="folder for reports (default: %(default)s)")
-    command.add_argument("--name", default="report", help="report folder in OUT/<task>/ (default: %(default)s)")
+    command.add_argument("--name", help="report folder in OUT/<task>/ (default: report)")
     command.add_argument("--samples", type=int, default=10, help="completions shown (default: %(default)s)")
     command.add_argument(
         "--title",
@@ -159,7 +159,7 @@ def add_gate(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="[METRIC=]X",
-        help="largest tolerable loss of the mean, in the metric's units (default: 0.02 if values differ by at most 1)",
+        help="largest tolerable loss of the score, in the metric's units (default: 0.02 for scores from 0 to 1)",
     )
     command.add_argument(
         "--slice", action="append", default=[], metavar="KEY[=VALUE]", help="gate every slice of KEY, or one, as well"

@@ -9,11 +9,14 @@ from harness import registry
 from harness.analysis import leaderboard
 from harness.analysis.verdict import Aim, with_incumbent
 from harness.config import ReportConfig
+from harness.reports.folders import placed
 from harness.reports.html.page import PageSink
-from harness.reports.markdown.report import MarkdownSink, numbered
+from harness.reports.markdown.report import MarkdownSink
 from harness.reports.terminal.leaderboard import TerminalSink
 from harness.store.runs import require_runs
 from harness.store.stages import store_root
+
+DEFAULT_NAME = "report"
 
 
 def main(options: argparse.Namespace) -> int:
@@ -22,7 +25,7 @@ def main(options: argparse.Namespace) -> int:
     runs = with_incumbent(require_runs(folder, options.runs), folder, options.incumbent)
     config = ReportConfig(
         options.out,
-        options.name,
+        DEFAULT_NAME if options.name is None else options.name,
         not options.no_references,
         options.samples,
         titles=options.titles,
@@ -31,8 +34,7 @@ def main(options: argparse.Namespace) -> int:
     )
     boards = leaderboard.by_task(runs, registry.stored_metric, options.metric, Aim.of(config))
     paths: list[str] = []
-    for i, board in enumerate(boards):
-        here = numbered(config, i)
+    for board, here in zip(boards, placed(boards, config, named=options.name is not None), strict=True):
         paths += [path for sink in (MarkdownSink(here), PageSink(here)) for path in sink.write(board)]
         if not options.json:
             TerminalSink().write(board)

@@ -12,7 +12,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -29,10 +30,12 @@ from harness.cli.dry_run import DryRunPlan, plan, print_plans
 from harness.cli.show_prompts import print_prompts, shown_prompts
 from harness.cli.sweep import JobResult
 from harness.config import HarnessConfig, ReportConfig, TrackingConfig, compose
-from harness.errors import ConfigError, HarnessError
+from harness.errors import ConfigError, HarnessError, ModelError
+from harness.reports.folders import require_name
 from harness.stages.prepare import with_baselines
-from harness.store.runs import load_run
+from harness.store.runs import find_runs, load_run
 from harness.store.stages import store_root
+from harness.wording import counted
 
 
 def main(options: argparse.Namespace) -> int:
@@ -63,6 +66,7 @@ def _hydra_arguments(options: argparse.Namespace) -> list[str]:
     _, words = own.parse_known_args(options.words)
     if options.show_prompts is not None and options.show_prompts < 1:
         raise ConfigError(f"--show-prompts: expected 1 or more, got {options.show_prompts}")
+    words = sorted(words, key=lambda word: word not in ("-m", "--multirun"))  # Hydra takes these before overrides only
     words += ["dry_run=true"] if options.dry_run else []
     return words + ([f"show_prompts={options.show_prompts}"] if options.show_prompts is not None else [])
 
@@ -86,6 +90,8 @@ def _job(config: DictConfig) -> None:
             sweep.announce(number, overrides)
         result = _run_all(settings, _command(overrides))
         result["shown"] = {key: OmegaConf.to_container(config[key], resolve=True, enum_to_str=True) for key in _SHOWN}
+        report = OmegaConf.to_container(config.report, resolve=False)
+        result |= {"name": settings.name, "report_named": not report or report["name"] != _RUNS_NAME}  # type: ignore[call-overload,index]
     except HarnessError as error:
         result = {"error": str(error), "exit_code": error.exit_code}
     except Exception as error:
@@ -98,14 +104,32 @@ def _job(config: DictConfig) -> None:
 
 _SHOWN = ("report", "tracking")
 """The groups of a config that decide how runs are shown."""
+_RUNS_NAME = "${name}"
+"""What `report.name` is in conf/config.yaml: the name of the run."""
 
 
 def _run_all(settings: HarnessConfig, command: str) -> dict[str, Any]:
     if settings.show_prompts:
         return {"prompts": tuple(asdict(prompt) for prompt in shown_prompts(settings))}
+    _require_places(settings)
     if settings.dry_run:
         return {"plans": tuple(asdict(plan(config)) for config in with_baselines(settings))}
     return {"runs": tuple(str(pipeline.run(config, command).folder) for config in with_baselines(settings))}
+
+
+def _require_places(settings: HarnessConfig) -> None:
+    """Raise the error that showing the runs would raise after all the work: for the incumbent and the report folder."""
+    require_name(settings.report.name)
+    place = Path(settings.report.dir).absolute()
+    existing = next(folder for folder in (place, *place.parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise ConfigError(
+            f"report.dir: {settings.report.dir} cannot be written, {existing} is in the way. Set another."
+        )
+    incumbent, alone = settings.report.incumbent, HydraConfig.get().mode is not RunMode.MULTIRUN
+    made_here = any(incumbent.startswith(config.name) for config in with_baselines(settings))
+    if incumbent and alone and not made_here:
+        find_runs(Path(settings.store) / "runs", [incumbent])
 
 
 def _command(overrides: Sequence[str]) -> str:
@@ -117,18 +141,34 @@ def _command(overrides: Sequence[str]) -> str:
 def _finish(folder: Path, as_json: bool) -> int:
     """Show the results of this invocation's jobs; return 0, or the exit code of the first failure."""
     results = sweep.job_results(folder)
-    failures = [result for result in results if result.error]
-    folders = dict.fromkeys(run for result in results for run in result.runs)
-    shown = next((result.shown for result in results if result.shown), None)
     if prompts := [prompt for result in results for prompt in result.prompts]:
         print(json.dumps(prompts, indent=2, ensure_ascii=False)) if as_json else print_prompts(prompts)
     elif plans := [DryRunPlan.of(values) for result in results for values in result.plans]:
-        print_plans(plans)
-    elif shown:
-        report = compose.section(ReportConfig, shown["report"])
-        tracking = compose.section(TrackingConfig, shown["tracking"])
-        pipeline.show([load_run(Path(run)) for run in folders], report, tracking, as_json)
-    for result in failures:
-        label = f"{shlex.join(result.overrides)}: " if len(results) > 1 else ""
-        print(f"error: {label}{result.error}", file=sys.stderr)
-    return failures[0].exit_code if failures else 0
+        print_plans(plans, as_json)
+    unanswered = list(_show(results, as_json))
+    errors = [(_labelled(result, results), result.exit_code) for result in results if result.error] + unanswered
+    for message, _ in errors:
+        print(f"error: {message}", file=sys.stderr)
+    return next((code for _, code in errors), 0)
+
+
+def _labelled(result: JobResult, results: Sequence[JobResult]) -> str:
+    return f"{shlex.join(result.overrides)}: {result.error}" if len(results) > 1 else result.error
+
+
+def _show(results: Sequence[JobResult], as_json: bool) -> Iterator[tuple[str, int]]:
+    """Show the runs of the jobs; yield a message and an exit code for each run without a single completion."""
+    job = next((result for result in results if result.shown and result.runs), None)
+    if job is None or job.shown is None:
+        return
+    name, named = sweep.report_name(results, job)
+    report = compose.section(ReportConfig, {**job.shown["report"], "name": name})
+    tracking = compose.section(TrackingConfig, job.shown["tracking"])
+    runs = [load_run(Path(run)) for run in dict.fromkeys(run for result in results for run in result.runs)]
+    pipeline.show(runs, report, tracking, as_json, named)
+    for run in runs:
+        usage = run.result.usage
+        if usage.errors and usage.errors == usage.n:
+            first = next(p.completion.error for p in run.predictions() if p.completion.error)
+            message = f"{run.result.run_id}: all {counted(usage.n, 'completion')} failed, the first with: {first}"
+            yield f"{message}. Run the same command again to retry them.", ModelError.exit_code

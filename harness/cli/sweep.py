@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from harness.credentials import redacted
 from harness.store.stages import write_atomic
 
 _FOLDER, _JOBS = "HARNESS_SWEEP_FOLDER", "HARNESS_SWEEP_JOBS"
@@ -39,6 +40,10 @@ class JobResult:
     prompts: tuple[Mapping[str, Any], ...] = ()
     """The prompts that `--show-prompts` asks for; there are no runs then."""
     shown: Mapping[str, Any] | None = None
+    name: str = ""
+    """The name of the run."""
+    report_named: bool = False
+    """Whether the name of the report was chosen, rather than taken from the run."""
     error: str = ""
     exit_code: int = 0
 
@@ -52,13 +57,41 @@ def begin(store: Path) -> Path:
 
 
 def record(job: int, result: JobResult) -> None:
-    """Write the result of one job."""
-    write_atomic(Path(os.environ[_FOLDER]) / f"job-{job:05d}.json", json.dumps(asdict(result), indent=2))
+    """Write the result of one job, whose overrides may hold a secret that was refused."""
+    values = {**asdict(result), "overrides": redacted(result.overrides)}
+    write_atomic(Path(os.environ[_FOLDER]) / f"job-{job:05d}.json", json.dumps(values, indent=2))
 
 
 def job_results(folder: Path) -> list[JobResult]:
     """Return the results written so far, in the order of the jobs."""
     return [JobResult(**json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("job-*.json"))]
+
+
+def report_name(results: Sequence[JobResult], shown: JobResult) -> tuple[str, bool]:
+    """Return the name of the report of these jobs, and whether it was chosen; `shown` is a job with settings for it.
+
+    A sweep has a name of its own, of its config or of the keys that are swept. One run of a sweep, such as its
+    reproduce line starts, is named by the run and not by the sweep.
+    """
+    chosen: str = (shown.shown or {})["report"]["name"]
+    group = next((word.partition("=")[2] for word in shown.overrides if word.lstrip("+").startswith("sweep=")), "")
+    if len(results) == 1:
+        of_sweep = bool(group) and not any(word.lstrip("+").startswith("report.name=") for word in shown.overrides)
+        return (shown.name, False) if of_sweep else (chosen, shown.report_named)
+    names = {result.shown["report"]["name"] for result in results if result.shown}
+    if shown.report_named and len(names) == 1:
+        return chosen, True
+    return group or "-".join(["sweep", *_swept(results)]), False
+
+
+def _swept(results: Sequence[JobResult]) -> list[str]:
+    """Return the last part of every key whose value differs between the jobs."""
+    values: dict[str, set[str]] = {}
+    for result in results:
+        for word in result.overrides:
+            key, _, value = word.partition("=")
+            values.setdefault(key.lstrip("+"), set()).add(value)
+    return [key.rpartition(".")[2] for key, different in values.items() if len(different) > 1]
 
 
 def announce(job: int, overrides: tuple[str, ...]) -> None:

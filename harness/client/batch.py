@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.client.dialect import Dialect
 from harness.client.endpoint import Endpoint
-from harness.client.replies import Problem, Refused, Unusable, problem
+from harness.client.replies import Problem
+from harness.client.requests import ServiceAnswer
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -46,15 +47,21 @@ class BatchService:
 
     def find(self, key: str) -> Batch | None:
         """Return the batch that was sent under this key, or None if it never arrived."""
-        return next((b for b in self._client.batches.list(limit=100) if (b.metadata or {}).get(LABEL) == key), None)
+        listed = self._client.batches.list(limit=100)
+        return next((b for b in listed if isinstance(b.metadata, dict) and b.metadata.get(LABEL) == key), None)
 
     def results(self, batch: Batch) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield the key and the result line of every request that the batch reports on."""
+        """Yield the key and the result line of every request that the batch reports on; damaged lines are skipped."""
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id:
-                for line in self._client.files.content(file_id).read().splitlines():
-                    row = json.loads(line)
-                    yield str(row["custom_id"]), row
+                for line in self._client.files.content(file_id).read().split(b"\n"):
+                    try:
+                        row = json.loads(line)
+                        key = row["custom_id"]
+                    except (ValueError, RecursionError, TypeError, KeyError, IndexError):
+                        continue
+                    if isinstance(row, dict):
+                        yield str(key), row
 
 
 def parts(lines: Mapping[str, bytes]) -> Iterator[tuple[str, ...]]:
@@ -71,18 +78,10 @@ def parts(lines: Mapping[str, bytes]) -> Iterator[tuple[str, ...]]:
         yield tuple(part)
 
 
-def read(row: Mapping[str, Any], dialect: Dialect, endpoint: Endpoint) -> dict[str, Any] | Problem:
+def read(row: Mapping[str, Any], dialect: Dialect, endpoint: Endpoint) -> ServiceAnswer | Problem:
     """Return the answer in a line of the results, or why there is none."""
-    response = row.get("response") or {}
-    status, body = response.get("status_code"), response.get("body")
-    if not isinstance(status, int) or not isinstance(body, dict):
+    response = row.get("response")
+    status = response.get("status_code") if isinstance(response, dict) else None
+    if not isinstance(response, dict) or not isinstance(status, int):
         return Problem(endpoint.redacted(f"no response: {row.get('error')}"), again=True)  # for example, expired
-    if status != 200:
-        return problem(status, {}, json.dumps(body).encode(), endpoint)
-    try:
-        dialect.check(body)
-    except Unusable as error:
-        return Problem(str(error), again=True)
-    except Refused as error:
-        return Problem(str(error))
-    return body
+    return dialect.in_batch(status, response.get("body"), endpoint)

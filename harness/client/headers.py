@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
+_PART = re.compile(r"([0-9]{1,300}(?:\.[0-9]{1,300})?)(ms|[dhms])")
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -38,11 +38,11 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
         return seconds
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+        if date.tzinfo is None:
+            date = date.replace(tzinfo=UTC)
+        return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
 
 
 def rate_limit(headers: Mapping[str, str], unit: str) -> RateLimit | None:
@@ -65,6 +65,6 @@ def duration(text: str) -> float | None:
 
 def _number(text: str | None) -> float | None:
     """Return a finite number of 0 or more, or None; servers also send -1 and words."""
-    if text is None or not re.fullmatch(r"\d+(\.\d+)?", text.strip()):
+    if text is None or not re.fullmatch(r"[0-9]{1,300}(\.[0-9]{1,300})?", text.strip()):
         return None
     return float(text)

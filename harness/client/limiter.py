@@ -19,6 +19,8 @@ START = 8
 """The limit starts at the maximum divided by this, but not below this."""
 LONGEST_NAP = 60.0
 """Seconds after which a rate limit is checked again, whatever was reported."""
+LONGEST_RESET = 300.0
+"""Seconds; a limit that is reset later is assumed to refill in this time, after which the service is asked again."""
 PER_MINUTE = 60.0
 """The seconds in which a limit without a reset time is assumed to refill."""
 
@@ -59,7 +61,8 @@ class Bucket:
         """Update from a response; what was taken after its request, when `taken` had been, is not in it yet."""
         used = reported.limit - reported.remaining
         self._capacity = reported.limit
-        self._rate = used / reported.reset if reported.reset and used else reported.limit / PER_MINUTE
+        reset = min(reported.reset or 0.0, LONGEST_RESET)
+        self._rate = used / reset if reset and used > 0 else reported.limit / PER_MINUTE
         self._level = reported.remaining - (self.taken - taken)
         self._at = now
 

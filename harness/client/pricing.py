@@ -18,6 +18,8 @@ from harness.errors import ConfigError, ModelError
 from harness.types import Completion, ModelIdentity
 
 MILLION = 1_000_000
+UNREPORTED = 8
+"""The completions without a number of tokens, and none with one, after which a limit on costs cannot be held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +131,22 @@ class Budget:
                 "conf/pricing.yaml and set pricing=FILE, or remove max_cost."
             )
         self._price, self._max, self._in_batches = price, max_usd, in_batches
-        self._usd: float | None = None if price is None else 0.0
+        self._usd, self._dearest, self._unknown = 0.0, 0.0, 0
 
     def spend(self, completion: Completion) -> None:
-        """Add the cost of one completion; ModelError if the limit is reached."""
-        if self._price is None or self._usd is None:
+        """Add the cost of one completion; ModelError if the limit is reached.
+
+        One whose tokens the service does not report counts as much as the dearest one so far.
+        """
+        if self._price is None or completion.error is not None:
             return
         usd = self._price.total([completion], self._in_batches)
-        self._usd = None if usd is None else self._usd + usd
+        self._unknown += usd is None
+        self._dearest = max(self._dearest, usd or 0.0)
+        self._usd += self._dearest if usd is None else usd
         if self._max is None:
             return
-        if self._usd is None:
+        if self._unknown >= UNREPORTED and not self._dearest:
             raise ModelError("generation.max_cost: the service does not report the tokens that it bills. Remove it.")
         if self._usd >= self._max:
             raise ModelError(
@@ -149,4 +156,4 @@ class Budget:
 
     def note(self) -> str:
         """Return the cost so far as text; empty if it is unknown."""
-        return "" if self._usd is None else f"{self._usd:.4f} USD"
+        return "" if self._price is None or self._unknown else f"{self._usd:.4f} USD"

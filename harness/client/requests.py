@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.types import Prompt
+from harness.types import FinishReason, Prompt
 
 BYTES_PER_TOKEN = 4
 """OpenAI's rule of thumb for English, where the tokenizer is not known."""
@@ -30,6 +30,8 @@ class Policy:
     pause: float = 1.0
     longest: float = 30.0
     seed: int = 0
+    most_bytes: int = 1 << 24
+    """A longer reply is not read to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,32 @@ class ServiceRequest:
     id: str
     content: Mapping[str, Any]
     tokens: float
+    prompt: Prompt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAnswer:
+    """What a reply says: the text as it came, why it ended, the reasoning beside it, and what it cost.
+
+    `partial` says that a stop sequence may have ended it; `notes` are what a reader of its score should know.
+    """
+
+    text: str
+    reason: FinishReason
+    reasoning: str | None = None
+    partial: bool = False
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    served: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RequestOutcome:
-    """How a request ended: with the service's object or with an error, and the last try's seconds where known."""
+    """How a request ended: with an answer or with an error, and the last try's seconds where known."""
 
     request: ServiceRequest
-    answer: dict[str, Any] | None
+    answer: ServiceAnswer | None
     error: str | None
     seconds: float | None

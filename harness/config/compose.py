@@ -19,7 +19,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness import config as schema
+from harness.config.escapes import unescape
 from harness.errors import ConfigError, unknown
+from harness.paths import stem
 
 T = TypeVar("T")
 
@@ -40,6 +42,15 @@ _SCHEMAS: tuple[tuple[str | None, str, type], ...] = (
     ("finetune", "lora_schema", schema.LoraConfig),
     ("finetune", "openai_finetune_schema", schema.OpenAIFineTuneConfig),
 )
+
+
+SEEDS = {
+    "task.sample_seed": "which examples are scored, shown as shots and trained on",
+    "generation.seed": "the sampling of completions",
+    "finetune.seed": "the order of the training examples, dropout and the adapter's first weights",
+    "stats.seed": "the bootstrap and permutation tests",
+}
+"""The seeds of a run and what each of them seeds."""
 
 
 def register() -> None:
@@ -105,12 +116,22 @@ def explain(
         return ConfigError(f"{name} has no value. Add {name}=... to the command line.")
     if key := re.search(r"Could not override '([^']+)'|Key '([^']+)' (?:is not in struct|not in)", text):
         name = key[1] or key[2]
+        if name == "seed" and typed is schema.HarnessConfig:
+            return _which_seed()
         near = _nearest(name, typed)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         listed = "python -m harness run --cfg job" if typed is schema.HarnessConfig else ", ".join(_names(typed))
         return ConfigError(f"Unknown setting or group {name!r}.{hint} All of them: {listed}")
+    if re.search(r"Interpolation key 'seed' not found", text):
+        return _which_seed()
     cause = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ else ""
     return ConfigError(text + cause)
+
+
+def _which_seed() -> ConfigError:
+    """Return the error for `seed`, which was the one seed of everything in earlier versions."""
+    listed = "; ".join(f"{name} ({what})" for name, what in SEEDS.items())
+    return ConfigError(f"seed: expected the seed of one thing, got one for everything. Set what you mean of: {listed}.")
 
 
 def section(typed: type[T], values: Mapping[str, Any]) -> T:
@@ -144,6 +165,7 @@ def _resolved(config: DictConfig, typed: type[T]) -> T:
         raise ConfigError(
             f"expected a {typed.__name__}, got {type(resolved).__name__}: keep the schema first in the defaults list"
         )
+    unescape(resolved)
     return resolved
 
 
@@ -175,6 +197,8 @@ def _refuse_unknown(config: DictConfig, prefix: str = "") -> None:
         return
     fields = {f.name for f in dataclasses.fields(typed)}
     for key in config:
+        if key == "seed" and typed is schema.HarnessConfig:
+            raise _which_seed()
         if key not in fields:
             raise ConfigError(unknown("setting", f"{prefix}{key!s}", [f"{prefix}{f}" for f in fields]))
         value: Any = config._get_node(key)
@@ -182,6 +206,7 @@ def _refuse_unknown(config: DictConfig, prefix: str = "") -> None:
             _refuse_unknown(value, f"{prefix}{key!s}.")
 
 
-def _basename(path: str) -> str:
-    name = Path(str(path).rstrip("/")).name
-    return name.removesuffix(".gguf").removesuffix(".jsonl").replace(":", "-")  # as in ft:...: it names a folder too
+def _basename(*paths: str | None) -> str:
+    """Return the name of the first path that is given, without the ending that says what a file holds."""
+    name = stem(str(next((path for path in paths if path), "none")))
+    return name.removesuffix(".gguf").replace(":", "-")  # as in ft:...: it names a folder too

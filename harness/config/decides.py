@@ -1,6 +1,7 @@
 """Which settings of a config affect its results: the one place that reads what `harness.config.fields` declares.
 
-Without its seeds, what affects a run is its recipe.
+Without its seeds, what affects a run is its recipe. Earlier versions had one seed for all that is drawn at random: a
+stored config that has it is read as one of today.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, get_type_hints
 
-from harness.config.fields import Setting
+from harness.config.fields import Decides, Setting
 from harness.config.run import HarnessConfig
+
+_FORMER_SEED = "seed"
+"""The one seed of earlier versions: of examples, shots and training subset, of sampling, and of the bootstrap."""
 
 
 def settings_of_schema(schema: type, prefix: str = "") -> Iterator[tuple[str, Setting | None]]:
@@ -36,7 +40,17 @@ def affecting(config: Mapping[str, Any], *, seeds: bool = True, labels: bool = F
     def keep(setting: Setting) -> bool:
         return (setting.affects_results and (seeds or not setting.seed)) or (labels and setting.label)
 
-    return _pruned(config, "", keep)
+    return _pruned(with_own_seeds(config) if seeds else config, "", keep)
+
+
+def with_own_seeds(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a stored config with a seed for each thing that is seeded, which one of an earlier version has not."""
+    if _FORMER_SEED not in config:
+        return config
+    seed = config[_FORMER_SEED]
+    own = {"task": {"sample_seed": seed}, "generation": {"seed": seed}, "stats": {"seed": seed}}
+    rest = {key: value for key, value in config.items() if key != _FORMER_SEED}
+    return {**rest, **{group: {**values, **rest.get(group, {})} for group, values in own.items()}}
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -49,7 +63,8 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 @cache
 def _classified() -> dict[str, Setting]:
-    return {name: setting for name, setting in settings_of_schema(HarnessConfig) if setting is not None}
+    classified = {name: setting for name, setting in settings_of_schema(HarnessConfig) if setting is not None}
+    return {_FORMER_SEED: Setting(Decides.TEXT, seed=True), **classified}
 
 
 def _pruned(config: Mapping[str, Any], prefix: str, keep: Callable[[Setting], bool]) -> dict[str, Any]:

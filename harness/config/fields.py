@@ -8,7 +8,8 @@ from the metadata of its field, so a new setting is classified in one place. A f
     display(default)   what things are called and where and how they are shown
     nothing(default)   none of these: speed, places, limits on money
 
-`seed=True` marks a setting that the runs of one recipe may differ in, `label=True` the name of what a group chose.
+`seed=True` marks a seed that the runs of one recipe may differ in: they are replicates. A seed that chooses examples or
+resamples is none of these. `label=True` marks the name of what a group chose.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from enum import StrEnum
 from typing import Any
 
 from harness.errors import ConfigError
+
+MAX_SEED = 2**63 - 1
+"""The largest seed that services take with a request; numpy and torch take larger ones."""
 
 
 class Decides(StrEnum):
@@ -70,6 +74,12 @@ def check(ok: bool, key: str, expected: str, got: object) -> None:
     """Raise a ConfigError unless `ok`: the key, what was expected, what was got."""
     if not ok:
         raise ConfigError(f"{key}: expected {expected}, got {got}")
+
+
+def check_seed(key: str, seed: object, most: int = MAX_SEED) -> None:
+    """Raise a ConfigError unless a seed is a whole number that everything seeded with it takes."""
+    ok = isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed <= most
+    check(ok, key, f"a whole number from 0 to {most}", seed)
 
 
 def _field(default: Any, factory: Callable[[], Any] | None, setting: Setting) -> Any:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.config.fields import check, nothing, text
+from harness.config.fields import check, check_seed, nothing, text
 
 
 class FineTuneMethod(StrEnum):
@@ -59,7 +59,7 @@ class SupervisedConfig(FineTuneConfig):
         for key in ("n_train", "n_validation", "n_epochs", "batch_size"):
             value = getattr(self, key)
             check(value is None or value >= 1, f"finetune.{key}", "1 or more, or null", value)
-        check(self.seed >= 0, "finetune.seed", "0 or more", self.seed)
+        check_seed("finetune.seed", self.seed)
 
 
 @dataclass
@@ -139,5 +139,6 @@ class OpenAIFineTuneConfig(SupervisedConfig):
         for key in ("learning_rate_multiplier", "max_cost"):
             value = getattr(self, key)
             check(value is None or 0 < value < math.inf, f"finetune.{key}", "more than 0, or null", value)
+        check_seed("finetune.seed", self.seed, most=2**31 - 1)
         check(len(self.suffix or "") <= 64, "finetune.suffix", "64 characters or less", self.suffix)
         check(self.poll_seconds > 0, "finetune.poll_seconds", "more than 0 seconds", self.poll_seconds)

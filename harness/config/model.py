@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from harness.config.fields import check, display, nothing, text
+from harness.credentials import looks_secret, referenced
 
 
 @dataclass
@@ -37,7 +40,7 @@ class LocalModelConfig(ModelConfig):
     adapter: str | None = text(None)
     """A folder with a PEFT adapter."""
     template_options: dict[str, Any] = text(factory=dict)
-    """Variables of the chat template, such as {enable_thinking: false}, in training too."""
+    """Variables of the chat template, in training too: +model.template_options.enable_thinking=false."""
     dtype: str = text("float32")
     """float32, bfloat16 or float16; auto takes bfloat16 on a GPU and float32 elsewhere."""
     device: str = nothing("auto")
@@ -60,8 +63,20 @@ class EchoModelConfig(ModelConfig):
 class ReplayModelConfig(ModelConfig):
     """Completions that were made elsewhere."""
 
-    path: str = text(MISSING)
-    """JSON lines {prompt or id, completion}; an optional finish_reason is kept."""
+    path: str | None = text(None)
+    """A file of {prompt or id, completion}, of a kind that task=jsonl reads; null takes the answers in the task's."""
+    prompt_key: str = text("prompt")
+    """Key of the prompt in each row."""
+    completion_key: str | None = text(None)
+    """Key of the model's answer in each row; null takes `prediction`, or `completion` in a file of completions."""
+    reference_key: str | None = text(None)
+    """Key of the reference completion in the task's own file, which is no answer; by default task.completion_key."""
+    task_path: str | None = text(None)
+    """The task's own file, by default task.path."""
+    sep: str | None = text(None)
+    """Separator of the cells of a text table, as task.sep."""
+    quote: str = text('"')
+    """Quotation mark around cells of a text table, as task.quote."""
 
 
 class EndpointKind(StrEnum):
@@ -91,6 +106,10 @@ class OpenAIModelConfig(ModelConfig):
     """Seconds for one attempt, its response included."""
     retries: int = nothing(8)
     """Retries of a request after a temporary failure, before it counts as an error."""
+    headers: dict[str, str] = text(factory=dict)
+    """Further headers of each request; a secret is written as env:NAME, read from the environment and never stored."""
+    query: dict[str, str] = text(factory=dict)
+    """Further query parameters of each request, such as {api-version: 2024-10-21}; secrets as in `headers`."""
     extra: dict[str, Any] = text(factory=dict)
     """Further fields of each request, such as {reasoning_effort: low}; null removes one, such as {seed: null}."""
 
@@ -98,3 +117,38 @@ class OpenAIModelConfig(ModelConfig):
         check(self.concurrency >= 1, "model.concurrency", "1 or more", self.concurrency)
         check(self.timeout > 0, "model.timeout", "more than 0 seconds", self.timeout)
         check(self.retries >= 0, "model.retries", "0 or more", self.retries)
+        _check_names_and_values("model.headers", self.headers)
+        _check_names_and_values("model.query", self.query)
+        for name in self.headers:
+            check(name.lower() not in _OWN_HEADERS, f"model.headers.{name}", "a header that is not set already", name)
+        for name, expected in _OWN_FIELDS.items():
+            check(not self.extra.get(name), f"model.extra.{name}", expected, self.extra.get(name))
+        check(self.extra.get("n") in (None, 1), "model.extra.n", "1, or generation.n=N", self.extra.get("n"))
+
+
+def is_sampled(model: ModelConfig, temperature: float) -> bool:
+    """Return whether completions are drawn at random, which a field of `model.extra` may decide; else greedily."""
+    extra = model.extra if isinstance(model, OpenAIModelConfig) else {}
+    chosen = extra.get("temperature", temperature)
+    return not isinstance(chosen, int | float) or chosen > 0
+
+
+_OWN_HEADERS = ("content-type", "content-length", "transfer-encoding", "host", "connection")
+_OWN_FIELDS = {
+    "stream": "no stream, because whole answers are read",
+    "messages": "no messages, because they are the prompt: set prompt.system, for example",
+    "prompt": "no prompt, because it comes from the task",
+}
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+def _check_names_and_values(setting: str, values: Mapping[str, str]) -> None:
+    """Raise a ConfigError for a name that cannot be sent, and for a secret, which would be in every record."""
+    for name, value in values.items():
+        key = f"{setting}.{name}"
+        check(bool(_HEADER_NAME.fullmatch(name)), setting, "names of letters, digits and hyphens", repr(name))
+        check(str(value).isprintable(), key, "text on one line", "control characters")
+        if not referenced(value):
+            expected = "env:NAME, the environment variable that holds it, for what looks like a secret"
+            check(not value.startswith("env:"), key, "env:NAME", value)
+            check(not looks_secret(name, value), key, expected, "the value itself")

@@ -8,10 +8,11 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from harness.config.fields import check, display, nothing, scores, text
+from harness.config.fields import check, check_seed, display, nothing, scores, text
 from harness.config.finetune import FineTuneConfig
-from harness.config.model import ModelConfig
-from harness.config.task import TaskConfig
+from harness.config.model import ModelConfig, ReplayModelConfig
+from harness.config.task import JsonlTaskConfig, TaskConfig
+from harness.errors import ConfigError
 
 
 class PromptStyle(StrEnum):
@@ -58,6 +59,10 @@ class GenerationConfig:
     """0 is greedy."""
     top_p: float = text(1.0)
     """Nucleus sampling: only the likeliest tokens that together have this probability; 1 keeps all."""
+    seed: int = text(0, seed=True)
+    """Seed of sampling; greedy decoding draws nothing."""
+    n: int = text(1)
+    """Samples of each prompt; intervals and tests then resample whole prompts. More than 1 needs a temperature."""
     max_cost: float | None = nothing(None)
     """Stop requesting completions once they have cost this many USD; needs a known price."""
     batch: bool = nothing(False)
@@ -69,6 +74,8 @@ class GenerationConfig:
         check(self.max_tokens >= 1, "generation.max_tokens", "1 or more", self.max_tokens)
         check(self.temperature >= 0, "generation.temperature", "0 or more", self.temperature)
         check(0 < self.top_p <= 1, "generation.top_p", "more than 0 and at most 1", self.top_p)
+        check_seed("generation.seed", self.seed)
+        check(self.n >= 1, "generation.n", "1 or more", self.n)
         check(self.max_cost is None or self.max_cost > 0, "generation.max_cost", "more than 0 USD", self.max_cost)
         check(self.poll_seconds > 0, "generation.poll_seconds", "more than 0 seconds", self.poll_seconds)
 
@@ -93,10 +100,13 @@ class StatsConfig:
     """Bootstrap resamples."""
     cluster: str | None = scores(None)
     """A slice key whose values are resampled whole, where examples within one are not independent."""
+    seed: int = scores(0)
+    """Seed of the bootstrap and of permutation tests."""
 
     def __post_init__(self) -> None:
         check(0 < self.confidence < 1, "stats.confidence", "a share between 0 and 1, such as 0.95", self.confidence)
         check(self.n_resamples >= 100, "stats.n_resamples", "100 or more", self.n_resamples)
+        check_seed("stats.seed", self.seed)
 
 
 @dataclass
@@ -146,6 +156,7 @@ class ReportConfig:
 
     def __post_init__(self) -> None:
         check(self.useful_difference >= 0, "report.useful_difference", "0 or more", self.useful_difference)
+        check(self.samples >= 0, "report.samples", "0 or more", self.samples)
 
 
 @dataclass
@@ -172,8 +183,6 @@ class HarnessConfig:
 
     name: str = display(MISSING)
     """Name of the run on the leaderboard."""
-    seed: int = text(0, seed=True)
-    """Seed of the choice of examples, of sampling and of the bootstrap."""
     store: str = nothing(MISSING)
     """Folder of the runs and their shared stages."""
     dry_run: bool = nothing(False)
@@ -202,3 +211,8 @@ class HarnessConfig:
     """Logging to Weights & Biases; chosen with tracking=CHOICE."""
     report: ReportConfig = field(default_factory=ReportConfig)
     """The report that is written."""
+
+    def __post_init__(self) -> None:
+        lacks_path = isinstance(self.model, ReplayModelConfig) and self.model.path is None
+        if lacks_path and not isinstance(self.task, JsonlTaskConfig):
+            raise ConfigError("model.path has no value. Add model.path=FILE, a file of completions.")

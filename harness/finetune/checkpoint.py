@@ -64,16 +64,13 @@ def resume(folder: Path, identity: str, weights: Mapping[str, Parameter], optimi
 
     FineTuneError when the checkpoint is damaged or belongs to another fine-tune.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = folder / CHECKPOINT
     if not path.exists():
         return TrainingState(identity)
+    metadata, tensors = _read(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            saved: dict[str, Any] = json.loads((file.metadata() or {})["state"])
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError, KeyError) as error:
+        saved: dict[str, Any] = json.loads(metadata["state"])
+    except (ValueError, KeyError) as error:
         raise FineTuneError(f"{path}: cannot be read ({error}). Delete it to start again.") from error
     if saved["identity"] != identity:
         raise FineTuneError(f"{path} belongs to a fine-tune with other data or settings. Delete it to start again.")
@@ -85,23 +82,50 @@ def resume(folder: Path, identity: str, weights: Mapping[str, Parameter], optimi
     return TrainingState(**{**saved, "curve": [CurvePoint(**point) for point in saved["curve"]]})
 
 
-def save_best(folder: Path, weights: Mapping[str, Parameter]) -> None:
-    """Replace the best weights in `folder`."""
-    _write(folder / BEST, weights, {})
+def save_best(folder: Path, state: TrainingState, weights: Mapping[str, Parameter]) -> None:
+    """Replace the best weights in `folder` by those of the state's best step."""
+    _write(folder / BEST, weights, _origin(state))
 
 
-def load_best(folder: Path, weights: Mapping[str, Parameter]) -> None:
-    """Restore the best weights, where some were saved."""
-    from safetensors.torch import load_file
+def load_best(folder: Path, state: TrainingState, weights: Mapping[str, Parameter]) -> None:
+    """Restore the weights of the state's best evaluation, where there was one.
 
-    if (folder / BEST).exists():
-        _restore(weights, load_file(folder / BEST))
+    FineTuneError when the file is missing or damaged, or holds other weights.
+    """
+    if state.best_loss is None:
+        return
+    path = folder / BEST
+    metadata, tensors = _read(path)
+    if metadata != _origin(state) or tensors.keys() != weights.keys():
+        raise FineTuneError(
+            f"{path}: expected the weights of step {state.best_step} of this fine-tune, got those of step "
+            f"{metadata.get('step', 'unknown')} of {metadata.get('identity', 'another')}. "
+            f"Delete {CHECKPOINT} there to start again."
+        )
+    _restore(weights, tensors)
 
 
 def clean(folder: Path) -> None:
     """Delete the files that only an unfinished fine-tune needs."""
     for name in (CHECKPOINT, BEST):
         (folder / name).unlink(missing_ok=True)
+
+
+def _origin(state: TrainingState) -> dict[str, str]:
+    """Return what the file of the best weights says of them."""
+    return {"identity": state.identity, "step": str(state.best_step)}
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return the header and the tensors of a file; FineTuneError when it is missing or damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        start = "it" if path.name == CHECKPOINT else f"{CHECKPOINT} there"
+        raise FineTuneError(f"{path}: cannot be read ({error}). Delete {start} to start again.") from error
 
 
 def _restore(weights: Mapping[str, Parameter], tensors: Mapping[str, Tensor]) -> None:

@@ -62,9 +62,8 @@ class OpenAIFineTuner:
 
         A job with the same base, settings and examples is continued, or reused when it has finished.
         """
-        require_enough(train)
-        files = {"train": chat_file(train, "train"), "validation": chat_file(validation, "validation")}
-        client = self._client or Endpoint.of(self._model.base_url, self._model.api_key_env).client(retries=RETRIES)
+        files = self._files(train, validation)
+        client = self._client or Endpoint.of(self._model).client(retries=RETRIES)
         key = digest(finetune_inputs(self.base, self._config, train, validation))
         job = jobs.find(client, key)
         if job is None:
@@ -83,6 +82,15 @@ class OpenAIFineTuner:
         """Return the config of the model whose name a finished fit left in `folder`."""
         model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         return dataclasses.replace(self._model, id=model["id"])
+
+    def require_trainable(self, train: Sequence[TrainingPair], validation: Sequence[TrainingPair]) -> None:
+        """Raise the error with which `fit` would refuse these examples or their cost; nothing is sent."""
+        self._files(train, validation)
+        self._show_cost(train)
+
+    def _files(self, train: Sequence[TrainingPair], validation: Sequence[TrainingPair]) -> dict[str, bytes]:
+        require_enough(train)
+        return {"train": chat_file(train, "train"), "validation": chat_file(validation, "validation")}
 
     def cost_estimate(self, train: Sequence[TrainingPair]) -> str:
         """Return in words how much would be trained on and what it would cost; nothing is sent."""

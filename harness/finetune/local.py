@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,8 @@ from harness.finetune.loss import encode
 from harness.finetune.schedule import training_schedule
 from harness.finetune.train import Training, Watch
 from harness.hf import loading, pruning, weights
+from harness.hf.encoding import TextEncoder
+from harness.hf.tokens import TokenLimits
 from harness.store.digest import digest
 from harness.types import FineTuneRecord, ModelIdentity, TrainingPair
 
@@ -42,7 +43,7 @@ class LocalFineTuner:
     @cached_property
     def base(self) -> ModelIdentity:
         """Identify the model that training starts from, with the number format that it is trained in."""
-        digests = weights.identify(self._located.folder)
+        digests = self._digests
         return ModelIdentity(
             backend="local",
             base=self._model.path,
@@ -63,16 +64,12 @@ class LocalFineTuner:
         config = dataclasses.replace(self._config, dtype=self._dtype)
         tokenizer = loading.load_tokenizer(self._located.folder)
         model = trainable(config, self._located.folder, self._model.device)
-        max_length = int(getattr(model.config.get_text_config(), "max_position_embeddings", sys.maxsize))
-        examples, held_out = encode(tokenizer, train, max_length), encode(tokenizer, validation, max_length)
+        weights.refuse_change(self._digests)
+        encoder, limits = TextEncoder(tokenizer, self._model.template_options), TokenLimits.of(model)
+        examples, held_out = encode(encoder, train, limits), encode(encoder, validation, limits)
         training = Training(model, config, schedule, folder, self.watch)
         state = training.run(examples, held_out, digest([config, self.base, examples, held_out]))
-        with loading.quiet():
-            if isinstance(self._config, LoraConfig):
-                model.save_pretrained(folder, save_embedding_layers=False)
-            else:
-                model.save_pretrained(folder)
-                tokenizer.save_pretrained(folder)
+        save(model, tokenizer, folder, adapter_alone=isinstance(self._config, LoraConfig))
         checkpoint.clean(folder)
         return FineTuneRecord(
             method=self._config.method,
@@ -95,8 +92,26 @@ class LocalFineTuner:
         return pruning.locate(self._model)
 
     @cached_property
+    def _digests(self) -> weights.Digests:
+        return weights.identify(self._located.folder)
+
+    @cached_property
     def _dtype(self) -> str:
         return native_dtype(self._model.device) if self._config.dtype == "auto" else self._config.dtype
+
+
+def save(model: Any, tokenizer: Any, folder: Path, adapter_alone: bool) -> None:
+    """Save an adapter, or a model with its tokenizer, in files that are equal for equal weights."""
+    with loading.quiet():
+        if not adapter_alone:
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            return
+        for settings in model.peft_config.values():
+            for key in weights.UNORDERED:  # sets, whose order differs from process to process
+                if isinstance(value := getattr(settings, key, None), set | list):
+                    setattr(settings, key, sorted(value, key=str))
+        model.save_pretrained(folder, save_embedding_layers=False)
 
 
 def trainable(config: TrainingConfig, folder: Path, device: str) -> Any:

@@ -7,35 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from harness.errors import FineTuneError
-from harness.hf import tokens
+from harness.hf.encoding import TextEncoder
 from harness.hf.forward import Forward
-from harness.hf.tokens import TokenBatch, Tokens, collate, parts
+from harness.hf.tokens import TokenBatch, TokenLimits, Tokens, parts
 from harness.types import FloatArray, TrainingPair
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 WINDOW = 16
 """Batches within which examples are sorted by length: enough to leave little padding, few enough to mix."""
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[TrainingPair], max_length: int) -> list[Tokens]:
-    """Return the pairs as tokens; see `harness.hf.tokens.encode`.
+def encode(encoder: TextEncoder, pairs: Sequence[TrainingPair], limits: TokenLimits) -> list[Tokens]:
+    """Return the pairs as tokens; see `harness.hf.encoding.TextEncoder.pairs`.
 
-    FineTuneError names an example longer than `max_length` tokens: truncated, it would teach the model to break off.
+    FineTuneError names an example that the model cannot read: truncated, it would teach the model to break off.
     """
-    encoded = tokens.encode(tokenizer, pairs)
+    encoded = encoder.pairs(pairs)
     for example in encoded:
-        if len(example.ids) > max_length:
-            raise FineTuneError(
-                f"Example {example.example_id!r}: prompt and completion have {len(example.ids)} tokens, and the model "
-                f"takes {max_length}. Shorten it or leave it out."
-            )
+        if misfit := limits.misfit(example):
+            raise FineTuneError(f"Example {example.example_id!r}: {misfit}. Shorten it or leave it out.")
     return encoded
 
 
@@ -105,7 +99,7 @@ class LossScorer:
         """Return loss and accuracies over all of `examples`, which are not empty."""
         rows: list[list[float]] = []
         for part in parts(examples):
-            rows += self._forward.token_losses(collate(part, self.device)).tolist()
+            rows += self._forward.losses(part)
         losses, correct, tokens = np.array(rows).T
         return ValidationLoss(
             loss=float(losses.sum() / tokens.sum()),

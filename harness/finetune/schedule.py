@@ -55,7 +55,10 @@ def finetune_inputs(
 def training_schedule(config: TrainingConfig, n: int) -> TrainingSchedule:
     """Return the schedule for `n` training examples; ConfigError when there are none."""
     if n < 1:
-        raise ConfigError("finetune: expected 1 or more training examples, got 0. Lower task.validation_pool.")
+        raise ConfigError(
+            "finetune: expected 1 or more training examples, got 0. Give more rows, a training file (task.train_path), "
+            "or a lower task.validation_pool."
+        )
     batch_size = min(n, config.batch_size or auto_batch_size(n))
     epoch_steps = math.ceil(n / batch_size)
     steps = epoch_steps * (config.n_epochs or auto_epochs(n))

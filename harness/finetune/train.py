@@ -22,7 +22,8 @@ from harness.finetune import checkpoint
 from harness.finetune.checkpoint import TrainingState
 from harness.finetune.loss import LossScorer, epoch
 from harness.finetune.schedule import TrainingSchedule
-from harness.hf.tokens import Tokens, collate, parts
+from harness.hf import integrity, memory
+from harness.hf.tokens import FORWARD_TOKENS, Tokens, collate, parts
 from harness.progress import Bar, track
 from harness.types import CurvePoint
 
@@ -50,6 +51,7 @@ class Training:
         self.weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
         self._optimizer = torch.optim.AdamW(self.weights.values(), lr=0.0, weight_decay=config.weight_decay, fused=True)
         self._scorer = LossScorer(model, config.dtype)
+        self._part_tokens = FORWARD_TOKENS
 
     def run(self, train: Sequence[Tokens], validation: Sequence[Tokens], identity: str) -> TrainingState:
         """Train to the end, or until the validation loss stops falling, and leave the best weights in the model."""
@@ -73,7 +75,9 @@ class Training:
                     checkpoint.save(self._folder, state, self.weights, self._optimizer)
                     saving = time.monotonic() - start - state.seconds
                     due = state.seconds + max(CHECKPOINT_SECONDS, CHECKPOINT_COST * saving)
-        checkpoint.load_best(self._folder, self.weights)
+        checkpoint.load_best(self._folder, state, self.weights)
+        if damaged := integrity.non_finite(self.weights.items()):
+            raise self._diverged(f"Weights are infinite or NaN after the training ({integrity.named(damaged)}).")
         return state
 
     def _batches(self, train: Sequence[Tokens], start: int) -> Iterator[list[Tokens]]:
@@ -87,20 +91,13 @@ class Training:
         import torch
 
         start = time.perf_counter()
-        torch.manual_seed(int(np.random.SeedSequence((self._config.seed, state.step)).generate_state(1)[0]))
         self._model.train()
         completion = sum(len(example.ids) - max(example.n_prompt, 1) for example in batch)
         prompt = sum(max(example.n_prompt - 1, 0) for example in batch)
         weight = completion + self._config.prompt_loss_weight * prompt
-        loss = sum(
-            self._scorer.train(collate(part, self._scorer.device), self._config.prompt_loss_weight, weight)
-            for part in parts(batch)
-        )
+        loss = self._add_gradient(batch, weight, state.step)
         if not math.isfinite(loss):
-            raise FineTuneError(
-                f"The training loss is {loss} at step {state.step + 1}. Lower finetune.learning_rate_multiplier "
-                f"(now {self._config.learning_rate_multiplier})."
-            )
+            raise self._diverged(f"The training loss is {loss} at step {state.step + 1}.")
         torch.nn.utils.clip_grad_norm_(self.weights.values(), self._config.max_grad_norm)
         self._optimizer.param_groups[0]["lr"] = self._schedule.rate(state.step)
         self._optimizer.step()
@@ -109,6 +106,31 @@ class Training:
         state.step, state.examples, state.tokens = state.step + 1, state.examples + len(batch), state.tokens + tokens
         state.loss_sum, state.loss_tokens = state.loss_sum + loss, state.loss_tokens + completion
         bar.advance(1, f"loss {loss / completion:.3f} · {tokens / (time.perf_counter() - start):.0f} tokens/s")
+
+    def _add_gradient(self, batch: Sequence[Tokens], weight: float, step: int) -> float:
+        """Add a batch's gradient and return its loss, in smaller parts from now on where memory runs out."""
+        import torch
+
+        while True:
+            torch.manual_seed(int(np.random.SeedSequence((self._config.seed, step)).generate_state(1)[0]))
+            sizes = []
+            try:
+                with memory.limited_memory():
+                    loss = 0.0
+                    for part in parts(batch, self._part_tokens):
+                        sizes.append(len(part))
+                        tensors = collate(part, self._scorer.device)
+                        loss += self._scorer.train(tensors, self._config.prompt_loss_weight, weight)
+                    return loss
+            except memory.OutOfMemory as error:
+                if sizes[-1] == 1:
+                    raise FineTuneError(
+                        f"Out of memory with a single example of up to {max(len(e.ids) for e in batch)} tokens at step "
+                        f"{step + 1}: use finetune=lora, a smaller model or shorter examples."
+                    ) from error
+            self._optimizer.zero_grad()  # the failed part may have added some of its own
+            memory.release()
+            self._part_tokens = max(self._part_tokens // 2, 1)
 
     def _evaluate(self, validation: Sequence[Tokens], state: TrainingState) -> None:
         """Add a point to the curve, and save the weights when they are the best so far."""
@@ -121,6 +143,8 @@ class Training:
             return
         self._model.eval()
         result = self._scorer.validate(validation)
+        if not math.isfinite(result.loss):
+            raise self._diverged(f"The validation loss is {result.loss} at step {state.step}.")
         state.curve.append(
             dataclasses.replace(
                 point,
@@ -137,4 +161,8 @@ class Training:
         if state.best_loss is None or result.loss < state.best_loss:
             state.best_step, state.best_loss, state.stale = state.step, result.loss, 0
             state.best_losses = state.losses
-            checkpoint.save_best(self._folder, self.weights)
+            checkpoint.save_best(self._folder, state, self.weights)
+
+    def _diverged(self, what: str) -> FineTuneError:
+        rate = self._config.learning_rate_multiplier
+        return FineTuneError(f"{what} Lower finetune.learning_rate_multiplier (now {rate}).")

@@ -24,20 +24,22 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from harness.config.decides import affecting
+from harness.config.decides import affecting, with_own_seeds
 from harness.errors import ConfigError, StoreError
+from harness.gate.accepted import ACCEPT, TITLE, require_replaceable, several, summaries_below
 from harness.reports.formatting import decimals, table, visible, with_interval
 from harness.store.digest import digest_lines
 from harness.store.runs import StoredRun
 from harness.store.stages import write_atomic
 from harness.tasks.audit import fingerprint
 from harness.types import FinishReason, FloatArray, RunResult
-from harness.wording import counted
+from harness.wording import counted, sized
 
 SCHEMA_VERSION = 1
 LARGE = 512 * 1024
 """Bytes of examples from which they are compressed; fewer are kept as text, which git shows line by line."""
-ACCEPT = "python -m harness baseline accept RUN"
+REPLACE = f"{ACCEPT} --replace"
+KEEP_BOTH = "Keep both with --name NAME, or replace it with --replace."
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,36 +115,51 @@ def find_folder(root: Path, task: str, name: str = "") -> Path:
     return root if not name and (root / "baseline.json").exists() else folder_for(root, task, name)
 
 
-def accept(run: StoredRun, folder: Path, allow_errors: bool = False) -> Path:
-    """Write a run to `folder` as its baseline and return the folder; ConfigError if any examples failed."""
+def accept(
+    run: StoredRun, folder: Path, allow_errors: bool = False, replace_other: bool = False, fix: str = KEEP_BOTH
+) -> Path:
+    """Write a run to `folder` as its baseline and return the folder; ConfigError if any examples failed.
+
+    StoreError, which ends with `fix`, where the folder holds the baseline of other data, unless `replace_other`.
+    """
     usage = run.result.usage
     if usage.errors and not allow_errors:
         raise ConfigError(
             f"run {run.result.run_id}: {usage.errors} of {counted(usage.n, 'example')} failed. Run it again to retry "
             "them, or exclude them from all comparisons with --allow-errors."
         )
+    if not replace_other:
+        require_replaceable(folder, run.result, fix)
     lines = _example_lines(run)
     text = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass")
     name, other = ("examples.jsonl", "examples.jsonl.gz")[:: 1 if len(text) <= LARGE else -1]
     accepted = datetime.now(UTC).isoformat(timespec="seconds")
     record = BaselineRecord(SCHEMA_VERSION, accepted, name, digest_lines(lines), _trimmed(run.result))
-    write_atomic(folder / name, gzip.compress(text, mtime=0) if name.endswith(".gz") else text)
-    write_atomic(folder / "README.md", "\n".join(_readme(run.result)) + "\n")
-    write_atomic(folder / "baseline.json", _RECORD.dump_json(record, indent=2) + b"\n")
-    (folder / other).unlink(missing_ok=True)
+    try:
+        write_atomic(folder / name, gzip.compress(text, mtime=0) if name.endswith(".gz") else text)
+        write_atomic(folder / "README.md", "\n".join(_readme(run.result)) + "\n")
+        write_atomic(folder / "baseline.json", _RECORD.dump_json(record, indent=2) + b"\n")
+        (folder / other).unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder}: the baseline cannot be written ({error}). Choose another folder.") from error
     return folder
 
 
-def load(folder: Path) -> Baseline:
-    """Read a baseline; StoreError if it is missing, damaged, edited by hand or of another schema version."""
+def load(folder: Path, fingerprint: str = "") -> Baseline:
+    """Read a baseline; StoreError if it is missing, damaged, edited by hand or of another schema version.
+
+    `fingerprint` is that of the candidate's examples, where it is known: the message names the baseline that has them.
+    """
     path = folder / "baseline.json"
     if not path.exists():
-        raise StoreError(_missing(folder))
+        raise StoreError(_missing(folder, fingerprint))
     try:
         values = json.loads(path.read_text("utf-8"))
         version = values.get("schema_version")
         if version != SCHEMA_VERSION:
-            raise StoreError(f"{path}: expected schema_version {SCHEMA_VERSION}, got {version}. Accept a run: {ACCEPT}")
+            raise StoreError(
+                f"{path}: expected schema_version {SCHEMA_VERSION}, got {version}. Accept a run: {REPLACE}"
+            )
         record = _RECORD.validate_python(values)
         lines = _read_lines(folder / record.examples)
         examples = tuple(_EXAMPLE.validate_python(json.loads(line)) for line in lines)
@@ -150,20 +167,30 @@ def load(folder: Path) -> Baseline:
         file = getattr(error, "filename", None) or path
         raise StoreError(
             f"{file}: the baseline cannot be read ({str(error).splitlines()[0]}). "
-            f"Restore the folder from git, or accept a run again: {ACCEPT}"
+            f"Restore the folder from git, or accept a run again: {REPLACE}"
         ) from error
     if digest_lines(lines) != record.digest:
         raise StoreError(
             f"{folder / record.examples}: changed after it was accepted: its digest differs from the one in "
-            f"baseline.json. Restore the folder from git, or accept a run again: {ACCEPT}"
+            f"baseline.json. Restore the folder from git, or accept a run again: {REPLACE}"
         )
     return Baseline(folder, record, examples)
 
 
-def _missing(folder: Path) -> str:
-    names = sorted(str(p.parent.relative_to(folder)) for p in folder.glob("*/baseline.json"))
-    if names:
-        return f"{folder}: expected one baseline, got several: {', '.join(names)}. Choose one: --name {names[0]}"
+def _missing(folder: Path, fingerprint: str) -> str:
+    if named := [summary for summary in summaries_below(folder) if summary.folder.parent == folder]:
+        return several(folder, named, fingerprint)
+    alike = [s for s in summaries_below(folder.parent) if fingerprint and s.fingerprint == fingerprint]
+    if alike and (alike[0].folder == folder.parent or alike[0].task == folder.parent.name):  # this is its --name
+        return (
+            f"{folder}: there is no baseline. {alike[0].folder} is one of the same examples: gate against it, or "
+            f"accept a run: {ACCEPT} --name {folder.name}"
+        )
+    if alike:
+        return (
+            f"{folder}: there is no baseline. {alike[0].folder} is one of the same examples, of the task "
+            f"{alike[0].task!r}: run the candidate with task.name={alike[0].task}, or accept a run: {ACCEPT}"
+        )
     return f"{folder}: there is no baseline. Accept a run and commit the folder: {ACCEPT}"
 
 
@@ -211,15 +238,16 @@ def _read_lines(path: Path) -> list[str]:
 def _readme(result: RunResult) -> Iterator[str]:
     """Yield the lines of the README.md: what was accepted, its scores, and how to gate against it or replace it."""
     usage, data, model = result.usage, result.dataset, result.model
-    yield f"# Baseline of {_code(result.task)}\n"
+    yield f"{TITLE}{_code(result.task)}\n"
     command = f"python -m harness baseline accept {result.run_id}"
     yield f"Written by {_code(command)}; accept another run to replace it.\n"
     yield f"- model: {_code(result.name)}, {_code(model.backend)} {_code(model.base)}"
     parts = (("revision", model.revision), ("weights", model.weights), ("adapter", model.adapter))
     yield from (f"  - {name} {_code(value)}" for name, value in parts if value)
-    examples = counted(usage.n, "example")
+    examples = sized(data.n_validation, data.n_samples)
     yield f"- data: {examples} of {_code(data.name)}, {_code(data.source)} ({_code(data.licence)})"
-    yield f"  - fingerprint {_code(data.fingerprint)}, seed {result.config.get('seed', 0)}"
+    sample_seed = with_own_seeds(result.config)["task"].get("sample_seed", 0)
+    yield f"  - fingerprint {_code(data.fingerprint)}, sample seed {sample_seed}"
     yield f"- completions: {usage.errors} failed, {usage.truncated} truncated"
     yield f"- command of the run: {_code(result.command)}\n"
     rows = [

@@ -5,19 +5,21 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from harness import pipeline, registry
 from harness.analysis.comparisons import signature_of
 from harness.analysis.leaderboard import stats_config
 from harness.config import HarnessConfig, TrackingConfig, TrackingMode, compose
-from harness.errors import ConfigError
+from harness.errors import ConfigError, unknown
 from harness.gate.baseline import Baseline
 from harness.gate.budget import GateBudget
 from harness.gate.decision import GateResult, gate
-from harness.gate.pairing import Paired, output_of, require_comparable
+from harness.gate.pairing import Paired, output_of, require_comparable, require_readable
 from harness.gate.rules import OnUnderpowered, Rules, resolve_margins
 from harness.gate.sequential import gate_in_chunks
 from harness.protocols import Metric
+from harness.stages.prepare import prepare
 from harness.store.runs import StoredRun
 
 
@@ -35,9 +37,15 @@ class GateRequest:
     """If set, the gate is sequential: it reads examples in chunks and stops as soon as the decision is certain."""
 
     def names(self, baseline: Baseline) -> tuple[str, ...]:
-        """Return the metrics that are gated; StoreError for one that the baseline was not scored with."""
+        """Return the metrics that are gated; ConfigError for a name that no metric has.
+
+        StoreError for a metric that the baseline was not scored with.
+        """
         names = self.metrics or (baseline.result.primary_metric,)
+        scored = [metric.name for metric in baseline.result.metrics]
         for name in names:
+            if name not in scored and name not in registry.METRICS and get_close_matches(name, scored, cutoff=0.5):
+                raise ConfigError(f"metric: {unknown('metric of the baseline', name, scored)}")
             baseline.stats(name)
         return names
 
@@ -68,19 +76,28 @@ def run(config: HarnessConfig, overrides: Sequence[str]) -> StoredRun:
 
 def gate_run(stored: StoredRun, baseline: Baseline, request: GateRequest) -> GateResult:
     """Gate a stored run; StoreError unless it has the task, data and metric signatures of the baseline."""
-    metrics = [registry.stored_metric(stored, name) for name in request.names(baseline)]
-    rules = request.rules(baseline, metrics)
+    names = request.names(baseline)
     examples = [p.example for p in stored.predictions()]
-    signatures = {name: signature_of(stored, name) for name in rules.margins}
-    require_comparable(baseline, stored.result.task, examples, signatures)
+    require_comparable(baseline, stored.result.task, examples, {name: signature_of(stored, name) for name in names})
+    metrics = [registry.stored_metric(stored, name) for name in names]
+    rules = request.rules(baseline, metrics)
+    require_readable(metrics, examples)
     paired = Paired(baseline, output_of(stored, metrics))
-    return gate(paired, metrics, rules, stats_config(baseline.result), baseline.result.config["seed"])
+    return gate(paired, metrics, rules, stats_config(baseline.result))
 
 
 def gate_config(overrides: Sequence[str], baseline: Baseline, request: GateRequest) -> GateResult:
-    """Compose a candidate and gate it: as a whole run, or in chunks if there is a budget."""
+    """Compose a candidate and gate it: as a whole run, or in chunks if there is a budget.
+
+    What cannot be gated is refused before anything is generated.
+    """
     results = [baseline.result.metric(name) for name in request.names(baseline)]
     config = compose_candidate(overrides, [result.config_name for result in results if result])
     if request.budget is None:
+        prepared = prepare(config)
+        signatures = {metric.name: metric.signature for metric in prepared.metrics}
+        require_comparable(baseline, config.task.name, prepared.examples, signatures)
+        request.rules(baseline, prepared.metrics)
+        require_readable(prepared.metrics, prepared.examples)
         return gate_run(run(config, overrides), baseline, request)
     return gate_in_chunks(config, baseline, request.budget, lambda metrics: request.rules(baseline, metrics))

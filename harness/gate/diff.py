@@ -115,7 +115,7 @@ def changes(baseline: Baseline, run: StoredRun) -> Changes:
 def _compare(paired: Paired, metrics: Sequence[Metric]) -> Iterator[Comparison]:
     accepted = paired.baseline.result
     config = stats_config(accepted)
-    resampler, clusters = Resampler(accepted.config["seed"], config.n_resamples), paired.clusters(config.cluster)
+    resampler, clusters = Resampler(config.seed, config.n_resamples), paired.clusters(config.cluster)
     labels = None if clusters is None else clusters[paired.used]
     for metric in metrics:
         candidate, baseline = (stats[paired.used] for stats in paired.stats(metric.name))
@@ -134,7 +134,7 @@ def _settings(baseline: Baseline, run: StoredRun) -> Iterator[SettingChange]:
     for name in ("task", "name"):
         yield from _leaves(name, getattr(before, name), getattr(after, name))
     yield from _leaves("model", asdict(before.model), asdict(after.model))
-    for name in ("fingerprint", "source", "n_validation"):
+    for name in ("fingerprint", "source", "n_validation", "n_samples"):
         yield from _leaves(f"data.{name}", getattr(before.dataset, name), getattr(after.dataset, name))
     yield from _leaves("config", affecting(before.config, labels=True), affecting(after.config, labels=True))
     for name, old, new in _metrics(baseline, run):

@@ -14,6 +14,8 @@ from scipy.special import bdtr, ndtri, stdtrit
 
 from harness.stats.bootstrap import cluster_sums, degrees_of_freedom, unit_text
 from harness.stats.comparison import Comparison, Question, Sample
+from harness.stats.distributions import Student
+from harness.stats.intervals import RELATIVE_TOLERANCE
 from harness.stats.proportions import Tango
 from harness.types import FloatArray
 
@@ -71,9 +73,10 @@ def compare_equal_differences(comparison: Comparison, bounds: tuple[float, float
     """Return a comparison whose examples all differ equally with the interval that the metric's bounds give it."""
     reach = bounds[1] - bounds[0]
     difference = min(max(comparison.difference or 0.0, -reach), reach)
-    method = f"exact, {comparison.sample.of} that all differ equally"
+    alike = "differ equally" if comparison.difference else "score as the baseline's"
+    method = f"exact, {comparison.sample.of} that all {alike}"
     exact = replace(comparison, method=method, test=method, standard_error=0.0)
-    return exact.bounded(EqualValues(difference, comparison.sample.n, -reach, reach))
+    return exact.bounded(EqualValues(difference, comparison.sample.units, -reach, reach))
 
 
 def compare_failures(
@@ -82,25 +85,44 @@ def compare_failures(
     """Compare the shares of failed or truncated completions, shape (n,) each, by the one-sided exact McNemar test.
 
     `p_above` is small if the candidate's share is significantly larger. With `clusters`, shape (n,), only the sum of
-    each cluster counts, which makes it a sign test.
+    each cluster counts, which makes it a sign test, and the interval is that of a mean over clusters.
     """
     differences = candidate.astype(np.float64) - baseline
     units = cluster_sums(differences, clusters)
     more, fewer, n = int((units > 0).sum()), int((units < 0).sum()), len(units)
     of = unit_text(n, clusters)
-    low, high = Tango(more, fewer, n).interval(confidence)
+    if clusters is None:
+        method, (low, high) = f"tango, {of}", Tango(more, fewer, n).interval(confidence)
+    else:
+        method, (low, high) = f"t, {of}", _clustered_interval(differences, clusters, confidence)
     p = 1.0 - (float(bdtr(more - 1, more + fewer, 0.5)) if more else 0.0)
     return Comparison(
         Sample(n=len(candidate), units=n, of=of),
         Question(confidence),
         difference=float(differences.mean()),
-        method=f"tango, {of}",
+        method=method,
         test="mcnemar exact, one-sided",
         low=low,
         high=high,
         p_above=p,
         p_below=1 - p,
     )
+
+
+def _clustered_interval(differences: FloatArray, clusters: ArrayLike, confidence: float) -> tuple[float, float]:
+    """Return the interval of the mean of differences in [-1, 1], shape (n,), from the variation between clusters.
+
+    Its standard error is that of a mean with clusters in survey statistics: Cochran (1977), Sampling Techniques,
+    chapter 11. Where clusters do not vary, it is that of equal values.
+    """
+    sums = cluster_sums(np.column_stack([differences, np.ones(len(differences))]), clusters)
+    n, mean = len(sums), float(differences.mean())
+    residuals = sums[:, 0] - mean * sums[:, 1]
+    error = float(np.sqrt(n / max(n - 1, 1) * (residuals**2).sum())) / len(differences)
+    if n < 2 or error < RELATIVE_TOLERANCE:
+        return EqualValues(mean, n, -1.0, 1.0).interval(confidence)
+    low, high = Student(mean, error, n - 1).interval(confidence)
+    return max(low, -1.0), min(high, 1.0)
 
 
 def examples_if_unchanged(margin: float, confidence: float) -> int | None:
@@ -112,6 +134,17 @@ def examples_if_unchanged(margin: float, confidence: float) -> int | None:
         return None
     z2 = float(ndtri((1 + confidence) / 2)) ** 2
     return int(np.ceil(z2 * (1 - margin) / margin))
+
+
+def examples_if_equal(lost: float, margin: float, reach: float, confidence: float) -> int | None:
+    """Return the examples at which a loss that is `lost` on each of them is decided; None if that is the margin.
+
+    `reach` is the largest loss that an example can have; the interval is that of `EqualValues`.
+    """
+    if lost == margin or abs(lost) >= reach or not 0 < margin < reach:
+        return None
+    share = (reach - margin) / (reach - lost) if lost < margin else (reach + margin) / (reach + lost)
+    return int(np.ceil(np.log((1 - confidence) / 2) / np.log(share)))
 
 
 def examples_if_few_differ(differences: FloatArray, distance: float, confidence: float) -> int | None:

@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.comparisons import require_same_signature
-from harness.errors import StoreError
-from harness.gate.baseline import ACCEPT, Baseline, BaselineExample
+from harness.errors import ConfigError, StoreError
+from harness.gate.accepted import ACCEPT, same_data_elsewhere
+from harness.gate.baseline import REPLACE, Baseline, BaselineExample
 from harness.protocols import Metric
+from harness.stages.readability import fitting, reading, unreadable_in_words
 from harness.store.runs import StoredRun
 from harness.tasks.audit import fingerprint
+from harness.tasks.samples import cluster_labels
 from harness.types import Completion, Example, FinishReason, FloatArray
 
 
@@ -62,7 +65,8 @@ def require_comparable(
     accepted = baseline.result
     if task != accepted.task:
         raise StoreError(
-            f"{baseline.folder}: expected a candidate of the baseline's task {accepted.task!r}, got task {task!r}."
+            f"{baseline.folder}: expected a candidate of the baseline's task {accepted.task!r}, got task {task!r}. "
+            f"If they are the same data, run the candidate with task.name={accepted.task}."
         )
     for name, signature in signatures.items():
         baseline.stats(name)  # names the metrics of the baseline if this is not one of them
@@ -72,11 +76,26 @@ def require_comparable(
             {f"baseline {accepted.run_id}": result.signature if result else None, "candidate": signature},
             f"Score the candidate with the baseline's options, or accept a run that was scored like it: {ACCEPT}",
         )
-    if fingerprint(examples) != accepted.dataset.fingerprint:
+    if (candidate := fingerprint(examples)) != accepted.dataset.fingerprint:
         raise StoreError(
-            f"{baseline.folder}: the candidate's examples differ from the baseline's ({_changes(baseline, examples)}). "
-            f"Run it on the same data, seed and n_validation, or accept a run on the new data: {ACCEPT}"
+            f"{baseline.folder}: the candidate's examples differ from the baseline's ({_changes(baseline, examples)}; "
+            f"the baseline is of {accepted.dataset.source})."
+            f"{same_data_elsewhere(baseline.folder, candidate)} "
+            "Run it on the same data with the same task.sample_seed, n_validation and generation.n, or accept a run on "
+            f"the new data: {REPLACE}"
         )
+
+
+def require_readable(metrics: Sequence[Metric], examples: Sequence[Example]) -> None:
+    """Raise a ConfigError for a gated metric that cannot read the references: it scores right answers as wrong ones."""
+    for metric in metrics:
+        read = reading(metric, examples)
+        if read.is_refused:
+            fixes = "; or ".join(f"{name} ({option})" if option else name for name, option in fitting(metric, examples))
+            raise ConfigError(
+                f"metric {metric.name}: {unreadable_in_words(read, examples)}. Gate a metric that reads them, which "
+                f"the baseline has to have too: {fixes or 'no shipped one does; look at the data'}."
+            )
 
 
 def _changes(baseline: Baseline, examples: Sequence[Example]) -> str:
@@ -134,7 +153,7 @@ class Paired:
 
     def clusters(self, key: str | None) -> NDArray[np.str_] | None:
         """Return the cluster label of each example, or None if the examples are independent."""
-        return None if key is None else np.array([example.slices[key] for example in self.accepted])
+        return cluster_labels(self.candidate.examples, key)
 
 
 def _failed_or_truncated(completions: Sequence[Completion] | Sequence[BaselineExample]) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.gate.baseline import BaselineExample
-from harness.gate.decision import CheckResult, GateResult, scores
+from harness.gate.decision import CheckResult, GateResult, cannot_fail, scores
 from harness.gate.pairing import Paired
 from harness.gate.rules import Check
 from harness.protocols import Metric
@@ -165,18 +165,21 @@ def _headline(result: GateResult) -> str:
 
 def _sentence(result: CheckResult) -> str:
     """Return metric, both scores, difference, interval, margin and n, and which n would decide it."""
-    check, n = result.check, result.comparison.sample.n
+    check, sample = result.check, result.comparison.sample
     margin = f"margin {check.margin:g}, " if check.metric else ""
     change = f"{_score(result.baseline)} -> {_score(result.candidate)}, {_change(result)}"
-    sentence = f"{check.name} {change}, {margin}n {n}"
+    sentence = f"{check.name} {change}, {margin}n {sample.size}"
     if result.comparison.method.startswith("none"):
         sentence += f" ({result.comparison.method})"
-    if result.outcome is not GateOutcome.UNDERPOWERED:
+    if result.note:
+        sentence += f"; {result.note}"
+    if result.outcome is not GateOutcome.UNDERPOWERED or cannot_fail(check, result.baseline):
         return sentence
     needed = result.decision.n_needed
     if needed is None:
         return f"{sentence}; the number of examples that would decide it is unknown"
-    return f"{sentence}; about {needed:,} examples would decide it"
+    n, units = sample.in_units(needed)
+    return f"{sentence}; about {n:,} {units} would decide it"
 
 
 def _explaining_metric(result: GateResult) -> Metric | None:
@@ -187,6 +190,11 @@ def _explaining_metric(result: GateResult) -> Metric | None:
 
 def _advice(result: GateResult) -> str:
     run = result.paired.candidate.run_id or "RUN"
+    if result.outcome is GateOutcome.UNDERPOWERED and cannot_fail(result.main.check, result.main.baseline):
+        return (
+            "No number of examples decides it: a baseline at the bottom of the scale cannot get worse. Gate a metric "
+            "that it does not score worst on, accept a better baseline, or let it pass with underpowered=warn."
+        )
     if result.outcome is GateOutcome.UNDERPOWERED:
         return (
             "To decide it, gate on more examples (accept a baseline on a larger set), allow a wider margin, or let it "
@@ -231,5 +239,7 @@ def _check_json(result: CheckResult) -> Mapping[str, object]:
         "high": comparison.high,
         "margin": result.check.margin,
         "n_needed": result.decision.n_needed,
+        "texts_changed": result.texts_changed,
+        "note": result.note,
         "method": comparison.method,
     }

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from harness.errors import ConfigError, unknown
 from harness.gate.baseline import Baseline, BaselineExample
-from harness.protocols import BoundedMetric, Metric
+from harness.protocols import BoundedMetric, Metric, RangedMetric
 
 MARGIN = 0.02
-"""The default margin of a metric whose values differ by at most 1; any other needs a margin in its own units."""
+"""The default margin of a metric whose scores are from 0 to 1, or from -1 to 1; any other needs one in its units."""
+UNIT = 2.0
+"""The widest scale of a metric with the default margin: from -1 to 1."""
 FAILURES = "failed or truncated"
 """The name of the check of failed and truncated completions."""
 
@@ -99,16 +101,34 @@ def list_checks(baseline: Baseline, metrics: Sequence[Metric], rules: Rules) -> 
     return [check.on(baseline.examples) for check in checks]
 
 
+def score_range(metric: Metric) -> tuple[float, float] | None:
+    """Return the lowest and the highest score of a metric; None where they are unknown or there are none."""
+    if isinstance(metric, BoundedMetric):
+        return metric.bounds
+    if isinstance(metric, RangedMetric):
+        return metric.score_range
+    return (0.0, 1.0) if metric.is_proportion else None
+
+
+def room_to_fall(metric: Metric, score: float | None) -> float | None:
+    """Return by how much a score could get worse at all; None where that is unknown or without a limit."""
+    bounds = score_range(metric)
+    if bounds is None or score is None:
+        return None
+    return bounds[1] - score if metric.higher_is_better is False else score - bounds[0]
+
+
 def resolve_margins(
     metrics: Sequence[Metric], margin: float | Mapping[str, float] | None, baseline: Baseline
 ) -> dict[str, float]:
     """Return the margin of each metric from one for all, margins by metric, or the default.
 
-    ConfigError for a metric without a margin, and for one without a direction, which cannot get worse.
+    ConfigError for a metric without a margin, for one without a direction, which cannot get worse, and for a margin as
+    wide as the metric's whole scale, which no candidate can exceed.
     """
     by_metric = margin if isinstance(margin, Mapping) else dict.fromkeys((m.name for m in metrics), margin)
     if strange := by_metric.keys() - {m.name for m in metrics}:
-        raise ConfigError(f"margin: {unknown('gated metric', min(strange), [m.name for m in metrics])}")
+        raise ConfigError(f"margin: {unknown('gated metric', str(min(strange)), [m.name for m in metrics])}")
     return {metric.name: _resolve_margin(metric, by_metric.get(metric.name), baseline) for metric in metrics}
 
 
@@ -119,10 +139,28 @@ def _resolve_margin(metric: Metric, margin: float | None, baseline: Baseline) ->
             f"metric {metric.name}: expected a metric with a direction, but neither higher nor lower is better. "
             f"Gate one of: {valid}."
         )
-    if margin is None and isinstance(metric, BoundedMetric):
+    bounds = score_range(metric)
+    if margin is None and bounds is not None and bounds[1] - bounds[0] <= UNIT:
         margin = MARGIN
     if margin is None:
-        raise ConfigError(f"metric {metric.name}: expected a margin in its units ({metric.name}=1), got none.")
-    if not (math.isfinite(margin) and margin >= 0):
-        raise ConfigError(f"margin of {metric.name}: expected a number of 0 or more, got {margin}.")
+        raise ConfigError(
+            f"metric {metric.name}: expected a margin in its units{_example_margin(metric, baseline)}, got none."
+        )
+    if isinstance(margin, bool) or not isinstance(margin, int | float) or not (math.isfinite(margin) and margin >= 0):
+        raise ConfigError(f"margin of {metric.name}: expected a number of 0 or more, got {margin!r}.")
+    if bounds is not None and margin >= bounds[1] - bounds[0]:
+        usual = MARGIN if bounds[1] - bounds[0] <= UNIT else MARGIN * (bounds[1] - bounds[0])
+        raise ConfigError(
+            f"margin of {metric.name}: expected less than its whole scale from {bounds[0]:g} to {bounds[1]:g}, got "
+            f"{margin:g}, by which no candidate can fail. Usual is {metric.name}={usual:g}."
+        )
     return float(margin)
+
+
+def _example_margin(metric: Metric, baseline: Baseline) -> str:
+    """Return a margin of 2% of the baseline's score as an example, or nothing where there is no score."""
+    result = baseline.result.metric(metric.name)
+    value = result.score.value if result else None
+    if not value:
+        return ""
+    return f", such as {metric.name}={MARGIN * abs(value):.2g}, which is 2% of the baseline's {value:.3g}"

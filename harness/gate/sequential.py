@@ -26,8 +26,8 @@ from harness.config import HarnessConfig, StatsConfig
 from harness.errors import ConfigError
 from harness.gate.baseline import Baseline
 from harness.gate.budget import BudgetTracker, GateBudget
-from harness.gate.decision import CheckResult, GateResult, check_result, gate
-from harness.gate.pairing import CandidateOutput, Paired, require_comparable
+from harness.gate.decision import CheckResult, GateResult, cannot_fail, check_result, gate, score_of
+from harness.gate.pairing import CandidateOutput, Paired, require_comparable, require_readable
 from harness.gate.rules import Check, Rules, list_checks
 from harness.protocols import BoundedMetric, LikelihoodMetric, Metric, Model
 from harness.stages import generate
@@ -55,11 +55,12 @@ def gate_in_chunks(
     stats = stats_config(baseline.result)
     _require_sequential(config, prepared.metrics, stats)
     rules = rules_of(prepared.metrics)
+    require_readable(prepared.metrics, prepared.examples)
     signatures = {metric.name: metric.signature for metric in prepared.metrics}
     require_comparable(baseline, config.task.name, prepared.examples, signatures)
     n = len(prepared.examples)
     planned = min(n, budget.examples or n)
-    order = np.random.default_rng(config.seed).permutation(n)[:planned]
+    order = np.random.default_rng(stats.seed).permutation(n)[:planned]
     generator = _ChunkGenerator(config.name, prepared, _final_model(prepared, store), store)
     looks = _InterimLooks(baseline, prepared.metrics, rules, stats, planned)
     prices, identity = pricing.of(config.pricing), generator.model.identity
@@ -73,7 +74,7 @@ def gate_in_chunks(
         if looks.n < planned and (limit := tracker.exceeded()):
             return looks.result(f"undecided after {looks.n} of {n} examples: {limit}")
     final = replace(stats, confidence=1 - (1 - stats.confidence) * (1 - EARLY))
-    result = gate(looks.paired(), prepared.metrics, rules, final, config.seed)
+    result = gate(looks.paired(), prepared.metrics, rules, final)
     return replace(result, stopped=f"decided on all {planned} planned of {n} examples, at {final.confidence:.0%}")
 
 
@@ -89,6 +90,11 @@ def _require_sequential(config: HarnessConfig, metrics: Sequence[Metric], stats:
         raise ConfigError(
             f"stats.cluster={stats.cluster}: a sequential gate needs independent examples. Gate on all examples "
             "instead: remove sequential and budgets."
+        )
+    if config.generation.n > 1:
+        raise ConfigError(
+            f"generation.n={config.generation.n}: a sequential gate needs independent examples, and the samples of one "
+            "prompt are not. Gate on all examples instead: remove sequential and budgets."
         )
     if config.generation.batch:
         raise ConfigError("generation.batch: a sequential gate generates in chunks. Remove generation=openai_batch.")
@@ -198,6 +204,9 @@ class _RunningBounds:
         self._pass = ConfidenceSequence(planned, self._low, self._high, confidence)
         self._fail = ConfidenceSequence(planned, self._low, self._high, family_confidence)
         self._pass_bounds = self._fail_bounds = (self._low, self._high)
+        self._limit = threshold(check.margin, check.higher_is_better)
+        if check.metric and cannot_fail(check, score_of(check.metric, baseline.stats(check.metric.name)[check.rows])):
+            self._limit = 0.0  # then only a better candidate passes before the end
 
     def update(self, paired: Paired) -> None:
         """Add the pairs of a chunk."""
@@ -211,11 +220,11 @@ class _RunningBounds:
     @property
     def outcome(self) -> GateOutcome:
         """Pass or fail if the bounds are certain, else underpowered."""
-        limit = threshold(self.check.margin, self.check.higher_is_better)
+        limit, fail_limit = self._limit, threshold(self.check.margin, self.check.higher_is_better)
         if self.check.higher_is_better:
-            passes, fails = self._pass_bounds[0] > limit, self._fail_bounds[1] < limit
+            passes, fails = self._pass_bounds[0] > limit, self._fail_bounds[1] < fail_limit
         else:
-            passes, fails = self._pass_bounds[1] < limit, self._fail_bounds[0] > limit
+            passes, fails = self._pass_bounds[1] < limit, self._fail_bounds[0] > fail_limit
         if fails:
             return GateOutcome.FAIL
         if passes and self.check.metric is not None:  # the check of failures can only fail a gate

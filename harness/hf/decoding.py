@@ -10,11 +10,21 @@ import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.hf.encoding import Decoder
 from harness.types import SamplingParams
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
+
+WINDOW = 48
+"""Tokens that are decoded at each step; after as many again the earlier ones are taken as they are."""
+CONTEXT = 8
+"""Tokens before the window that it is decoded with, as some tokenizers write a token by the one before it."""
+LONGEST_CHARACTER = 4
+"""Bytes of a character in UTF-8, each of which may be a token."""
+UNFINISHED = "\N{REPLACEMENT CHARACTER}"
+"""At the end of a text, a character of which only some bytes are generated."""
 
 
 class DecodingBatch:
@@ -112,3 +122,28 @@ def choose(logits: Tensor, decoding: SamplingParams, uniform: Sequence[float]) -
     drawn = torch.tensor(uniform, dtype=torch.double, device=logits.device)[:, None] * cumulative.gather(-1, last)
     rank = (cumulative <= drawn).sum(-1, keepdim=True).minimum(last)
     return order.gather(-1, rank).squeeze(-1)
+
+
+class Detokenizer:
+    """The text of tokens that come one by one, of which only the last ones are decoded at each step."""
+
+    def __init__(self, decode: Decoder) -> None:
+        self._decode = decode
+        self._start = self._context = 0
+        self._earlier = ""
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Return the text of all tokens so far; `ids` starts with the tokens of the call before."""
+        text = self._earlier + self._decode(ids[self._start :])[self._context :]
+        size = len(ids) - self._start
+        if size >= WINDOW and (not text.endswith(UNFINISHED) or size >= 2 * WINDOW):
+            self._shorten(ids, text, forced=size >= 2 * WINDOW)
+        return text
+
+    def _shorten(self, ids: Sequence[int], text: str, forced: bool) -> None:
+        """Begin a new window with the last tokens, where that is not inside a character or else `forced`."""
+        for n_tokens in range(CONTEXT, CONTEXT + LONGEST_CHARACTER):
+            context = self._decode(ids[len(ids) - n_tokens :])
+            if forced or text.endswith(context):
+                self._earlier, self._start, self._context = text, len(ids) - n_tokens, len(context)
+                return

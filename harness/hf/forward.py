@@ -6,9 +6,11 @@ prompt tokens and padding.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.hf.tokens import TokenBatch
+from harness.hf import memory
+from harness.hf.tokens import TokenBatch, Tokens, collate
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -52,3 +54,15 @@ class Forward:
             values = torch.stack([losses.double(), correct.double(), counts], dim=-1)
             owner = batch.completion.nonzero()[:, 0]
             return values.new_zeros(len(batch.ids), 3).index_add_(0, owner, values)
+
+    def losses(self, part: Sequence[Tokens]) -> list[list[float]]:
+        """Return `token_losses` of each example; a part that does not fit memory is halved.
+
+        ModelError says that a single example does not fit.
+        """
+
+        def compute(examples: Sequence[Tokens]) -> list[list[float]]:
+            rows: list[list[float]] = self.token_losses(collate(examples, self.device)).tolist()
+            return rows
+
+        return memory.halving(compute, part, f"a single example of up to {len(part[0].ids)} tokens")

@@ -6,21 +6,26 @@ Nothing that is loaded can run code: only safetensors are read, and remote code 
 from __future__ import annotations
 
 import re
+import sys
+import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import ConfigError, MissingExtra, ModelError, unknown
+from harness.errors import ConfigError, HarnessError, MissingExtra, ModelError, unknown
+from harness.hf import integrity
 from harness.progress import Bar, track
-from harness.types import Prompt
-from harness.wording import counted
+from harness.wording import at_most, counted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DTYPES = ("float32", "bfloat16", "float16")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
+"""Each is the vocabulary of some tokenizer."""
+DAMAGED = "The files are damaged, or the training that made them diverged: use an earlier checkpoint."
 
 
 def missing(error: ImportError) -> MissingExtra:
@@ -58,28 +63,56 @@ def resolve_dtype(dtype: str, device: str) -> str:
     return dtype
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Return the tokenizer of a model folder."""
+def load_tokenizer(folder: Path, adapter: Path | None = None) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a model folder, or that of an adapter, with its chat template, where it has its own.
+
+    ModelError for an adapter whose tokenizer gives other numbers to the model's tokens.
+    """
     with guarded(folder):
-        from transformers import AutoTokenizer
+        from transformers import AutoConfig, AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, **safe)
+        if adapter is None:
+            return tokenizer  # type: ignore[no-any-return]
+        own: Any = None
+        if any((adapter / name).exists() for name in TOKENIZER_FILES):
+            config = AutoConfig.from_pretrained(folder, **safe)
+            with guarded(adapter, "a tokenizer"):
+                own = AutoTokenizer.from_pretrained(adapter, config=config, **safe)
+            _refuse_other_vocabulary(own.get_vocab(), tokenizer.get_vocab(), adapter)
+        template = own.chat_template if own is not None else _template_of(adapter)
+        chosen = tokenizer if own is None else own
+        chosen.chat_template = template or tokenizer.chat_template
+    return chosen  # type: ignore[no-any-return]
 
 
-def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
-    """Return a prompt's tokens, the same for training and generation; ConfigError where a chat template is missing."""
-    if not prompt.messages:
-        return list(tokenizer(prompt.text)["input_ids"])
-    if not tokenizer.chat_template:
-        raise ConfigError("This model has no chat template. Set prompt.style=plain.")
-    turns = [{"role": message.role, "content": message.content} for message in prompt.messages]
-    try:
-        text = str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-    except Exception as error:  # a template is a program, which can raise anything
-        raise ConfigError(
-            f"The model's chat template refuses these messages: {error}. Set prompt.style=plain."
-        ) from error
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+def context_length(folder: Path) -> int:
+    """Return the most tokens that the model of a folder takes, without loading its weights."""
+    with guarded(folder):
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return int(getattr(config.get_text_config(), "max_position_embeddings", None) or sys.maxsize)
+
+
+def _template_of(adapter: Path) -> str | None:
+    """Return the chat template that an adapter without a tokenizer may have."""
+    if (file := adapter / "chat_template.jinja").exists():
+        return file.read_text("utf-8")
+    template = integrity.read_settings(adapter / "tokenizer_config.json").get("chat_template")
+    return template if isinstance(template, str) else None
+
+
+def _refuse_other_vocabulary(own: Mapping[str, int], base: Mapping[str, int], adapter: Path) -> None:
+    """Raise a ModelError unless an adapter's tokenizer has the base model's tokens, to which it may add others."""
+    if other := [token for token, number in base.items() if own.get(token) != number]:
+        raise ModelError(
+            f"{adapter}: its tokenizer does not fit the base model: {counted(len(other), 'token')} of the base model's "
+            f"vocabulary ({', '.join(at_most([repr(token) for token in other], 3))}) are missing from it or have "
+            "another number. Set model.path to the adapter's own base model, or delete the tokenizer's files from the "
+            "adapter's folder if it was trained with the base model's."
+        )
 
 
 def load_model(
@@ -87,7 +120,8 @@ def load_model(
 ) -> PreTrainedModel:
     """Return the model of a folder in evaluation mode, with `adapter` merged into its weights.
 
-    The merge is done in float32, because an adapter's small changes would be lost in 16 bits.
+    The merge is done in float32, because an adapter's small changes would be lost in 16 bits. ModelError names weights
+    that are missing, unused, of another shape or not finite, and a model that is no causal language model.
     """
     target, number = resolve_device(device), resolve_dtype(dtype, device)
     with track(f"load {folder.name}", total=1, unit="model") as bar, guarded(folder):
@@ -95,16 +129,23 @@ def load_model(
         from transformers import AutoModelForCausalLM
 
         bar.advance(0)
-        model: Any = AutoModelForCausalLM.from_pretrained(
+        auto: Any = AutoModelForCausalLM
+        model, info = auto.from_pretrained(
             folder,
             dtype=torch.float32 if adapter else getattr(torch, number),
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused by name
         )
+        integrity.refuse_misfit(folder, info, integrity.read_settings(folder / "config.json"))
         if adapter:
-            model = _merge(model, adapter).to(getattr(torch, number))
+            model = _merge(model, adapter, folder).to(getattr(torch, number))
         loaded: PreTrainedModel = model.to(target).eval()
+        other = " Set model.dtype to bfloat16 or float32." if number == "float16" else ""
+        integrity.refuse_non_finite(loaded.named_parameters(), folder, f"{DAMAGED}{other}")
+        integrity.refuse_two_way(loaded, folder)
         bar.advance()
     return loaded
 
@@ -112,56 +153,89 @@ def load_model(
 def dequantise(gguf: Path, folder: Path, bar: Bar) -> None:
     """Save a .gguf file's tokenizer and its weights in float32 in `folder`; `bar` counts three steps.
 
-    A model that transformers loads from a .gguf file directly can be neither saved nor trained.
+    A model that transformers loads from a .gguf file directly can be neither saved nor trained. It would also read
+    settings and an adapter that lie beside the file, so that the file is linked to where it is alone.
     """
-    with guarded(gguf), _silent_gguf():
+    with guarded(gguf), _silent_gguf(), tempfile.TemporaryDirectory() as alone:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
+        (Path(alone) / gguf.name).symlink_to(gguf.resolve())
         bar.advance(0, "tokenizer")
-        AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(folder)
+        AutoTokenizer.from_pretrained(alone, gguf_file=gguf.name).save_pretrained(folder)
         bar.advance(1, "weights")
-        whole = GgufConfig(dequantize=True)
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, quantization_config=whole, dtype=torch.float32
+        auto: Any = AutoModelForCausalLM
+        model, info = auto.from_pretrained(
+            alone,
+            gguf_file=gguf.name,
+            quantization_config=GgufConfig(dequantize=True),
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused by name
         )
+        integrity.refuse_misfit(gguf, info, {})
         bar.advance(1, "saving")
         model.save_pretrained(folder)
         bar.advance(1, "done")
 
 
-def _merge(model: Any, adapter: Path) -> Any:
-    from peft import PeftModel
+def _merge(model: Any, adapter: Path, folder: Path) -> Any:
+    """Return the model with an adapter merged into it; ModelError unless the adapter fits it as a whole."""
+    try:
+        from peft import PeftConfig, get_peft_model
 
-    if not (adapter / "adapter_model.safetensors").exists():
-        raise ModelError(f"{adapter}: expected adapter_model.safetensors. Save the adapter with save_pretrained.")
-    return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+        if not (adapter / "adapter_model.safetensors").exists():
+            raise ModelError(f"{adapter}: expected adapter_model.safetensors. Save the adapter with save_pretrained.")
+        own = {id(weight) for weight in model.parameters()}
+        settings = PeftConfig.from_pretrained(str(adapter))
+        if settings.is_prompt_learning:
+            kind = settings.peft_type.value
+            raise ModelError(f"{adapter} is a {kind} adapter, which cannot be merged into weights. Use a LoRA adapter.")
+        integrity.refuse_unknown_settings(adapter, vars(settings).keys())
+        settings.inference_mode, settings.base_model_name_or_path = True, None
+        adapted = get_peft_model(model, settings)
+        result = adapted.load_adapter(str(adapter), "default", torch_device="cpu")
+        integrity.refuse_adapter_misfit(adapter, folder, result.missing_keys, result.unexpected_keys)
+        added = ((name, weight) for name, weight in adapted.named_parameters() if id(weight) not in own)
+        integrity.refuse_non_finite(added, adapter, DAMAGED)
+        return adapted.merge_and_unload()
+    except (HarnessError, ImportError):
+        raise
+    except Exception as error:  # a damaged file can make a library raise anything
+        raise ModelError(integrity.adapter_explained(adapter, folder, error)) from error
 
 
 @contextmanager
 def guarded(source: Path, kind: str = "a model") -> Iterator[None]:
-    """Turn the errors of a library on a damaged or unknown model into a ModelError, and hide its progress bars."""
+    """Turn whatever a library raises on a damaged or unknown model into a ModelError, and hide its progress bars."""
     try:
         with quiet():
             yield
+    except HarnessError:
+        raise
     except ImportError as error:
-        raise missing(error) from error
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{source} cannot be loaded as {kind} ({type(error).__name__}: {error}).") from error
+        if error.name:
+            raise missing(error) from error
+        raise ModelError(integrity.explained(source, kind, error)) from error
+    except Exception as error:  # a damaged file can make a library raise anything
+        raise ModelError(integrity.explained(source, kind, error)) from error
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide transformers' own progress bars, and the deprecation warnings that peft's calls cause."""
+    """Hide transformers' own progress bars and log lines, and the deprecation warnings that peft's calls cause."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
+            warnings.filterwarnings("ignore", "Unexpected keyword arguments")  # refused by name
             yield
     finally:
+        logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 

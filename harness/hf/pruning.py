@@ -19,7 +19,8 @@ from filelock import FileLock
 
 from harness.config import LocalModelConfig
 from harness.errors import ConfigError, ModelError
-from harness.hf import weights
+from harness.hf import integrity, weights
+from harness.hf.loading import guarded
 from harness.store.digest import digest
 
 if TYPE_CHECKING:
@@ -38,8 +39,13 @@ def locate(config: LocalModelConfig) -> weights.Located:
 
 def _pruned(folder: Path, layers: Sequence[int]) -> Path:
     """Return a folder with only these layers of a model, named by its content and written the first time."""
-    settings = json.loads((folder / "config.json").read_text("utf-8"))
-    depth = settings.get("num_hidden_layers", 0)
+    settings = integrity.read_settings(folder / "config.json")
+    depth = settings.get("num_hidden_layers")
+    if not isinstance(depth, int):
+        raise ConfigError(
+            f"model.layers: expected a model with num_hidden_layers in its config.json, {folder} has none. "
+            "Leave model.layers out, or choose another base model."
+        )
     if not layers or list(layers) != sorted(set(layers)) or layers[0] < 0 or layers[-1] >= depth:
         raise ConfigError(f"model.layers: expected layers from 0 to {depth - 1}, ascending, got {list(layers)}")
     pruned = weights.cache_dir() / "layers" / digest([weights.identify(folder), layers])
@@ -48,7 +54,12 @@ def _pruned(folder: Path, layers: Sequence[int]) -> Path:
         if not pruned.exists():
             partial = Path(f"{pruned}.partial")
             shutil.rmtree(partial, ignore_errors=True)
-            shutil.copytree(folder, partial, ignore=shutil.ignore_patterns("*.safetensors*", ".*"))
+            partial.mkdir()
+            for file in weights.readable_files(folder):
+                if not file.name.endswith(".safetensors.index.json"):
+                    shutil.copy(file, partial)
+            if (templates := folder / "additional_chat_templates").is_dir():
+                shutil.copytree(templates, partial / templates.name)
             _write(folder, partial, layers)
             (partial / "config.json").write_text(json.dumps(_fewer(settings, depth, layers), indent=2), "utf-8")
             os.rename(partial, pruned)
@@ -62,7 +73,9 @@ def _write(folder: Path, partial: Path, layers: Sequence[int]) -> None:
     tensors: dict[str, Tensor] = {}
     has_layers = False
     for file in weights.weight_files(folder):
-        for name, tensor in load_file(file).items():
+        with guarded(folder):
+            content = load_file(file)
+        for name, tensor in content.items():
             match = LAYER.fullmatch(name)
             has_layers = has_layers or match is not None
             if match is None:

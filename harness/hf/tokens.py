@@ -1,25 +1,20 @@
-"""Prompts and their target completions as tokens, and in batches for one forward pass.
+"""Prompts and their target completions as tokens, in batches for one forward pass.
 
-Fine-tuning and likelihoods share this encoding, so that both are over the same tokens. Examples of similar length share
-a batch, so that little padding is computed. Padding follows the tokens, where a causal model never attends to it: no
-attention mask is needed, and nothing leaks between examples.
+Examples of similar length share a batch, so that little padding is computed. Padding follows the tokens, where a causal
+model never attends to it: no attention mask is needed, and nothing leaks between examples.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.errors import ModelError
-from harness.hf import loading
-from harness.types import TrainingPair
-
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedTokenizerBase
 
 FORWARD_TOKENS = 2048
 """The most tokens of one forward pass: a larger batch is split into parts, to save memory."""
@@ -48,28 +43,39 @@ class TokenBatch:
     prompt: Tensor
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, pairs: Sequence[TrainingPair]) -> list[Tokens]:
-    """Return the pairs as tokens: the prompt as generation renders it, the completion, the end-of-text token.
+@dataclass(frozen=True, slots=True)
+class TokenLimits:
+    """What a model can read: the most tokens of prompt and completion together, and how many tokens it knows."""
 
-    After plain text the completion starts with a space, which a prompt should not end with.
-    """
-    end = tokenizer.eos_token_id
-    if end is None:
-        raise ModelError("This tokenizer has no end-of-text token, so no completion could end. Set its eos_token.")
-    encoded = []
-    for pair in pairs:
-        prompt = loading.encode_prompt(tokenizer, pair.prompt)
-        text = pair.completion if pair.prompt.messages else f" {pair.completion}"
-        ids = (*prompt, *tokenizer(text, add_special_tokens=False)["input_ids"], end)
-        encoded.append(Tokens(pair.prompt.example_id, ids, len(prompt)))
-    return encoded
+    length: int
+    vocabulary: int = sys.maxsize
+
+    @classmethod
+    def of(cls, model: Any) -> TokenLimits:
+        """Return the limits of a loaded model."""
+        length = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        return cls(length or sys.maxsize, len(model.get_input_embeddings().weight))
+
+    def misfit(self, example: Tokens) -> str | None:
+        """Say what of an example the model cannot read; None where it can."""
+        if len(example.ids) > self.length:
+            return f"prompt and completion have {len(example.ids)} tokens, and the model takes {self.length}"
+        return self.unknown(example.ids)
+
+    def unknown(self, ids: Sequence[int]) -> str | None:
+        """Say which token is beyond the model's embedding, as where a tokenizer was extended and the model was not."""
+        highest = max(ids, default=0)
+        if highest < self.vocabulary:
+            return None
+        return f"it has the token {highest}, and the model knows the tokens 0 to {self.vocabulary - 1}"
 
 
-def parts(examples: Sequence[Tokens]) -> Iterator[list[Tokens]]:
-    """Yield the examples, longest first, in parts that fit one forward pass."""
+def parts(examples: Sequence[Tokens], most: int | None = None) -> Iterator[list[Tokens]]:
+    """Yield the examples, longest first, in parts of at most `most` tokens with their padding."""
+    most = most or FORWARD_TOKENS
     part: list[Tokens] = []
     for example in sorted(examples, key=lambda example: -len(example.ids)):
-        if part and (len(part) + 1) * len(part[0].ids) > FORWARD_TOKENS:
+        if part and (len(part) + 1) * len(part[0].ids) > most:
             yield part
             part = []
         part.append(example)

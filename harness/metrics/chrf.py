@@ -34,6 +34,7 @@ class Chrf(BaseMetric):
 
     name = "chrf"
     parallel = True
+    score_range = (0.0, 100.0)
 
     def __init__(self, word_order: int = 0, lowercase: bool = False) -> None:
         self._word_order = word_order

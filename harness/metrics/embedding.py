@@ -12,10 +12,12 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.hf import loading
 from harness.hf.encoders import encoder_signature, load_sentence_encoder
 from harness.metrics.base import BaseMetric, mean_stats
+from harness.metrics.encoder_input import beyond_encoder
 from harness.metrics.inputs import pairs
 from harness.progress import track
 from harness.types import Completion, Example, FloatArray
@@ -50,6 +52,10 @@ class EmbeddingSimilarity(BaseMetric):
         hypotheses, references = pairs(completions, examples)
         vectors = _encoder(self._model, loading.resolve_device(self._device)).vectors(hypotheses, references)
         return mean_stats([float(vectors[a] @ vectors[b]) for a, b in zip(hypotheses, references, strict=True)])
+
+    def beyond_encoder(self, texts: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return which texts are mostly unknown to the tokenizer, and which are longer than the encoder reads."""
+        return beyond_encoder(self._model, texts, "sentence_bert_config.json")
 
 
 class _Encoder:

@@ -17,6 +17,7 @@ import numpy as np
 
 from harness.metrics.base import BaseMetric
 from harness.metrics.inputs import Texts, pairs
+from harness.metrics.scripts import composed
 from harness.metrics.token_ids import IntArray
 from harness.metrics.vocabulary import CACHED_SETS, Vocabulary, words
 from harness.types import Completion, Example, FloatArray
@@ -43,7 +44,7 @@ _ISO_DATE = _DATES[-1]
 _FOUR_DIGITS = re.compile(r"\d{4}")
 _DATE_WORD = re.compile(rf"{'|'.join(_MONTHS)}|\d{{4}}-\d\d-\d\d", re.IGNORECASE)
 """Found in some word of every text that states a date."""
-_NUMBER = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"(?:(?<![\w.])[-−])?(?:\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|(?<![\w.])\.\d+)")
 _WORD = re.compile(r"[^\W\d_]\w*(?:[-'’]\w+)*")
 _FUNCTION_WORDS = frozenset(
     _WORD.findall(
@@ -65,6 +66,7 @@ class Facts(BaseMetric):
     """
 
     parallel = True
+    score_range = (0.0, 1.0)
 
     def __init__(self, kind: Kind = "f1") -> None:
         self.name = f"fact_{kind}"
@@ -73,7 +75,7 @@ class Facts(BaseMetric):
     @property
     def signature(self) -> str:
         """Name and rules; raise `v` when the rules change."""
-        return f"{self.name}|facts:numbers+dates+names|lang:en|prompt:excluded|agg:corpus|v:1"
+        return f"{self.name}|facts:numbers+dates+names|lang:en|prompt:excluded|agg:corpus|v:2"
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return the number of facts in both texts, and that of which it is a share, shape (n, 2); doubled for F1."""
@@ -109,12 +111,19 @@ def _iso(match: re.Match[str]) -> str:
 def _facts_of_word(word: str) -> frozenset[str]:
     if word.islower() and word.isalpha():
         return frozenset()
+    word = composed(word)
     if _ISO_DATE.fullmatch(word):
         return frozenset([word, word[:4]])
     names = (name.casefold().replace("’", "'").removesuffix("'s") for name in _WORD.findall(word) if name[0].isupper())
-    numbers = (number.replace(",", "").lstrip("0") or "0" for number in _NUMBER.findall(word))
-    plain = {number.rstrip("0").rstrip(".") if "." in number else number for number in numbers}
-    return frozenset(plain.union(names) - _FUNCTION_WORDS)
+    numbers = map(_plain_number, _NUMBER.findall(word))
+    return frozenset({*numbers, *names} - _FUNCTION_WORDS)
+
+
+def _plain_number(number: str) -> str:
+    """Return a number without thousands separators and without zeros that say nothing: '-1,040.50' is '-1040.5'."""
+    sign = "-" if number[0] in "-−" else ""
+    digits = number.lstrip("-−").replace(",", "").lstrip("0") or "0"
+    return sign + (digits.rstrip("0").rstrip(".") or "0" if "." in digits else digits)
 
 
 @cache

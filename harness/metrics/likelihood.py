@@ -43,6 +43,8 @@ class TokenLikelihood(_ReferenceLikelihood):
     def __init__(self, kind: Kind = "validation_loss", tokenizer: str = "") -> None:
         self.name = kind
         self.higher_is_better = kind == "token_accuracy"
+        if kind == "token_accuracy":
+            self.score_range = (0.0, 1.0)
         self._tokenizer = tokenizer
 
     @property

@@ -40,6 +40,8 @@ class Ranking(BaseMetric):
     Najork (2008), doi:10.1007/978-3-540-78646-7_38.
     """
 
+    score_range = (0.0, 1.0)
+
     def __init__(self, labels: Sequence[str], kind: Kind = "auroc", positive: str = "") -> None:
         self.name = kind
         self._texts, self._labels = tuple(labels), label_positions(labels)

@@ -4,6 +4,9 @@ rouge-score spends most of its time in nltk's Porter stemmer (1980, https://doi.
 the longest common subsequence. Here each distinct word is stemmed once, and only by the steps that can change it; words
 are numbers; n-grams of the whole corpus are matched at once; and rapidfuzz computes the subsequence lengths. The four
 kinds of ROUGE share all of that, and models share the references.
+
+rouge-score's words are runs of a-z and 0-9, so that it sees nothing of a text in another script. `tokenizer=unicode`
+takes words of all scripts, see `harness.metrics.scripts`; on ASCII text its numbers are the same.
 """
 
 from __future__ import annotations
@@ -13,19 +16,30 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from importlib.metadata import version
-from typing import Literal
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from harness.errors import ConfigError, unknown
 from harness.metrics.base import BaseMetric, mean_stats
 from harness.metrics.inputs import Texts, pairs
 from harness.metrics.ngrams import clipped_matches
+from harness.metrics.scripts import unicode_words
 from harness.metrics.token_ids import IntArray
 from harness.metrics.vocabulary import MAX_WORDS, Vocabulary
 from harness.types import Completion, Example, FloatArray
 
 Kind = Literal["rouge1", "rouge2", "rougeL", "rougeLsum"]
+Tokenizer = Literal["rouge", "unicode"]
 Stem = Callable[[str], str]
+
+
+class RougeWords(NamedTuple):
+    """What a word is: by which tokenizer, and whether words are stemmed."""
+
+    tokenizer: str = "rouge"
+    stem: bool = True
+
 
 _WORD = re.compile(r"[a-z0-9]+")
 STEMMED_FROM = 4
@@ -51,35 +65,39 @@ class Rouge(BaseMetric):
     """The mean over examples of ROUGE's F-measure, by unigrams, bigrams or longest common subsequence.
 
     `rougeLsum` takes each line as a sentence, as rouge-score does without `split_summaries`; for texts of one line it
-    equals `rougeL`. `stem` False compares words without stemming.
+    equals `rougeL`. `stem` False compares words without stemming. `tokenizer` is `rouge`, rouge-score's own, or
+    `unicode`, of which ASCII words alone are stemmed.
     """
 
     parallel = True
     bounds = (0.0, 1.0)
 
-    def __init__(self, kind: Kind = "rougeL", stem: bool = True) -> None:
+    def __init__(self, kind: Kind = "rougeL", stem: bool = True, tokenizer: Tokenizer = "rouge") -> None:
+        if tokenizer not in get_args(Tokenizer):
+            raise ConfigError(f"metrics.options.{kind}: {unknown('tokenizer', str(tokenizer), get_args(Tokenizer))}")
         self.name = kind
         self._kind = kind
-        self._stem = stem
+        self._words = RougeWords(tokenizer, stem)
 
     @property
     def signature(self) -> str:
         """Kind, options and the version of rouge-score that gives the same numbers."""
-        stemmer = "porter" if self._stem else "none"
-        return f"{self.name}|tok:rouge|stem:{stemmer}|score:f|agg:mean|version:{version('rouge-score')}"
+        tokenizer, stem = self._words
+        stemmer = "porter" if stem else "none"
+        return f"{self.name}|tok:{tokenizer}|stem:{stemmer}|score:f|agg:mean|version:{version('rouge-score')}"
 
     def stats(self, completions: Sequence[Completion], examples: Sequence[Example]) -> FloatArray:
         """Return an F-measure from 0 to 1, and a weight of 1, shape (n, 2)."""
         hypotheses, references = pairs(completions, examples)
-        totals = [encoded.totals(2) for encoded in _vocabulary(self._stem).encode(hypotheses, references)]
+        totals = [encoded.totals(2) for encoded in _vocabulary(self._words).encode(hypotheses, references)]
         order = 1
         if self._kind == "rougeL":
-            matches = _subsequences(hypotheses, references, self._stem)
+            matches = _subsequences(hypotheses, references, self._words)
         elif self._kind == "rougeLsum":
-            matches = _union_subsequences(hypotheses, references, self._stem)
+            matches = _union_subsequences(hypotheses, references, self._words)
         else:
             order = int(self._kind[-1])
-            matches = _ngrams(hypotheses, references, self._stem)[:, order - 1]
+            matches = _ngrams(hypotheses, references, self._words)[:, order - 1]
         n_hypothesis, n_reference = (counts[:, order - 1] for counts in totals)
         return mean_stats(_f_measure(matches, n_hypothesis, n_reference))
 
@@ -91,11 +109,18 @@ def _f_measure(matches: IntArray, n_hypothesis: IntArray, n_reference: IntArray)
 
 
 @cache
-def _vocabulary(stem: bool) -> Vocabulary:
-    if not stem:
-        return Vocabulary(lambda word: _WORD.findall(word.lower()))
+def _vocabulary(words: RougeWords) -> Vocabulary:
+    split = unicode_words if words.tokenizer == "unicode" else _ascii_words
+    if not words.stem:
+        return Vocabulary(split)
     stemmed = lru_cache(maxsize=MAX_WORDS)(stemmer())
-    return Vocabulary(lambda word: map(stemmed, _WORD.findall(word.lower())))
+    if words.tokenizer == "unicode":
+        return Vocabulary(lambda text: (stemmed(word) if word.isascii() else word for word in split(text)))
+    return Vocabulary(lambda text: map(stemmed, split(text)))
+
+
+def _ascii_words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
 
 
 def stemmer() -> Stem:
@@ -114,29 +139,29 @@ def _only_for(endings: tuple[str, ...], step: Stem) -> Stem:
 
 
 @lru_cache(maxsize=2)
-def _ngrams(hypotheses: Texts, references: Texts, stem: bool) -> IntArray:
+def _ngrams(hypotheses: Texts, references: Texts, words: RougeWords) -> IntArray:
     """Count the common unigrams and bigrams of each pair, shape (n, 2)."""
-    encoded, encoded_references = _vocabulary(stem).encode(hypotheses, references)
+    encoded, encoded_references = _vocabulary(words).encode(hypotheses, references)
     return clipped_matches(encoded, encoded_references, 2)
 
 
 @lru_cache(maxsize=2)
-def _subsequences(hypotheses: Texts, references: Texts, stem: bool) -> IntArray:
+def _subsequences(hypotheses: Texts, references: Texts, words: RougeWords) -> IntArray:
     """Return the length of the longest common subsequence of each pair, shape (n,)."""
     from rapidfuzz import process
     from rapidfuzz.distance import LCSseq
 
-    strings = (encoded.strings() for encoded in _vocabulary(stem).encode(hypotheses, references))
+    strings = (encoded.strings() for encoded in _vocabulary(words).encode(hypotheses, references))
     lengths: IntArray = process.cpdist(*strings, scorer=LCSseq.similarity, dtype=np.int64)
     return lengths
 
 
-def _union_subsequences(hypotheses: Texts, references: Texts, stem: bool) -> IntArray:
+def _union_subsequences(hypotheses: Texts, references: Texts, words: RougeWords) -> IntArray:
     """Count the matches of rougeLsum, shape (n,): those of rougeL, except for texts of several lines."""
-    matches = _subsequences(hypotheses, references, stem).copy()
+    matches = _subsequences(hypotheses, references, words).copy()
     pairs = {i: pair for i, pair in enumerate(zip(hypotheses, references, strict=True)) if "\n" in "".join(pair)}
     lines = [line for pair in pairs.values() for text in pair for line in text.split("\n")]
-    tokens = iter(_vocabulary(stem).tokens(lines))
+    tokens = iter(_vocabulary(words).tokens(lines))
     for i, pair in pairs.items():
         hypothesis_lines, reference_lines = ([next(tokens) for _ in text.split("\n")] for text in pair)
         matches[i] = _union_matches(hypothesis_lines, reference_lines)

@@ -1,22 +1,25 @@
 """TER, the translation edit rate (Snover et al., 2006, https://aclanthology.org/2006.amta-papers.25/).
 
 Numbers and signature are sacrebleu's. Its algorithm is explained in `harness.metrics.ter_edits`, which runs it for one
-pair of texts; `harness.metrics.ter_edits_batched` runs it for thousands of short pairs at once. This module holds the
-metric, and sends each pair to the cheapest of them.
+pair of texts; `harness.metrics.ter_edits_batched` runs it for thousands of short pairs at once, and
+`harness.metrics.ter_edits_beam` for long texts. This module holds the metric, and sends each pair to the cheapest.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 
+from harness.errors import ConfigError
 from harness.metrics.base import BaseMetric
 from harness.metrics.inputs import Texts, pairs
 from harness.metrics.ngrams import clipped_matches
-from harness.metrics.ter_edits import OUTSIDE_BEAM, edits_single, safe_distance
+from harness.metrics.ter_edits import LONG, OUTSIDE_BEAM, edits_single, safe_distance
 from harness.metrics.ter_edits_batched import WIDTH, edits_batched
+from harness.metrics.ter_edits_beam import edits_in_beam
 from harness.metrics.token_ids import Encoded, IntArray
 from harness.metrics.vocabulary import Vocabulary
 from harness.types import Completion, Example, FloatArray
@@ -25,24 +28,38 @@ from harness.types import Completion, Example, FloatArray
 class Ter(BaseMetric):
     """Edits and shifts of words per word of the references, times 100; lower is better, and it can exceed 100.
 
-    `normalized` splits punctuation off and `no_punct` removes it, as in sacrebleu's options of these names.
+    `normalized` splits punctuation off and `no_punct` removes it, as in sacrebleu's options of these names. With
+    `asian_support` they do so for Chinese and Japanese too, whose characters `normalized` then takes as words.
     """
 
     name = "ter"
     higher_is_better = False
     parallel = True
+    score_range = (0.0, math.inf)
 
-    def __init__(self, normalized: bool = False, no_punct: bool = False, case_sensitive: bool = False) -> None:
+    def __init__(
+        self,
+        normalized: bool = False,
+        no_punct: bool = False,
+        case_sensitive: bool = False,
+        asian_support: bool = False,
+    ) -> None:
+        if asian_support and not (normalized or no_punct):
+            raise ConfigError(
+                "metrics.options.ter.asian_support: it does nothing alone, as in sacrebleu. "
+                "Add +metrics.options.ter.normalized=true, or no_punct=true."
+            )
         self._normalized = normalized
         self._no_punct = no_punct
         self._case_sensitive = case_sensitive
+        self._asian_support = asian_support
 
     @property
     def signature(self) -> str:
         """sacrebleu's signature."""
         from sacrebleu.metrics.ter import TER
 
-        metric = TER(self._normalized, self._no_punct, case_sensitive=self._case_sensitive)
+        metric = TER(self._normalized, self._no_punct, self._asian_support, self._case_sensitive)
         metric.corpus_score(["a"], [["a"]])
         return f"TER|{metric.get_signature().format()}"
 
@@ -64,7 +81,7 @@ class Ter(BaseMetric):
         from sacrebleu.tokenizers.tokenizer_ter import TercomTokenizer
 
         if self._normalized or self._no_punct:
-            tokenizer = TercomTokenizer(self._normalized, self._no_punct, case_sensitive=self._case_sensitive)
+            tokenizer = TercomTokenizer(self._normalized, self._no_punct, self._asian_support, self._case_sensitive)
             return tuple(map(tokenizer, map(str.rstrip, texts)))
         return texts
 
@@ -88,17 +105,11 @@ def count_edits(hypotheses: Encoded, references: Encoded) -> IntArray:
     edits[short] = edits_batched(
         hypotheses.take(short), references.take(short), edits[short], bounds[short], safe[short]
     )
-    for i in np.flatnonzero(searched & (longer > WIDTH)).tolist():
+    for i in np.flatnonzero(searched & (longer > WIDTH) & (longer <= LONG)).tolist():
         edits[i] = edits_single(hypothesis_texts[i], reference_texts[i], int(edits[i]), int(bounds[i]), float(safe[i]))
-    for i in np.flatnonzero(edits == OUTSIDE_BEAM).tolist():
-        edits[i] = _sacrebleu_edits(hypothesis_texts[i], reference_texts[i])
+    for i in np.flatnonzero(searched & ((longer > LONG) | (edits == OUTSIDE_BEAM))).tolist():
+        edits[i] = edits_in_beam(hypothesis_texts[i], reference_texts[i])
     return edits
-
-
-def _sacrebleu_edits(hypothesis: str, reference: str) -> int:
-    from sacrebleu.metrics.lib_ter import translation_edit_rate
-
-    return int(translation_edit_rate(list(hypothesis), list(reference))[0])
 
 
 @cache

@@ -16,7 +16,8 @@ The count depends on how ties are broken, so the order of candidates, the limits
 sacrebleu's `lib_ter.py` (Post, 2018). Only the computation differs: a row of the table of edit distances is a bit
 vector with one bit per reference word (Hyyrö, 2003, after Myers, 1999, https://doi.org/10.1145/316542.316550), and
 shifts that cannot win are not evaluated. sacrebleu's edit distance looks only at a beam around the diagonal; where the
-best alignment may lie outside it, the result is OUTSIDE_BEAM and the caller asks sacrebleu itself.
+best alignment may lie outside it, the result is OUTSIDE_BEAM, and `harness.metrics.ter_edits_beam` searches there. The
+vectors of an alignment take n²/2 bytes, so that module also takes texts of more than LONG words.
 
 Texts are strings here, with one character per word.
 """
@@ -39,6 +40,8 @@ MAX_CANDIDATES = 1000
 """The search ends after so many candidate shifts."""
 BEAM = 25
 """How far from the diagonal sacrebleu's edit distance looks, in words."""
+LONG = 1000
+"""Above so many words, a search in the beam needs less time, and memory that grows with the words, not their square."""
 OUTSIDE_BEAM = -1
 """Returned instead of a count that depends on sacrebleu's beam."""
 
@@ -64,20 +67,30 @@ def edits_single(hypothesis: str, reference: str, distance: int, bound: int, saf
 
 @cache
 def safe_distance(n_hypothesis: int, n_reference: int) -> float:
-    """Return the least distance of an alignment that leaves the beam; below it, the beam changes nothing."""
+    """Return the least distance of an alignment that leaves the beam; below it, the beam changes nothing.
+
+    A path through cell (i, j) costs at least |j - i| + |j - i - (n_reference - n_hypothesis)|, which is least between
+    i and i + n_reference - n_hypothesis; so in each row the cells next to the beam, or there, are the cheapest ones.
+    """
     if not n_hypothesis:
         return np.inf
-    slope, width = _beam(n_hypothesis, n_reference)
-    i, j = np.arange(1, n_hypothesis + 1)[:, None], np.arange(n_reference + 1)
+    slope, width = beam(n_hypothesis, n_reference)
+    longer = n_reference - n_hypothesis
+    i = np.arange(1, n_hypothesis + 1)
     diagonal = np.floor(i * slope)
-    outside = (j < diagonal - width) | ((j >= diagonal + width) & (i < n_hypothesis))
-    distances = abs(i - j) + abs((n_hypothesis - i) - (n_reference - j))
-    return float(distances[outside].min()) if outside.any() else np.inf
+    before = np.minimum(diagonal - width - 1, np.minimum(i, i + longer))
+    after = np.maximum(diagonal + width, np.maximum(i, i + longer))
+    sides = (
+        (before, before >= 0),
+        (np.minimum(after, n_reference), (diagonal + width <= n_reference) & (i < n_hypothesis)),
+    )
+    least = [np.min((abs(j - i) + abs(j - i - longer))[outside], initial=np.inf) for j, outside in sides]
+    return float(min(least))
 
 
 def leaves_beam(positions: Sequence[int], n_hypothesis: int) -> bool:
     """Return whether an alignment, the hypothesis position of each reference word, leaves the beam."""
-    slope, width = _beam(n_hypothesis, len(positions))
+    slope, width = beam(n_hypothesis, len(positions))
     reached = [0, *(position + 1 for position in positions), n_hypothesis]
     return any(
         j < int(last * slope) - width or (first < n_hypothesis and j >= int(max(first, 1) * slope) + width)
@@ -85,7 +98,7 @@ def leaves_beam(positions: Sequence[int], n_hypothesis: int) -> bool:
     )
 
 
-def _beam(n_hypothesis: int, n_reference: int) -> tuple[float, int]:
+def beam(n_hypothesis: int, n_reference: int) -> tuple[float, int]:
     """Return the slope of the diagonal, and the half-width of sacrebleu's beam around it."""
     slope = n_reference / n_hypothesis
     return slope, BEAM if slope / 2 <= BEAM else math.ceil(slope / 2 + BEAM)
@@ -181,7 +194,7 @@ def _best_shift(
         max_gain = min(distance - bound, 2 * length)
         for position in positions:
             if Shift(max_gain, length, -start, -position - 1) > best:
-                moved = _move(hypothesis, start, start + length, position + 1)
+                moved = move(hypothesis, start, start + length, position + 1)
                 shift = Shift(distance - Levenshtein.distance(moved, reference), length, -start, -position - 1)
                 if shift > best:
                     best, shifted = shift, moved
@@ -213,7 +226,7 @@ def _blocks(hypothesis: str, reference: str, alignment: Alignment) -> Iterator[t
                     yield start, reference_start, length
 
 
-def _move(words: str, start: int, end: int, target: int) -> str:
+def move(words: str, start: int, end: int, target: int) -> str:
     """Move words[start:end] before the word at `target`; one inside the block moves it `target - start` words on."""
     block = words[start:end]
     if target < start:

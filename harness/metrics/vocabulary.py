@@ -16,6 +16,7 @@ from itertools import islice, pairwise
 import numpy as np
 
 from harness.metrics.inputs import Texts
+from harness.metrics.scripts import split_unspaced
 from harness.metrics.token_ids import Encoded, IntArray, ranges
 
 MAX_WORDS = 500_000
@@ -161,3 +162,9 @@ class Vocabulary(_CachingEncoder):
         self._lengths[new] = lengths = np.diff(np.array(ends, np.int64), prepend=0)
         self._starts[new] = len(self._tokens) + np.array(ends, np.int64) - lengths
         self._tokens = np.concatenate([self._tokens, np.array(tokens, np.int64)])
+
+
+@cache
+def spaced_words() -> Vocabulary:
+    """Return the words between spaces; those of scripts without spaces between words are single characters."""
+    return Vocabulary(split_unspaced)

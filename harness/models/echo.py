@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from harness.config import EchoModelConfig
 from harness.errors import ConfigError
 from harness.store.digest import digest
-from harness.tasks.stopping import end_of, tidy
+from harness.tasks.stopping import settle
 from harness.types import Completion, FinishReason, ModelIdentity, Prompt, SamplingParams
 
 
@@ -36,18 +36,17 @@ class EchoModel:
                     prompt.example_id, None, FinishReason.ERROR, error="chosen to fail by model.error_rate"
                 )
             else:
-                yield self._answer(prompt.example_id, question.split(), decoding)
+                yield self._answer(prompt, question.split(), decoding)
 
-    def _answer(self, example_id: str, question: list[str], decoding: SamplingParams) -> Completion:
+    def _answer(self, prompt: Prompt, question: list[str], decoding: SamplingParams) -> Completion:
         words = f"{' '.join(question)} is what was asked. Nothing more is known.".split()
         generated = words[: decoding.max_tokens]
-        text = " ".join(generated)
-        end = end_of(text, decoding)
-        return Completion(
-            example_id,
-            tidy(text, end),
-            FinishReason.LENGTH if end is None and len(generated) < len(words) else FinishReason.STOP,
+        completion = Completion(
+            prompt.example_id,
+            None,
+            FinishReason.LENGTH if len(generated) < len(words) else FinishReason.STOP,
             prompt_tokens=len(question),
             completion_tokens=len(generated),
             seconds=self._config.seconds,
         )
+        return settle(" ".join(generated), decoding, completion, prompt)

@@ -7,20 +7,28 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from functools import cached_property
+from urllib.parse import quote
 
+from harness.client import http
 from harness.client.dialect import Dialect
 from harness.client.endpoint import Endpoint, check_url
 from harness.client.pool import Pool
+from harness.client.replies import parsed
 from harness.client.requests import Policy
 from harness.config import OpenAIModelConfig
 from harness.config.model import EndpointKind
-from harness.errors import ModelError
+from harness.credentials import referenced
 from harness.store.digest import canonical
 from harness.types import Completion, ModelIdentity, Prompt, SamplingParams
 
 PATHS = {EndpointKind.chat: "/chat/completions", EndpointKind.completions: "/completions"}
+LONGEST_REPLY, BYTES_PER_TOKEN = 1 << 22, 1 << 12
+"""Bytes that a reply may have, and those for each token: log-probabilities of a token take about 2 KiB."""
+LOOK_UP_SECONDS = 10.0
+"""For what is only nice to know about a model."""
 
 
 class OpenAIModel:
@@ -36,36 +44,43 @@ class OpenAIModel:
 
     @cached_property
     def identity(self) -> ModelIdentity:
-        """Identify the model by the service's address, its name there and the extra settings that are sent."""
-        extra = f" {canonical(self.config.extra)}" if self.config.extra else ""
-        url = f"{self.config.base_url.rstrip('/')}{PATHS[self.config.endpoint]}"
-        return ModelIdentity(backend="openai", base=self.config.id, revision=f"{url}{extra}")
+        """Identify the model by the service's address, its name there and what else is sent, secrets left out."""
+        config = self.config
+        parts = [f"{config.base_url.rstrip('/')}{PATHS[config.endpoint]}"]
+        parts += [canonical(config.extra)] if config.extra else []
+        for kind, values in (("headers", config.headers), ("query", config.query)):
+            open_values: Mapping[str, str] = {k: v for k, v in values.items() if not referenced(v)}
+            parts += [f"{kind} {canonical(open_values)}"] if open_values else []
+        return ModelIdentity(backend="openai", base=config.id, revision=" ".join(parts))
 
     def generate(self, prompts: Sequence[Prompt], decoding: SamplingParams) -> Iterator[Completion]:
         """Yield one completion per prompt as they arrive; ModelError where the service refuses every request."""
         if not prompts:
             return
         dialect = Dialect(self.config, decoding)
-        endpoint = Endpoint.of(self.config.base_url, self.config.api_key_env)
-        pool = Pool(endpoint, PATHS[self.config.endpoint], dialect, self._policy(decoding))
+        pool = Pool(Endpoint.of(self.config), PATHS[self.config.endpoint], dialect, self._policy(dialect, decoding))
         for outcome in pool.run(map(dialect.request, prompts)):
             yield dialect.completion(outcome)
 
     def shutdown_date(self) -> str | None:
-        """Return the date on which the service retires this model or its base model; None if unknown."""
-        from openai import OpenAIError
+        """Return the date on which the service retires this model or its base model; None if unknown.
 
+        Whatever the service answers, if it does at all, never is an error.
+        """
         tuned_from = self.config.id.split(":")[1:2] if self.config.id.startswith("ft:") else []
-        dates = []
-        for name in (self.config.id, *tuned_from):
-            try:
-                client = Endpoint.of(self.config.base_url, self.config.api_key_env).client(timeout=10.0, retries=0)
-                date = client.models.retrieve(name).shutdown_date
-            except (OpenAIError, ModelError):  # there is no key any more, or the service lists no models
-                continue
-            dates += [date] if date else []
-        return min(dates, default=None)
+        return min(filter(None, map(self._shutdown_date, (self.config.id, *tuned_from))), default=None)
 
-    def _policy(self, decoding: SamplingParams) -> Policy:
-        config = self.config
-        return Policy(config.concurrency, config.timeout, config.retries, self.pause, seed=decoding.seed)
+    def _shutdown_date(self, name: str) -> str | None:
+        try:
+            endpoint = Endpoint.of(self.config)
+            reply = http.get(endpoint, f"/models/{quote(name, safe=':')}", LOOK_UP_SECONDS)
+            value = parsed(reply).get("shutdown_date") if reply else None
+            return date.fromisoformat(value[:10]).isoformat() if isinstance(value, str) else None
+        except Exception:  # there is no key any more, or the reply is something else
+            return None
+
+    def _policy(self, dialect: Dialect, decoding: SamplingParams) -> Policy:
+        config, most = self.config, LONGEST_REPLY + BYTES_PER_TOKEN * dialect.max_tokens
+        return Policy(
+            config.concurrency, config.timeout, config.retries, self.pause, seed=decoding.seed, most_bytes=most
+        )

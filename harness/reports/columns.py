@@ -5,7 +5,7 @@ A value that is not known is a dash and an unknown price is "unknown"; neither i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.analysis.leaderboard import Leaderboard
@@ -13,10 +13,12 @@ from harness.analysis.pareto import seconds_per_completion
 from harness.analysis.verdict import retirement
 from harness.config import FineTuneMethod
 from harness.reports.formatting import bounds, decimals
-from harness.types import RunResult
+from harness.types import MetricResult, RunResult
 from harness.wording import UNKNOWN, counted
 
 TRUNCATED = "truncated"
+UNREADABLE = " †"
+"""Stands behind the name of a metric that cannot read some references; see `harness.stages.readability`."""
 FEW_RUNS = 3
 """Up to this many runs, a leaderboard has one row per metric and one column per run; with more, one row per run."""
 
@@ -69,6 +71,26 @@ def remarks(result: RunResult, primary: str, truncations: bool = True) -> list[s
     if ending := retirement(result):
         lines.append(ending.text)
     return [*lines, *result.warnings]
+
+
+def mark(results: Iterable[MetricResult | None]) -> str:
+    """Return what stands behind the name of a metric that cannot read some references."""
+    return UNREADABLE if any(result and result.unreadable for result in results) else ""
+
+
+def footnotes(board: Leaderboard) -> list[str]:
+    """Return what the mark behind some metrics' names means; nothing where no metric has it."""
+    counts = {
+        name: max((r.unreadable for e in board.entries if (r := e.run.result.metric(name))), default=0)
+        for name in board.metrics
+    }
+    marked = [f"{name} {count:,}" for name, count in counts.items() if count]
+    if not marked:
+        return []
+    return [
+        f"{UNREADABLE.strip()} cannot read some of {counted(board.n, 'reference')}: {', '.join(marked)}. A copy of "
+        "such a reference falls short of the best score, or another text reaches it"
+    ]
 
 
 def rounded(value: float | None) -> str:

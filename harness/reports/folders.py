@@ -40,12 +40,20 @@ def command_of(result: RunResult) -> str:
     return result.command.replace("`", "")
 
 
+def require_name(name: str) -> None:
+    """Raise a ConfigError unless a report's name leads to a folder inside that of its task."""
+    path = Path(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        raise ConfigError(f"report.name: expected the name of a folder, got {name!r}.")
+
+
 def placed(boards: Sequence[Leaderboard], config: ReportConfig, named: bool) -> list[ReportConfig]:
     """Return the config of each leaderboard's report, with the name of the folder that is its own.
 
     With `named`, the name was chosen by the user: it is taken though the report of other runs has it, which is said.
     ConfigError if the folder cannot be written.
     """
+    require_name(config.name)
     taken: set[Path] = set()
     configs = []
     for board in boards:

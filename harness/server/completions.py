@@ -70,6 +70,10 @@ class _SamplingRequest(RequestModel):
     logit_bias: Annotated[Any, unsupported({})] = None
     presence_penalty: Annotated[Any, unsupported(0, 0.0)] = None
     frequency_penalty: Annotated[Any, unsupported(0, 0.0)] = None
+    # fields of other servers of open weights, which the harness's own client sends
+    repetition_penalty: Annotated[Any, unsupported(1, 1.0)] = None
+    top_k: Annotated[Any, unsupported(-1, 0)] = None
+    min_p: Annotated[Any, unsupported(0, 0.0)] = None
 
     def generation(self, prompts: Sequence[Prompt], max_tokens: int) -> Generation:
         """Return what the engine is to do for these prompts."""
@@ -79,6 +83,7 @@ class _SamplingRequest(RequestModel):
             top_p=self.top_p,
             stop=tuple(self.stop),
             seed=(self.seed or 0) % 2**63,  # numpy takes no negative seed
+            answer_after="",  # a client gets the text as it came
         )
         include_usage = self.stream_options.include_usage
         return Generation(self.model, tuple(prompts), decoding, self.seed is not None, self.stream, include_usage)

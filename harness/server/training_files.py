@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from harness.errors import DataError
-from harness.tasks.jsonl import json_lines
+from harness.tasks.json_rows import json_lines
 from harness.tasks.rows import CHAT_KEY, MAX_SHOWN, BadRow, chat_turns, checked_text, json_type
 from harness.types import FineTuneRecord, Prompt, TrainingPair
 from harness.wording import at_most, counted

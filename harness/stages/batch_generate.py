@@ -22,7 +22,7 @@ from harness.errors import ConfigError, ModelError
 from harness.models.openai import PATHS, OpenAIModel
 from harness.progress import Bar, say, track
 from harness.protocols import Model
-from harness.stages.generate import prompt_key
+from harness.stages.generate import completion_inputs, prompt_key
 from harness.store.digest import digest
 from harness.store.stages import Log, Store
 from harness.types import Completion, ModelIdentity, Prompt, SamplingParams
@@ -77,17 +77,21 @@ class BatchedModel:
         from openai import OpenAIError
 
         config = self._model.config
-        endpoint = Endpoint.of(config.base_url, config.api_key_env)
-        inputs = {"model": self.identity, "decoding": decoding}
-        path = self._store.completions(inputs).path.with_name("batches.jsonl")
+        endpoint = Endpoint.of(config)
+        folder = self._store.completions(completion_inputs(self, decoding)).path.parent
+        path = folder / f"batches-{digest(decoding)}.jsonl"  # a batch is sent with the stop sequences of its decoding
         service = BatchService(self._client or endpoint.client(retries=5), PATHS[config.endpoint])
-        run = _BatchRun(service, endpoint, Dialect(config, decoding), Log(path, dataclasses.asdict, _sent_batch))
+        log = Log(path, dataclasses.asdict, _sent_batch)
+        run = _BatchRun(service, endpoint, Dialect(config, decoding), log)
         try:
             yield from run.completions(prompts, self._poll_seconds)
-        except OpenAIError as error:
+        except (OpenAIError, AttributeError, TypeError, ValueError, RecursionError) as error:
+            what = endpoint.redacted(str(error)).rstrip(".")
+            if not isinstance(error, OpenAIError):  # the official client takes any reply for what was asked for
+                what = f"expected a Batch API, got a reply of another form ({what})"
             raise ModelError(
-                f"{endpoint.base_url}: {endpoint.redacted(str(error))}. The batches that were sent are listed in "
-                f"{path}: run the same command again to continue with them."
+                f"{endpoint.base_url}: {what}. The batches that were sent are listed in {path}: run the same command "
+                "again to continue with them."
             ) from error
 
 
@@ -96,6 +100,8 @@ class _BatchRun:
 
     def __init__(self, service: BatchService, endpoint: Endpoint, dialect: Dialect, log: Log[SentBatch]) -> None:
         self._service, self._endpoint, self._dialect, self._log = service, endpoint, dialect, log
+        self._versions: dict[str, int] = {}
+        """The version of the settings that each batch was sent with."""
         self._unanswered: dict[str, ServiceRequest] = {}
         self._reasons: dict[str, str] = {}
         """Why a prompt has to be sent again."""
@@ -104,13 +110,16 @@ class _BatchRun:
         """Yield one completion per prompt, from batches that exist already and from new ones."""
         self._unanswered = {prompt_key(prompt): self._dialect.request(prompt) for prompt in prompts}
         pending = dict(self._earlier())
-        for _ in range(ROUNDS):
+        rounds = 0
+        while rounds < ROUNDS:
+            version = self._dialect.version
             covered = {key for batch in pending.values() for key in batch.prompts}
             pending |= self._submit([key for key in self._unanswered if key not in covered])
             yield from self._collect(pending, poll_seconds)
             pending = {}
             if not self._unanswered:
                 return
+            rounds += self._dialect.version == version  # a round in which settings were left out does not count
         for key, request in self._unanswered.items():
             reason = f"{self._reasons.get(key, 'no answer')} (in the last of {ROUNDS} batches)"
             yield self._dialect.completion(RequestOutcome(request, None, reason, None))
@@ -135,7 +144,8 @@ class _BatchRun:
             batch_key = digest([part, time.time_ns()])
             self._log.append(batch_key, SentBatch(part))
             batch = self._service.send(batch_key, [lines[key] for key in part])
-            submitted[batch_key] = SentBatch(part, batch.id)
+            submitted[batch_key] = SentBatch(part, str(batch.id))
+            self._versions[str(batch.id)] = self._dialect.version
             self._log.append(batch_key, submitted[batch_key])
             sent = f"batch {batch.id} sent with {counted(len(part), 'prompt')}"
             say(f"generate: {sent}; after Ctrl-C, run the same command to continue with it")
@@ -167,11 +177,19 @@ class _BatchRun:
             if not isinstance(reply, Problem):
                 del self._unanswered[key]
                 yield self._dialect.completion(RequestOutcome(request, reply, None, None))
-            elif reply.again or (reply.parameter and self._dialect.adapt(reply.parameter)):
+            elif reply.again or self._adapts(reply, batch):
                 self._reasons[key] = reply.message
             else:
                 del self._unanswered[key]
-                yield self._dialect.completion(RequestOutcome(request, None, reply.message, None))
+                error = f"{reply.message}{self._dialect.hint(reply.refusal)}"
+                yield self._dialect.completion(RequestOutcome(request, None, error, None))
+
+    def _adapts(self, problem: Problem, batch: Batch) -> bool:
+        """Return whether a request can be sent again because settings have changed since its batch was sent."""
+        if problem.refusal is None:
+            return False
+        changed = self._dialect.version != self._versions.get(batch.id, 0)
+        return changed or self._dialect.adapt(problem.refusal)
 
     def _raise_if_stopped(self, batch: Batch) -> None:
         """Raise a ModelError for a batch that was rejected, as the next would be too, or that somebody cancelled."""
@@ -189,7 +207,7 @@ class _BatchRun:
 
 def _show(bar: Bar, batch: Batch, done: dict[str, int]) -> None:
     counts = batch.request_counts
-    now = counts.completed + counts.failed if counts else 0
+    now = sum(n for n in (counts.completed, counts.failed) if isinstance(n, int)) if counts else 0
     bar.advance(now - done.get(batch.id, 0), f"{batch.id}: {batch.status}")
     done[batch.id] = now
 

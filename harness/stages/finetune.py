@@ -22,7 +22,7 @@ from harness.stages.rendering import rendered
 from harness.store.digest import digest
 from harness.store.stages import Store, write_atomic
 from harness.tasks.prompts import render
-from harness.tasks.split import subset
+from harness.tasks.split import n_scored, subset
 from harness.types import Corpus, Example, FineTuneRecord, Notice, StageRecord, TrainingPair
 
 _RECORD: TypeAdapter[FineTuneRecord] = TypeAdapter(FineTuneRecord)
@@ -50,8 +50,9 @@ def plan_finetune(
     tuner = registry.finetuner(settings, config.model)
     if tuner is None or not isinstance(settings, SupervisedConfig):
         return None
-    examples = subset(corpus.train, settings.n_train, config.seed)
-    held_out, notices = _held_out(config, corpus, settings.n_validation)
+    examples = subset(corpus.train, settings.n_train, config.task.sample_seed, "finetune.n_train")
+    unused = subset(corpus.train, None, config.task.sample_seed)[len(examples) :]
+    held_out, notices = _held_out(config, corpus, unused, settings.n_validation)
 
     def pairs(chosen: Sequence[Example]) -> tuple[TrainingPair, ...]:
         prompts = rendered(base, [render(example, config.task, config.prompt, shots) for example in chosen])
@@ -83,15 +84,18 @@ def train_or_load(planned: PlannedFineTune, store: Store) -> tuple[ModelConfig, 
     return planned.tuner.model_config(folder), record, stage
 
 
-def _held_out(config: HarnessConfig, corpus: Corpus, n: int | None) -> tuple[tuple[Example, ...], tuple[Notice, ...]]:
+def _held_out(
+    config: HarnessConfig, corpus: Corpus, unused: tuple[Example, ...], n: int | None
+) -> tuple[tuple[Example, ...], tuple[Notice, ...]]:
     """Return the examples of the validation loss: not the scored ones, or choosing the best weights would bias scores.
 
-    They are taken from the other end of the pool, so that scoring more examples does not train again.
+    They are taken from the other end of the pool, so that scoring more examples does not train again; where all of it
+    is scored, from the training examples that are not used.
     """
-    order = subset(corpus.validation, None, config.seed)
-    scored = len(order) if config.task.n_validation is None else config.task.n_validation
+    order = subset(corpus.validation, None, config.task.sample_seed)
+    scored = n_scored(config.task.n_validation, len(order))
     size = len(order) if n is None else n
-    if unscored := order[max(scored, len(order) - size) :]:
+    if unscored := order[max(scored, len(order) - size) :] or unused[-size:]:
         return unscored, ()
     warning = (
         "examples of the validation loss are scored too, which biases the scores upwards, as the best weights are "

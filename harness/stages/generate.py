@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ from harness.tasks.stopping import end_of, settle, split_reasoning, unsettled
 from harness.types import Completion, FinishReason, Prompt, SamplingParams, StageRecord, StopAt
 from harness.wording import counted
 
+_MOST_NOTES = 10
+"""The most notes on completions that are among the warnings of a run."""
 _NO_COMPLETION = Completion("", None, FinishReason.ERROR, error="the model returned no completion for this prompt")
 
 
@@ -40,7 +43,7 @@ def prompt_key(prompt: Prompt) -> str:
 
 def completion_inputs(model: Model, decoding: SamplingParams) -> dict[str, object]:
     """Return the inputs of the key of a model's completions: all that decides the texts as they come."""
-    return {"model": model.identity, "decoding": dataclasses.replace(decoding, **_NO_RULES)}
+    return {"model": model.identity, "decoding": _without_rules(decoding)}
 
 
 def unanswered(model: Model, prompts: Sequence[Prompt], decoding: SamplingParams, store: Store) -> list[Prompt]:
@@ -99,15 +102,20 @@ def completion_warnings(completions: Sequence[Completion], decoding: SamplingPar
             f"{thought:,} {of} ended in their reasoning, before an answer: the token limit went into it. Raise "
             f"generation.max_tokens (now {decoding.max_tokens}), or have the model reason less"
         )
-    if n_empty := len(empty) - thought:
+    if n_empty := sum(c.reasoning is None and c.finish_reason is not FinishReason.LENGTH for c in empty):
         warnings.append(f"{n_empty:,} {of} are empty: the model ended at once")
     if unmarked:
         warnings.append(f"{unmarked:,} {of} have no {marker!r} (task.answer_after): the whole text is scored")
+    notes = Counter(note for completion in ok for note in completion.notes)
+    warnings += [f"{n:,} {of}: {note}" for note, n in notes.most_common(_MOST_NOTES)]
     return tuple(warnings)
 
 
-_NO_RULES = {"stop": (), "stop_at": StopAt.none, "answer_after": None}
-"""Sampling parameters without the rules that truncate a text."""
+def _without_rules(decoding: SamplingParams) -> SamplingParams:
+    """Return the sampling parameters without the rules that truncate a text."""
+    return dataclasses.replace(decoding, stop=(), stop_at=StopAt.none, answer_after=None)
+
+
 _RULES = "/"
 """Stands between the key of a prompt and the rules under which its generation was ended."""
 
@@ -130,11 +138,14 @@ class _View:
 
     def row_key(self, key: str, completion: Completion) -> str:
         """Return the key to store a new completion under: with the stop rules where it may have ended at one."""
-        rules = {name: getattr(self.decoding, name) for name in _NO_RULES}
-        whole = rules == _NO_RULES or completion.error is not None
+        whole = self.decoding == _without_rules(self.decoding) or completion.error is not None
         if whole or (completion.raw is not None and not completion.partial):
             return key
-        return f"{key}{_RULES}{digest(rules)}"
+        return f"{key}{_RULES}{self._rules}"
+
+    @property
+    def _rules(self) -> str:
+        return digest([self.decoding.stop, self.decoding.stop_at, self.decoding.answer_after])
 
     def missing(self, rows: Mapping[str, Completion]) -> list[str]:
         """Return the keys of the prompts that no stored text answers under these rules."""
@@ -151,7 +162,7 @@ class _View:
 
     def _usable(self, rows: Mapping[str, Completion]) -> dict[str, Completion]:
         usable: dict[str, Completion] = {}
-        rules = digest({name: getattr(self.decoding, name) for name in _NO_RULES})
+        rules = self._rules
         for row_key, row in rows.items():
             key, _, own = row_key.partition(_RULES)
             if key in self.prompts and (not own or own == rules or (key not in usable and self._ends_in(row, key))):

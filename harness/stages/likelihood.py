@@ -43,6 +43,12 @@ def pairs(
     ]
 
 
+def unmeasured(model: Model, pairs_of_examples: Sequence[dict[str, TrainingPair]], store: Store) -> int:
+    """Return how many of the pairs have no stored likelihood under this model."""
+    stored = store.likelihoods({"model": model.identity}).read()
+    return len({key for row in pairs_of_examples for pair in row.values() if (key := _key(pair)) not in stored})
+
+
 def measure(
     model: LikelihoodModel,
     pairs_of_examples: Sequence[dict[str, TrainingPair]],

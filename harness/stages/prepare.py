@@ -11,17 +11,28 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from harness import registry
-from harness.config import FineTuneConfig, FineTuneMethod, HarnessConfig, TaskConfig, TrackingMode
+from harness.config import (
+    FineTuneConfig,
+    FineTuneMethod,
+    HarnessConfig,
+    ReplayModelConfig,
+    TaskConfig,
+    TrackingMode,
+)
+from harness.config.model import is_sampled
+from harness.config.task import AUTO, POOL
 from harness.credentials import has_wandb_login
 from harness.errors import ConfigError, require, unknown
-from harness.protocols import Metric, Model
+from harness.protocols import LookupModel, Metric, Model
 from harness.stages.finetune import PlannedFineTune, plan_finetune
 from harness.stages.likelihood import likelihood_model
+from harness.stages.readability import check_readable
 from harness.stages.rendering import reference_notices, rendered, stop_sequences
 from harness.store.digest import digest
 from harness.tasks.audit import audit, fingerprint
 from harness.tasks.prompts import prompt_notices, render
-from harness.tasks.split import subset
+from harness.tasks.samples import drawn
+from harness.tasks.split import n_scored, subset
 from harness.types import Corpus, DatasetRecord, Example, Notice, Prompt, SamplingParams
 
 
@@ -49,6 +60,7 @@ def with_baselines(config: HarnessConfig) -> list[HarnessConfig]:
     """Return the run with, before it, its untouched base model under each baseline prompt where it is a fine-tune."""
     if config.finetune.method is FineTuneMethod.none:
         return [config]
+    config = replace(config, task=_task(config))
     untouched = FineTuneConfig()
     return [
         *(
@@ -63,24 +75,26 @@ def prepare(config: HarnessConfig) -> Prepared:
     """Read and check the data, locate the model and the metrics, and derive the run's id; nothing is generated."""
     start = time.perf_counter()
     _check(config)
+    config = replace(config, task=_task(config))
     corpus = _corpus(config.task)
-    examples = subset(corpus.validation, config.task.n_validation, config.seed)
-    shots = subset(corpus.train, config.prompt.shots, config.seed) if config.prompt.shots else ()
+    examples, shots = _chosen(config, corpus)
     model = registry.model(config.model)
+    _check_samples(config, model)
     prompts = rendered(model, [render(example, config.task, config.prompt, shots) for example in examples])
-    metrics = registry.metrics(config.metrics, config.task.labels, model.identity.tokenizer)
-    primary = _primary(config, metrics)
-    likelihood_model(model, metrics)  # raises where a metric needs likelihoods that the model does not give
+    metrics, primary = _metrics(config, model)
     planned = plan_finetune(config, corpus, shots, model)
     trained_on = (*shots, *(planned.examples if planned else ()))
     decoding = _sampling_params(config, stop_sequences(config.task, config.prompt, examples))
     findings = (
+        *_scored_notice(config, corpus, len(examples)),
         *audit(trained_on, examples, config.task.allow_leakage),
         *prompt_notices(examples, config.prompt, shots),
         *reference_notices(model, examples, config.task, config.prompt, decoding),
+        *check_readable(metrics, examples, primary),
         *(planned.notices if planned else ()),
     )
-    dataset = _dataset_record(corpus, examples, findings)
+    examples, prompts = drawn(examples, prompts, config.generation.n)
+    dataset = _dataset_record(corpus, examples, findings, config.generation.n)
     model_key = planned.inputs if planned else model.identity
     decides = [dataset.fingerprint, prompts, model_key, decoding, [m.signature for m in metrics], config.stats]
     return Prepared(
@@ -98,15 +112,52 @@ def prepare(config: HarnessConfig) -> Prepared:
     )
 
 
-def _dataset_record(corpus: Corpus, examples: Sequence[Example], findings: Sequence[Notice]) -> DatasetRecord:
+def _task(config: HarnessConfig) -> TaskConfig:
+    """Return the task with `n_validation` as it is meant in this run.
+
+    Every example that is not trained on is the validation pool where a run trains or has few-shot examples. A file with
+    its own predictions is scored whole.
+    """
+    task, trains = config.task, config.prompt.shots or config.finetune.method is not FineTuneMethod.none
+    if trains and task.n_validation is None:
+        return replace(task, n_validation=POOL)
+    replays = isinstance(config.model, ReplayModelConfig) and config.model.path in (None, config.model.task_path)
+    return replace(task, n_validation=None) if replays and not trains and task.n_validation == AUTO else task
+
+
+def _chosen(config: HarnessConfig, corpus: Corpus) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    """Return the examples that are scored, and those that are shown as shots."""
+    n, n_shots, seed = config.task.n_validation, config.prompt.shots, config.task.sample_seed
+    examples = subset(corpus.validation, n_scored(n, len(corpus.validation)), seed, "task.n_validation")
+    return examples, subset(corpus.train, n_shots, seed, "prompt.shots") if n_shots else ()
+
+
+def _metrics(config: HarnessConfig, model: Model) -> tuple[tuple[Metric, ...], str]:
+    """Return the metrics of a run and the name of the primary one; ConfigError where the model cannot serve them."""
+    metrics = registry.metrics(config.metrics, config.task.labels, model.identity.tokenizer)
+    likelihood_model(model, metrics)  # raises where a metric needs likelihoods that the model does not give
+    return metrics, _primary(config, metrics)
+
+
+def _scored_notice(config: HarnessConfig, corpus: Corpus, n: int) -> tuple[Notice, ...]:
+    """Return a notice where a validation file of its own is scored in part, though nobody asked for that."""
+    said = any(notice.code == "split" for notice in corpus.notices)
+    if config.task.n_validation != AUTO or said or n == len(corpus.validation):
+        return ()
+    message = f"validation examples: {n} scored; task.n_validation=null scores them all"
+    return (Notice("scored", message, len(corpus.validation)),)
+
+
+def _dataset_record(corpus: Corpus, examples: Sequence[Example], findings: Sequence[Notice], n: int) -> DatasetRecord:
     return DatasetRecord(
         name=corpus.name,
         source=corpus.source,
         licence=corpus.licence,
         fingerprint=fingerprint(examples),
-        n_validation=len(examples),
+        n_validation=len(examples) // n,
         n_train_pool=len(corpus.train),
         notices=(*corpus.notices, *findings),
+        n_samples=n,
     )
 
 
@@ -139,6 +190,23 @@ def _check(config: HarnessConfig) -> None:
         require("wandb_workspaces", "wandb_report", instead="tracking.report=false")
 
 
+def _check_samples(config: HarnessConfig, model: Model) -> None:
+    """Raise a ConfigError where all samples of a prompt would be one text; completions that exist are what they are."""
+    n, extra = config.generation.n, getattr(config.model, "extra", {})
+    if n == 1 or isinstance(model, LookupModel):
+        return
+    if not is_sampled(config.model, config.generation.temperature):
+        raise ConfigError(
+            f"generation.n={n}: expected a temperature above 0, got greedy decoding, which gives the same text {n} "
+            "times. Add generation=sampling or generation.temperature=0.7, or leave generation.n out."
+        )
+    if extra.get("seed") is not None:
+        raise ConfigError(
+            f"model.extra.seed={extra['seed']}: expected no seed of your own with generation.n={n}, because the "
+            "samples of a prompt differ by their seeds. Set generation.seed instead."
+        )
+
+
 def _sampling_params(config: HarnessConfig, stop: tuple[str, ...]) -> SamplingParams:
     return SamplingParams(
         max_tokens=config.generation.max_tokens,
@@ -146,7 +214,7 @@ def _sampling_params(config: HarnessConfig, stop: tuple[str, ...]) -> SamplingPa
         top_p=config.generation.top_p,
         stop=stop,
         stop_at=config.task.stop_at,
-        seed=config.seed,
+        seed=config.generation.seed if is_sampled(config.model, config.generation.temperature) else 0,
         answer_after=config.task.answer_after,
     )
 

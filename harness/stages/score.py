@@ -6,22 +6,24 @@ A failed completion is left out of a score; bounds say what the score would be w
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.config import StatsConfig
-from harness.errors import ConfigError, unknown
 from harness.progress import track
-from harness.protocols import Metric
+from harness.protocols import Metric, ReadingMetric
 from harness.stages.metric_stats import BoundedStatistics, statistics
+from harness.stages.readability import quoted, reading_warnings, readings
 from harness.stats.bootstrap import Resampler
 from harness.stats.intervals import Interval, intervals
 from harness.store.digest import digest
 from harness.store.stages import Store
+from harness.tasks.samples import cluster_labels
 from harness.types import Completion, Example, FloatArray, MetricResult, Prediction, Score, StageRecord
+from harness.wording import counted
 
 MAX_SLICES = 50
 """A slice key with more values than this identifies examples rather than groups them, and is not reported."""
@@ -43,12 +45,11 @@ def score(
     examples: Sequence[Example],
     completions: Sequence[Completion],
     config: StatsConfig,
-    seed: int,
     store: Store,
 ) -> Scored:
     """Score aligned examples and completions; ConfigError when `config.cluster` is not a slice key."""
     start = time.perf_counter()
-    clusters = _clusters(examples, config.cluster)
+    clusters = cluster_labels(examples, config.cluster)
     slices, warnings = _slices(examples)
     rows, keys, n_cached = [], {}, 0
     with track("score", total=len(metrics), unit="metrics") as bar:
@@ -58,7 +59,7 @@ def score(
             n_cached += stored.cached
             bar.advance(note=metric.name)
     ok = np.array([c.error is None for c in completions], bool)
-    scorer = _Scorer(metrics, rows, ok, clusters, Resampler(seed, config.n_resamples), config.confidence)
+    scorer = _Scorer(metrics, rows, ok, clusters, Resampler(config.seed, config.n_resamples), config.confidence)
     stage = StageRecord("score", digest(keys), keys, time.perf_counter() - start, len(metrics) - n_cached, n_cached)
     scores = {m.name: _per_example(m, r.scored, ok) for m, r in zip(metrics, rows, strict=True)}
     predictions = tuple(
@@ -66,7 +67,13 @@ def score(
         for i, (example, completion) in enumerate(zip(examples, completions, strict=True))
     )
     stats = {m.name: r.scored for m, r in zip(metrics, rows, strict=True)}
-    return Scored(scorer.results(slices), predictions, stats, stage, tuple(warnings))
+    of_references = readings(metrics, examples)
+    warnings += [*reading_warnings(of_references), *_unread(metrics, stats, ok, completions)]
+    results = tuple(
+        replace(result, unreadable=len(read.unreadable))
+        for result, read in zip(scorer.results(slices), of_references, strict=True)
+    )
+    return Scored(results, predictions, stats, stage, tuple(warnings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,27 @@ class _Scorer:
         return Score(value, interval.low, interval.high, len(part) - errors, errors, worst, best)
 
 
+def _unread(
+    metrics: Sequence[Metric],
+    stats: Mapping[str, FloatArray],
+    ok: NDArray[np.bool_],
+    completions: Sequence[Completion],
+) -> Iterator[str]:
+    """Yield how many completions some metrics found no answer in, with one of them."""
+    names: dict[tuple[int, ...], list[str]] = {}
+    scored = np.flatnonzero(ok)
+    for metric in metrics:
+        if isinstance(metric, ReadingMetric) and (rows := metric.unread(stats[metric.name][scored])):
+            names.setdefault(tuple(scored[rows].tolist()), []).append(metric.name)
+    for unread, of in names.items():
+        first = completions[unread[0]]
+        yield (
+            f"{len(unread):,} of {counted(len(scored), 'completion')} hold no label that {', '.join(of)} can read, and "
+            f"count as wrong, such as {first.example_id!r}: {quoted(first.text or '')}. A regular expression "
+            "whose group is the label reads more: '+metrics.options.classification.pattern=\"...\"'"
+        )
+
+
 def _aggregate(metric: Metric, rows: FloatArray) -> float | None:
     value = float(metric.aggregate(rows.sum(axis=0))) if len(rows) else float("nan")
     return None if np.isnan(value) else value
@@ -128,15 +156,6 @@ def _per_example(metric: Metric, stats: FloatArray, ok: NDArray[np.bool_]) -> li
     if ok.any():
         values[ok] = metric.per_example(stats[ok])
     return [None if np.isnan(v) else float(v) for v in values]
-
-
-def _clusters(examples: Sequence[Example], key: str | None) -> NDArray[np.str_] | None:
-    if key is None:
-        return None
-    keys = {k for e in examples for k in e.slices}
-    if any(key not in e.slices for e in examples):
-        raise ConfigError(f"stats.cluster: {unknown('slice key of every example', key, keys)}")
-    return np.array([e.slices[key] for e in examples])
 
 
 def _slices(examples: Sequence[Example]) -> tuple[dict[str, dict[str, NDArray[np.intp]]], list[str]]:

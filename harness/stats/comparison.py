@@ -40,6 +40,17 @@ class Sample:
     paired: bool = True
     """Whether both systems answered the same examples."""
 
+    @property
+    def size(self) -> str:
+        """The number of examples, and of the clusters that they are in."""
+        return f"{self.n:,}" if self.units >= self.n else f"{self.n:,} in {self.of}"
+
+    def in_units(self, n: int) -> tuple[int, str]:
+        """Return how many units so many examples are, and what these are called: more samples decide no more."""
+        if self.units >= self.n:
+            return n, "examples"
+        return math.ceil(n * self.units / self.n), "clusters"
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:

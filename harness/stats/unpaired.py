@@ -19,15 +19,20 @@ from harness.wording import counted
 
 
 def compare_unpaired(
-    metric: Metric, first: FloatArray, second: FloatArray, resampler: Resampler, question: Question | None = None
+    metric: Metric,
+    first: FloatArray,
+    second: FloatArray,
+    resampler: Resampler,
+    question: Question | None = None,
+    units: str = "examples",
 ) -> Comparison:
     """Compare two systems from statistics of shapes (n, k) and (m, k) on different, independent examples.
 
-    For clustered examples pass their `cluster_sums`.
+    For clustered examples pass their `cluster_sums`; `units` is what to call the rows.
     """
     question = question or Question()
     n = min(len(first), len(second))
-    of = f"{len(first):,} and {len(second):,} unpaired examples"
+    of = f"{len(first):,} and {len(second):,} unpaired {units}"
     sample = Sample(n=n, units=n, of=of, paired=False)
     if n < 2:
         return Comparison(sample, question, None, f"none: {of}", f"none: {of}")

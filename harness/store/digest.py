@@ -42,7 +42,8 @@ def digest_lines(lines: Iterable[str]) -> str:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         deciding = (f for f in dataclasses.fields(value) if f.metadata.get("decides") not in NOT_DIGESTED)
-        return {f.name: getattr(value, f.name) for f in deciding}
+        labels = getattr(value, "not_digested", ())
+        return {f.name: getattr(value, f.name) for f in deciding if f.name not in labels}
     if isinstance(value, Enum):
         return value.value
     raise TypeError(f"{type(value).__name__} has no canonical form")

@@ -191,6 +191,8 @@ class Log(Generic[T]):
 def _row(completion: Completion) -> dict[str, Any]:
     optional = ("served", "cached_tokens", "reasoning")
     reported = {key: value for key in optional if (value := getattr(completion, key)) is not None}
+    if completion.notes:
+        reported["notes"] = list(completion.notes)
     return {
         "text": completion.text,
         "finish_reason": completion.finish_reason,
@@ -204,7 +206,8 @@ def _row(completion: Completion) -> dict[str, Any]:
 
 
 def _completion(row: dict[str, Any]) -> Completion:
-    return Completion(example_id="", **{**row, "finish_reason": FinishReason(row["finish_reason"])})
+    fixed = {"finish_reason": FinishReason(row["finish_reason"]), "notes": tuple(row.get("notes", ()))}
+    return Completion(example_id="", **{**row, **fixed})
 
 
 @cache

@@ -8,6 +8,7 @@ et al., 2006, "A Primitive Operator for Similarity Joins in Data Cleaning"), not
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ COMMON_ROWS = 5
 """Words in this many prompts or fewer are content, however few prompts there are."""
 LONG_COMPLETION = 8
 """Shorter completions, in words, may well be equal, such as class labels."""
+
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
+)
+"""Runs of scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
 
 
 class LeakKind(StrEnum):
@@ -50,7 +56,7 @@ def leaks(train: Sequence[Example], validation: Sequence[Example]) -> tuple[Leak
     """Return the strictest leak of each validation example that has any, in their order."""
     exact = {e.prompt: e for e in train}
     words = {normalise(e.prompt): e for e in train}
-    completions = {normalise(e.reference): e for e in train if len(e.reference.split()) >= LONG_COMPLETION}
+    completions = {normalise(e.reference): e for e in train if len(_words(e.reference)) >= LONG_COMPLETION}
     near = _near(list(words), [normalise(e.prompt) for e in validation])
 
     def matches(example: Example, near_prompt: str | None) -> Iterator[tuple[LeakKind, Example | None]]:
@@ -71,7 +77,7 @@ def _near(train: Sequence[str], validation: Sequence[str]) -> Iterator[str | Non
 
     Two sets of such a similarity share one of the few rarest words of each, so only prompts that do are compared.
     """
-    rows = [frozenset(prompt.split()) for prompt in (*train, *validation)]
+    rows = [frozenset(_words(prompt)) for prompt in (*train, *validation)]
     frequency = Counter(word for row in rows for word in row)
     limit = max(COMMON * len(rows), COMMON_ROWS)
     content = [sorted((w for w in row if frequency[w] <= limit), key=lambda w: (frequency[w], w)) for row in rows]
@@ -80,10 +86,32 @@ def _near(train: Sequence[str], validation: Sequence[str]) -> Iterator[str | Non
         for word in _rarest(row):
             index[word].append(i)
     sets = [frozenset(row) for row in content]
-    for words, row in zip(sets[len(train) :], content[len(train) :], strict=True):
+    for j, row in enumerate(content[len(train) :], len(train)):
         candidates = {i for word in _rarest(row) for i in index.get(word, ())}
-        near = (train[i] for i in sorted(candidates) if len(words & sets[i]) >= NEAR * len(words | sets[i]))
-        yield next(near, None)
+        near = (i for i in sorted(candidates) if _similar(sets[i], sets[j]) and _similar(rows[i], rows[j]))
+        yield next((train[i] for i in near if _numbers(rows[i]) == _numbers(rows[j])), None)
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a text, and in scripts without spaces each two neighbouring characters."""
+    words: list[str] = []
+    for word in text.split():
+        start = 0
+        for run in _UNSPACED.finditer(word):
+            words += [word[start : run.start()]] if run.start() > start else []
+            words += [run[0][i : i + 2] for i in range(max(1, len(run[0]) - 1))]
+            start = run.end()
+        words += [word[start:]] if start < len(word) else []
+    return words
+
+
+def _numbers(words: frozenset[str]) -> frozenset[str]:
+    """Return the words with digits: a question about other numbers is another question."""
+    return frozenset(word for word in words if any(character.isdigit() for character in word))
+
+
+def _similar(a: frozenset[str], b: frozenset[str]) -> bool:
+    return len(a & b) >= NEAR * len(a | b)
 
 
 def _rarest(words: Sequence[str]) -> Sequence[str]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from harness.config import PromptConfig, PromptStyle, TaskConfig
 from harness.errors import ConfigError
+from harness.hf.encoding import continued
 from harness.tasks.rows import NoticeTexts, Origins, notices, origin_of
 from harness.types import Example, Message, Notice, Prompt
 
@@ -43,11 +44,6 @@ def render(example: Example, task: TaskConfig, style: PromptConfig, shots: Seque
     parts = [continued(_fill(task.template, shot.prompt, "template"), shot.reference) for shot in shots]
     parts.append(_fill(task.template, example.prompt, "template"))
     return Prompt(example.id, source=example.prompt, text=task.separator.join(parts))
-
-
-def continued(text: str, completion: str) -> str:
-    """Return a plain prompt and its completion as one text: with a space between, unless white space ends the prompt."""
-    return f"{text}{completion}" if not text or text[-1].isspace() else f"{text} {completion}"
 
 
 def plain_text(prompt: Prompt) -> str:

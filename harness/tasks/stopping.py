@@ -163,15 +163,25 @@ def sentence_end(text: str) -> int | None:
     of several sentences ends after its first one, because one that is never closed must end too. Time grows with the
     length of the text, whatever it consists of.
     """
+    return sentence_scan(text)[0]
+
+
+def sentence_scan(text: str, decided: int = 0) -> tuple[int | None, int]:
+    """Return `sentence_end`, and the index before which no other text that starts with `text` can have it.
+
+    `decided` is that index of an earlier call with the beginning of this text, whose work is not done again.
+    """
     start = len(text) - len(text.lstrip())
     blank = _BLANK_LINE.search(text, start)
     limit = len(text[: blank.start()].rstrip()) if blank else len(text)
     first_letter = _LETTER.search(text, start)
     if first_letter is None:  # dots, digits and marks alone are no sentence
-        return limit if blank else None
+        return (limit if blank else None), decided
     word = _NEXT_WORD.search(text, start)
-    for match in _RUN.finditer(text, first_letter.end()):
+    for match in _RUN.finditer(text, max(first_letter.end(), decided)):
         if match[1] is None:
+            if match.end() < len(text):  # something else follows than white space
+                decided = match.end()
             continue
         while word and word.start() < match.end():
             word = _NEXT_WORD.search(text, match.end())
@@ -179,10 +189,11 @@ def sentence_end(text: str) -> int | None:
             break
         is_whole_word = word[2] is not None
         if _is_sentence(text[max(start, match.end() - _SENTENCE_CONTEXT) : match.end()], word[1], is_whole_word):
-            return match.end()
+            return match.end(), match.end()
         if not is_whole_word:  # the rest of the word may still end the sentence here: no later end may be taken before
             break
-    return limit if blank else None
+        decided = match.end()
+    return (limit if blank else None), decided
 
 
 def _is_sentence(head: str, word: str, is_whole_word: bool) -> bool:

@@ -12,12 +12,13 @@ from scipy import stats
 
 from harness import pipeline, registry
 from harness.analysis.comparisons import Aligned
-from harness.analysis.leaderboard import by_task
+from harness.analysis.leaderboard import by_task, stats_config
 from harness.analysis.training_seeds import compare_recipes, recipes
 from harness.config import StatsConfig
 from harness.errors import StoreError
 from harness.store.runs import StoredRun, save_run
 from tests.support.fakes import config
+from tests.support.sampled import right_or_wrong, sampled
 
 CONFIG = StatsConfig(n_resamples=500)
 
@@ -122,10 +123,19 @@ def test_slices_are_compared_within_themselves(runs: list[StoredRun]) -> None:
     assert by_slice["topic", "maths"].difference == pytest.approx(expected, abs=1e-12)
 
 
-def test_runs_that_differ_only_in_a_seed_are_one_recipe(runs: list[StoredRun]) -> None:
+REPLICATES: list[dict[str, object]] = [
+    {"generation": {"seed": 1}},
+    {"finetune": {"method": "none", "seed": 1}},
+    {"seed": 1},  # of an earlier version
+]
+
+
+@pytest.mark.parametrize("changed", REPLICATES)
+def test_runs_that_differ_only_in_a_seed_are_one_recipe(runs: list[StoredRun], changed: dict[str, object]) -> None:
+    changed = {key: {**runs[0].result.config[key], **v} if isinstance(v, dict) else v for key, v in changed.items()}
     again = []
     for run, name in zip(runs, ("good-2", "bad-2"), strict=True):
-        config = {**run.result.config, "name": name, "seed": 1}
+        config = {**run.result.config, "name": name, **changed}
         again.append(replace(run, result=replace(run.result, name=name, config=config)))
     everything = [runs[0], again[0], runs[1], again[1]]
     assert [recipe.runs for recipe in recipes(everything)] == [(0, 1), (2, 3)]
@@ -135,3 +145,49 @@ def test_runs_that_differ_only_in_a_seed_are_one_recipe(runs: list[StoredRun]) -
     assert pair.comparison.difference == pytest.approx(single.difference)
     assert "2 and 2 training runs" in pair.comparison.method
     assert compare_recipes(Aligned(runs, CONFIG), metric) == ()
+
+
+@pytest.mark.parametrize("group", ["task", "stats"])
+def test_other_examples_or_resamples_are_no_replicates(runs: list[StoredRun], group: str) -> None:
+    result, key = runs[0].result, {"task": "sample_seed", "stats": "seed"}[group]
+    config = {**result.config, group: {**result.config[group], key: 1}}
+    other = replace(runs[0], result=replace(result, config=config))
+    assert [recipe.runs for recipe in recipes([runs[0], other])] == [(0,), (1,)]
+
+
+def test_samples_of_a_prompt_are_compared_as_one_cluster(tmp_path: Path) -> None:
+    n, n_samples = 30, 4
+    right = [right_or_wrong(n, n_samples, 3.0, seed) for seed in (1, 2)]
+    right[1] &= right_or_wrong(n, n_samples, 0.1, 3)
+    first, second = (sampled(tmp_path, name, values) for name, values in zip("ab", right, strict=True))
+    aligned = Aligned([first, second], CONFIG)
+    for name in ("exact_match", "rougeL"):
+        comparison = aligned.compare(registry.metric(name, {})).pairs[0].comparison
+        means = np.array([right[0][i].mean() - right[1][i].mean() for i in range(n)])
+        assert (comparison.sample.n, comparison.sample.units) == (n * n_samples, n)
+        if name == "exact_match":
+            assert comparison.difference == pytest.approx(means.mean())
+            assert comparison.standard_error == pytest.approx(stats.sem(means))
+            assert comparison.p == pytest.approx(stats.ttest_1samp(means, 0.0).pvalue, abs=0.03)
+    once = sampled(tmp_path, "once", right[1][:, :1])
+    for runs in ([first, once], [once, first]):
+        aligned = Aligned(runs, CONFIG)
+        assert (aligned.n, aligned.clusters) == (n, None), "one sample of each prompt is an example of its own"
+        assert aligned.left_out == f"left out: {n * (n_samples - 1)} examples not in all runs"
+
+
+def test_the_intervals_of_an_earlier_version_are_seeded_as_they_were(runs: list[StoredRun]) -> None:
+    result = runs[0].result
+    stats_then = {key: value for key, value in result.config["stats"].items() if key != "seed"}
+    config = {**result.config, "seed": 7, "stats": stats_then}
+    assert stats_config(replace(result, config=config)) == StatsConfig(n_resamples=200, seed=7)
+    assert stats_config(result).seed == 0
+
+
+def test_the_seed_of_statistics_seeds_comparisons(runs: list[StoredRun]) -> None:
+    first, other = (
+        Aligned(runs, replace(CONFIG, seed=seed)).compare(registry.metric("rougeL", {})).pairs[0].comparison
+        for seed in (0, 1)
+    )
+    assert first.difference == other.difference
+    assert first.low != other.low

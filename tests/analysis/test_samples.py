@@ -119,3 +119,15 @@ def test_one_text_for_several_prompts_is_found_within_a_run_only() -> None:
             texts.add(run, name, "yes")
         texts.end_run(run)
     assert texts.repeats == [Repeat(0, ("a", "b"))]
+
+
+def test_one_text_for_the_samples_of_one_prompt_is_no_repeat() -> None:
+    texts = RepeatFinder(references={name: frozenset() for name in ("a", "a#2", "b", "b#2")})
+    for name in ("a", "a#2"):
+        texts.add(0, name, REFERENCE, "a")
+    texts.end_run(0)
+    assert texts.repeats == []
+    for name in ("a", "b", "a#2", "b#2"):
+        texts.add(1, name, REFERENCE, name[0])
+    texts.end_run(1)
+    assert texts.repeats == [Repeat(1, ("a", "b"))]

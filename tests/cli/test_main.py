@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -91,15 +92,25 @@ def test_heavy_packages_are_imported_on_use(tmp_path: Path, module: str) -> None
         (["run", "modle=echo"], 2, "Unknown setting or group 'modle'. Did you mean model"),
         (["run", "model=ecko"], 2, "Unknown model 'ecko'. Did you mean 'echo'?"),
         (["run", "generation.max_tokns=3"], 2, "Did you mean generation.max_tokens"),
-        (["run", "+sed=1"], 2, "Unknown setting 'sed'. Did you mean 'seed'?"),
-        (["run", "seed=abc"], 2, "could not be converted to Integer"),
+        (["run", "+promt=1"], 2, "Unknown setting 'promt'. Did you mean 'prompt'?"),
+        (["run", "seed=1"], 2, "task.sample_seed (which examples are scored, shown as shots and trained on)"),
+        (["run", *ECHO, "seed=0,1", "-m"], 2, "generation.seed (the sampling of completions)"),
+        (["gate", "seed=1"], 2, "stats.seed (the bootstrap and permutation tests)"),
+        (["run", "stats.seed=abc"], 2, "could not be converted to Integer"),
         (["run", *ECHO, "metrics.names=[rouge1]"], 2, "task.primary_metric"),
         (["run", *ECHO, "metrics.names=[rougeL,rouge11]"], 2, "Did you mean 'rouge1'?"),
-        (["run", *ECHO, "task.path=nowhere.jsonl"], 3, "nowhere.jsonl: expected a JSON lines file"),
-        (["run", "model=replay", *ECHO[1:]], 2, "model.path has no value. Add model.path="),
+        (["run", *ECHO, "task.path=nowhere.jsonl"], 3, "nowhere.jsonl: expected a file of JSON"),
+        (["run", "model=replay", *ECHO[1:]], 2, "model.path has no value"),
         (["report"], 5, "there are no runs in store/runs. Make one: python -m harness run"),
         (["report", "nothing"], 5, "Unknown run 'nothing'"),
         (["compare", "one"], 5, "Unknown run 'one'"),
+        (["run", *ECHO, "store=data.jsonl"], 5, "store: data.jsonl cannot be written"),
+        (["run", *ECHO, "report.dir=data.jsonl"], 2, "report.dir: data.jsonl"),
+        (["run", *ECHO, "report.name=../up"], 2, "report.name: expected the name of a folder, got '../up'"),
+        (["run", *ECHO, "report.samples=-1"], 2, "report.samples: expected 0 or more, got -1"),
+        (["run", *ECHO, "report.incumbent=nobody"], 5, "Unknown run 'nobody'"),
+        (["run", *ECHO, "report.incumbent=nobody", "--dry-run"], 5, "Unknown run 'nobody'"),
+        (["run", *ECHO, "report.dir=data.jsonl", "--dry-run"], 2, "report.dir: data.jsonl"),
     ],
 )
 def test_a_wrong_command_says_what_is_right(harness: Terminal, arguments: list[str], code: int, message: str) -> None:
@@ -110,7 +121,7 @@ def test_a_wrong_command_says_what_is_right(harness: Terminal, arguments: list[s
 
 def test_a_run_prints_json_and_nothing_else_on_stdout(harness: Terminal, folder: Path) -> None:
     [board] = json.loads(harness("run", *ECHO, "--json")[0])
-    assert board["task"] == "jsonl"
+    assert board["task"] == "data"
     assert board["runs"][0]["usage"]["n"] == 12
     assert all((folder / path).exists() for path in board["wrote"])
     assert board["runs"][0]["command"].startswith("python -m harness run model=echo task=jsonl")
@@ -122,18 +133,102 @@ def test_a_sweep_is_one_leaderboard_and_one_bad_job_costs_its_own_row(harness: T
     assert "task.n_validation=500" in err
     assert "expected 0 to 30 examples" in err
     assert len(list((folder / "store" / "runs").iterdir())) == 2
-    assert len(list((folder / "reports" / "jsonl").glob("*/leaderboard.md"))) == 2
+    assert len(list((folder / "reports" / "data").glob("*/leaderboard.md"))) == 2
 
 
 def test_report_and_compare_read_stored_runs(harness: Terminal, folder: Path) -> None:
     harness("run", "-m", *ECHO, "prompt=chat,plain")
     assert "echo-chat" in harness("report", "--no-references", "--name", "all")[0]
-    assert (folder / "reports" / "jsonl" / "all" / "leaderboard.md").exists()
+    assert (folder / "reports" / "data" / "all" / "leaderboard.md").exists()
     assert "Holm-adjusted" in harness("compare", "echo-chat", "echo-plain")[0]
     pairs = json.loads(harness("compare", "echo-chat", "echo-plain", "--metric", "rougeL", "--json")[0])
     assert pairs["pairs"][0]["difference"] is not None
     assert [row["value"] for row in pairs["slices"]] == ["maths", "people", "places"]
     harness("compare", "echo-chat", code=2)
+
+
+def test_runs_of_one_name_are_told_apart_wherever_they_are_named(harness: Terminal, folder: Path) -> None:
+    harness("run", "-m", *ECHO, "generation.max_tokens=3,4")
+    ids = sorted(path.name for path in (folder / "store" / "runs").iterdir())
+    shown = harness("compare", "echo-chat")[0]
+    assert re.search(rf"({ids[0]} minus {ids[1]}|{ids[1]} minus {ids[0]}) on every metric", shown)
+    board = harness("report")[0]
+    assert all(run_id in board.partition("wrote:")[0] for run_id in ids)
+    report = (folder / "reports" / "data" / "report" / "leaderboard.md").read_text()
+    assert not re.search(r"^\| echo-chat \|", report, re.MULTILINE)
+
+
+def test_examples_of_one_id_that_differ_are_not_compared(harness: Terminal, folder: Path) -> None:
+    text = (folder / "data.jsonl").read_text()
+    everything = ["task.n_validation=null", "task.validation_pool=30", "model=echo", "metrics=fast", "tracking=none"]
+    for name, old, new in (
+        ("a", "", ""),
+        ("b", "Thing 3 is", "Thing 3 was"),
+        ("c", "Thing 4 of all", "Thing 4 of some"),
+    ):
+        (folder / f"{name}.jsonl").write_text(text.replace(old, new))
+        overrides = ["task=jsonl", f"task.path={name}.jsonl", "task.name=data", f"name=of-{name}"]
+        harness("run", *overrides, *everything)
+    for name, what in (("b", "reference"), ("c", "prompt")):
+        error = harness("compare", "of-a", f"of-{name}", code=5)[1]
+        assert f"1 of 30 shared examples have another {what}, such as 'e" in error
+        assert "--unpaired" in error
+    unpaired = json.loads(harness("compare", "of-a", "of-b", "--unpaired", "--json")[0])
+    assert any(remark.startswith("29 examples in both runs") for remark in unpaired["remarks"])
+
+
+def test_a_run_without_a_single_completion_does_not_exit_0(harness: Terminal) -> None:
+    out, err = harness("run", *ECHO, "model.error_rate=1", code=4)
+    assert "12 of 12 completions failed" in out
+    assert "all 12 completions failed, the first with: chosen to fail by model.error_rate" in err
+    out, err = harness("run", "-m", *ECHO, "model.error_rate=0,1", "name=e${model.error_rate}", code=4)
+    assert "e1.0-" in err
+    assert "e0.0-" not in err
+    harness("run", *ECHO, "model.error_rate=0.5")
+
+
+@pytest.mark.parametrize(
+    ("words", "folder_name"),
+    [
+        (["prompt=chat,plain"], "sweep-prompt"),
+        (["prompt=chat,plain", "generation.max_tokens=3,4"], "sweep-prompt-max_tokens"),
+        (["prompt=chat,plain", "report.name=mine"], "mine"),
+        (["prompt=chat,plain", "report.name=mine-${prompt.name}"], "sweep-prompt"),
+        (["prompt=plain"], "echo-plain"),
+    ],
+)
+def test_a_sweep_has_a_folder_of_its_own(harness: Terminal, folder: Path, words: list[str], folder_name: str) -> None:
+    harness("run", *ECHO)
+    alone = (folder / "reports" / "data" / "echo-chat" / "leaderboard.md").read_bytes()
+    for _ in range(2):
+        harness("run", "-m", *ECHO, *words)
+    assert sorted(p.name for p in (folder / "reports" / "data").iterdir()) == sorted({"echo-chat", folder_name})
+    assert (folder / "reports" / "data" / "echo-chat" / "leaderboard.md").read_bytes() == alone
+
+
+def test_the_reproduce_line_of_one_run_does_not_overwrite_the_sweeps_report(harness: Terminal, folder: Path) -> None:
+    (folder / "own" / "sweep").mkdir(parents=True)
+    swept = "hydra: {mode: MULTIRUN, sweeper: {params: {prompt: 'chat,plain'}}}"
+    (folder / "own" / "sweep" / "mine.yaml").write_text(f"# @package _global_\nreport: {{name: study}}\n{swept}\n")
+    harness("run", "--config-dir", "own", "+sweep=mine", *ECHO)
+    report = folder / "reports" / "data" / "study" / "leaderboard.md"
+    before = report.read_bytes()
+    commands = re.findall(r"reproduce: `python -m harness (.*)`", report.read_text())
+    assert len(commands) == 2
+    for command in commands:
+        harness(*command.split(" ", 1)[0:1], "--config-dir", "own", *shlex.split(command)[1:])
+    assert report.read_bytes() == before
+    names = {path.name for path in (folder / "reports" / "data").iterdir()}
+    assert names == {"study", "echo-chat", "echo-plain"}
+
+
+def test_two_runs_of_one_name_have_two_reports(harness: Terminal, folder: Path) -> None:
+    harness("run", *ECHO)
+    out, err = harness("run", *ECHO, "generation.max_tokens=3")
+    assert "reports/data/echo-chat-2/leaderboard.md" in out
+    assert "reports/data/echo-chat is of other runs (echo-chat-" in err
+    assert "reports/data/echo-chat-2/leaderboard.md" in harness("run", *ECHO, "generation.max_tokens=3")[0]
+    assert "reports/data/echo-chat/leaderboard.md" in harness("run", *ECHO)[0]
 
 
 def test_compare_takes_all_runs_and_several_of_one_name(harness: Terminal) -> None:

@@ -18,7 +18,7 @@ from harness.cli.sweep import CountJobs, JobResult
         ({}, ["prompt=chat,plain"], 2),
         ({"model": "a,b,c", "finetune.n_train": "20,200"}, ["+sweep=grid"], 6),
         ({"model": "a,b,c", "finetune.n_train": "20,200"}, ["+sweep=grid", "model=a"], 2),
-        ({"seed": "range(0,5)"}, [], 5),
+        ({"generation.seed": "range(0,5)"}, [], 5),
     ],
 )
 def test_jobs_are_the_product_of_what_is_swept(

@@ -25,6 +25,13 @@ NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
         ({"retry-after": "later"}, None),
         ({"retry-after": "-3"}, None),
         ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "١٢"}, None),
+        ({"retry-after": "9" * 300}, float("9" * 300)),
+        ({"retry-after": "9" * 400}, None),
+        ({"retry-after": ""}, None),
+        ({"retry-after": "Tue, 99 Foo 99999 99:99"}, None),
+        ({"retry-after": "Mon, 1 Jan 0001 00:00:00 +2359"}, 0.0),
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:

@@ -137,6 +137,8 @@ def test_it_waits_for_tokens_to_refill() -> None:
         (RateLimit(1000, 400, None), 500, 6.0),  # 1000 a minute
         (RateLimit(1000, 1000, 0.0), 5000, 0.0),  # more than there ever is: a whole limit will do
         (RateLimit(1000, 0, 60.0), 5000, 60.0),
+        (RateLimit(1000, 0, 1e300), 100, 30.0),  # reset in ages: as if in LONGEST_RESET
+        (RateLimit(1000, 900, 1e-300), 950, 0.0),
     ],
 )
 def test_a_bucket_says_how_long(reported: RateLimit, amount: float, seconds: float) -> None:

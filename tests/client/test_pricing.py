@@ -113,10 +113,23 @@ def test_a_budget_ends_generation_and_keeps_what_it_paid_for(tmp_path: Path) -> 
     assert (len(rows), stage.n_cached) == (50, 5)
 
 
+def test_a_completion_whose_tokens_are_not_reported_counts_as_the_dearest() -> None:
+    price = dataclasses.replace(PRICE, input=0.0, cached_input=None, output=1_000_000)  # 1 USD per token
+    budget = Budget(price, 10.0)
+    for tokens in (None, 4, 1, None):  # nothing is known of the first yet: 0, 4, 1, 4
+        budget.spend(completion(0, tokens))
+    assert budget.note() == ""
+    with pytest.raises(ModelError, match=r"10\.0000 USD"):
+        budget.spend(completion(0, 1))
+
+
 def test_a_budget_needs_a_price_and_tokens() -> None:
     with pytest.raises(ConfigError, match="whose price is known"):
         Budget(None, 1.0)
+    budget = Budget(PRICE, 1.0)
+    for _ in range(pricing.UNREPORTED - 1):
+        budget.spend(completion(None, None))
     with pytest.raises(ModelError, match="does not report the tokens"):
-        Budget(PRICE, 1.0).spend(completion(None, None))
+        budget.spend(completion(None, None))
     assert Budget(PRICE).note() == "0.0000 USD"
     assert Budget().note() == ""

@@ -71,7 +71,7 @@ def test_overrides_are_typed() -> None:
     ("override", "message"),
     [
         ("+unknown=1", r"Unknown setting 'unknown'"),
-        ("+sed=1", r"Unknown setting 'sed'. Did you mean 'seed'\?"),
+        ("+promt=1", r"Unknown setting 'promt'. Did you mean 'prompt'\?"),
         ("+task.n_validatoin=1", r"Did you mean 'task.n_validation'\?"),
         ("+generation.max_token=1", r"Did you mean 'generation.max_tokens'\?"),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 from harness import config
 from harness.config import EchoModelConfig, HarnessConfig, JudgeConfig, LocalModelConfig, LoraConfig, TrackingConfig
-from harness.config.decides import affecting, flat, settings_of_schema
+from harness.config.decides import affecting, flat, settings_of_schema, with_own_seeds
 from harness.config.fields import Decides
 from harness.store.digest import digest
 
@@ -39,7 +39,9 @@ def test_a_digest_is_of_what_affects_results() -> None:
 def test_what_affects_a_run() -> None:
     config = {
         "name": "run",
-        "seed": 3,
+        "generation": {"seed": 3, "batch": False},
+        "task": {"sample_seed": 4},
+        "stats": {"seed": 6},
         "store": "/somewhere",
         "model": asdict(LocalModelConfig("local", "mine", path="folder", batch_size=2, device="cpu")),
         "finetune": {"seed": 5, "n_train": 20},
@@ -49,12 +51,29 @@ def test_what_affects_a_run() -> None:
     }
     kept = flat(affecting(config))
     assert kept.keys() == {
-        *("seed", "finetune.seed", "finetune.n_train", "metrics.names", "metrics.options.bleu.tokenize"),
+        *("generation.seed", "task.sample_seed", "stats.seed"),
+        *("finetune.seed", "finetune.n_train", "metrics.names", "metrics.options.bleu.tokenize"),
         *(f"model.{key}" for key in ("backend", "path", "revision", "layers", "adapter", "dtype")),
         "setting_of_another_version",
     }
     assert flat(affecting(config, labels=True)).keys() - kept.keys() == {"model.name"}
-    assert kept.keys() - flat(affecting(config, seeds=False)).keys() == {"seed", "finetune.seed"}
+    assert kept.keys() - flat(affecting(config, seeds=False)).keys() == {"generation.seed", "finetune.seed"}
+
+
+def test_the_one_seed_of_earlier_versions_is_read_as_those_of_today() -> None:
+    stored = {"seed": 3, "stats": {"n_resamples": 500}, "finetune": {"seed": 3}, "generation": {"max_tokens": 8}}
+    assert flat(affecting(stored)) == {
+        "finetune.seed": 3,
+        "task.sample_seed": 3,
+        "generation.seed": 3,
+        "generation.max_tokens": 8,
+        "stats.seed": 3,
+        "stats.n_resamples": 500,
+    }
+    other = {**stored, "seed": 4, "finetune": {"seed": 4}}
+    assert affecting(stored, seeds=False) == affecting(other, seeds=False), "replicates of one recipe then, and now"
+    new = {"task": {"sample_seed": 1}, "generation": {"seed": 2}, "stats": {"seed": 3}}
+    assert with_own_seeds(new) == new
 
 
 def test_every_setting_has_a_docstring_under_it() -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from harness.errors import FineTuneError
-from harness.finetune.loss import LossScorer, epoch
-from harness.finetune.loss import encode as encode_checked
+from harness.finetune.loss import LossScorer, encode, epoch
 from harness.hf import loading, tokens
+from harness.hf.encoding import TextEncoder
 from harness.hf.forward import Forward
-from harness.hf.tokens import Tokens, collate, encode, parts
+from harness.hf.tokens import TokenLimits, Tokens, collate, parts
 from harness.types import Message, Prompt, TrainingPair
 
 PLAIN = TrainingPair(Prompt("p", text="What is water?"), "It is water.")
@@ -23,7 +23,7 @@ CHAT = TrainingPair(Prompt("c", messages=(Message("user", "What is water?"),)), 
 
 @pytest.fixture
 def examples(tiny_model: Path, pairs: list[TrainingPair]) -> list[Tokens]:
-    return encode(loading.load_tokenizer(tiny_model), pairs)
+    return TextEncoder(loading.load_tokenizer(tiny_model)).pairs(pairs)
 
 
 @pytest.fixture
@@ -131,17 +131,20 @@ def test_a_pair_is_its_prompt_as_generation_renders_it_and_its_completion(
     tiny_model: Path, pair: TrainingPair, text: str
 ) -> None:
     tokenizer = loading.load_tokenizer(tiny_model)
-    (encoded,) = encode_checked(tokenizer, [pair], 128)
+    encoder = TextEncoder(tokenizer)
+    (encoded,) = encode(encoder, [pair], TokenLimits(128))
     assert tokenizer.decode(list(encoded.ids)) == text
-    assert list(encoded.ids[: encoded.n_prompt]) == loading.encode_prompt(tokenizer, pair.prompt)
+    assert list(encoded.ids[: encoded.n_prompt]) == encoder.prompts([pair.prompt])[0].ids
 
 
 def test_an_example_that_is_too_long_is_named_and_not_truncated(tiny_model: Path) -> None:
-    tokenizer = loading.load_tokenizer(tiny_model)
-    (encoded,) = encode_checked(tokenizer, [PLAIN], 128)
-    assert encode_checked(tokenizer, [PLAIN], len(encoded.ids)) == [encoded]
+    encoder = TextEncoder(loading.load_tokenizer(tiny_model))
+    (encoded,) = encode(encoder, [PLAIN], TokenLimits(128))
+    assert encode(encoder, [PLAIN], TokenLimits(len(encoded.ids))) == [encoded]
     with pytest.raises(FineTuneError, match=rf"'p'.*{len(encoded.ids)} tokens.*takes {len(encoded.ids) - 1}\."):
-        encode_checked(tokenizer, [PLAIN], len(encoded.ids) - 1)
+        encode(encoder, [PLAIN], TokenLimits(len(encoded.ids) - 1))
+    with pytest.raises(FineTuneError, match=rf"'p': it has the token {max(encoded.ids)}, and the model knows"):
+        encode(encoder, [PLAIN], TokenLimits(128, vocabulary=max(encoded.ids)))
 
 
 def test_masks_say_what_predicts_the_prompt_and_the_completion() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from harness import registry
 from harness.cli.gate import margin
 from harness.client.pricing import LocalPrice, Price
 from harness.errors import ConfigError, ModelError, StoreError
@@ -20,8 +21,10 @@ from harness.gate.budget import BudgetTracker, GateBudget
 from harness.gate.candidate import GateRequest
 from harness.gate.decision import CheckResult, GateResult
 from harness.gate.report import as_json, one_line, step_summary, text, worse_examples, worst_slices
-from harness.gate.rules import FAILURES, OnUnderpowered
+from harness.gate.rules import FAILURES, OnUnderpowered, resolve_margins
 from harness.gate.sequential import EARLY, gate_in_chunks
+from harness.metrics.exact import ExactMatch
+from harness.metrics.rouge import Rouge
 from harness.stats.noninferiority import GateOutcome
 from harness.stats.proportions import Tango
 from harness.store.runs import StoredRun
@@ -77,13 +80,54 @@ def test_a_candidate_that_says_the_same_is_not_worse(baseline: Baseline, tmp_pat
         assert "baseline's own" in comparison.method
 
 
-def test_other_words_with_the_same_scores_are_not_worse_but_a_proportion_keeps_its_interval(
-    baseline: Baseline, tmp_path: Path
+@pytest.mark.parametrize(
+    ("margin", "outcome", "n_needed"),
+    [(0.2, GateOutcome.PASS, None), (0.02, GateOutcome.UNDERPOWERED, 183)],
+)
+def test_equal_scores_of_other_texts_have_an_interval_as_any_others_do(
+    baseline: Baseline, tmp_path: Path, margin: float, outcome: GateOutcome, n_needed: int | None
 ) -> None:
-    said = [f"{text} !" for text in good(tmp_path)]
-    gated = gate(baseline, tmp_path, said, GateRequest(("rougeL", "exact_match"), 0.5))
-    assert check_of(gated, "rougeL").comparison.method == "none needed: all 80 examples score as the baseline's"
-    assert check_of(gated, "exact_match").comparison.method == "tango, 80 examples"
+    said = [f"{text} !" if i < 70 else text for i, text in enumerate(good(tmp_path))]
+    gated = gate(baseline, tmp_path, said, GateRequest(("rougeL",), margin))
+    result = check_of(gated, "rougeL")
+    assert result.comparison.method == "exact, 80 examples that all score as the baseline's"
+    assert (result.outcome, result.decision.n_needed) == (outcome, n_needed)
+    assert "all 80 examples score as the baseline's, but 70 texts changed" in one_line(gated)
+    expected = scipy_stats.binomtest(80, 80).proportion_ci(0.95, method="exact")
+    assert result.comparison.low == pytest.approx(expected.low - 1)
+
+
+def test_the_examples_that_decide_equal_losses_are_just_enough() -> None:
+    for lost, limit in ((0.0, 0.02), (0.01, 0.02), (-0.5, 0.1), (0.2, 0.02)):
+        n = exact.examples_if_equal(lost, limit, 1.0, 0.95)
+        assert n is not None
+        for enough, size in ((True, n), (False, n - 1)):
+            low, high = exact.EqualValues(-lost, size, -1.0, 1.0).interval(0.95)
+            assert (low > -limit if lost < limit else high < -limit) is enough
+    assert exact.examples_if_equal(0.02, 0.02, 1.0, 0.95) is None
+
+
+@pytest.mark.parametrize("metric", ["rougeL", "exact_match"])
+def test_a_baseline_at_the_bottom_shows_nothing_however_many_examples_there_are(tmp_path: Path, metric: str) -> None:
+    n = 300
+    accepted = load(accept(replayed(tmp_path, "accepted", ["Zero"] * n), tmp_path / "b"))
+    for said in (["Zilch"] * n, ["Zero"] * (n - 3) + ["a", "b", "c"]):
+        gated = gate(accepted, tmp_path, said, GateRequest((metric,)))
+        assert gated.outcome is GateOutcome.UNDERPOWERED
+        assert "no candidate could fail" in text(gated)
+        assert "would decide it" not in one_line(gated)
+        assert "No number of examples decides it" in text(gated)
+    assert gate(accepted, tmp_path, ["Zero"] * n, GateRequest((metric,))).outcome is GateOutcome.PASS
+    right: list[ReplayedCompletion] = [e.reference for e in examples(tmp_path, n)]
+    assert gate(accepted, tmp_path, right, GateRequest((metric,))).outcome is GateOutcome.PASS
+
+
+def test_a_corpus_score_that_stays_the_same_is_not_shown_to_be_the_same(baseline: Baseline, tmp_path: Path) -> None:
+    said = [str(text).replace(" ", "  ") for text in good(tmp_path)]
+    gated = gate(baseline, tmp_path, said, GateRequest(("bleu",), 2.0))
+    assert gated.outcome is GateOutcome.UNDERPOWERED
+    assert check_of(gated, "bleu").texts_changed == N
+    assert as_json(gated)["checks"][0]["note"].startswith("all 80 examples score")  # type: ignore[index]
 
 
 def test_the_interval_is_that_of_the_paired_differences(baseline: Baseline, tmp_path: Path) -> None:
@@ -244,6 +288,12 @@ def test_one_changed_answer_passes_where_its_interval_does_and_else_more_example
         (GateRequest(("length_ratio",), 0.1), "expected a metric with a direction, .* Gate one of: rougeL"),
         (GateRequest(("rougeL",), -0.1), "expected a number of 0 or more, got -0.1"),
         (GateRequest(("rougeL",), {"rouge": 0.1}), "Unknown gated metric 'rouge'. Did you mean 'rougeL'"),
+        (GateRequest(("bleu",)), r"such as bleu=\d+\.?\d*, which is 2% of the baseline's"),
+        (GateRequest(("bleu",), 100.0), "bleu: expected less than its whole scale from 0 to 100, got 100.* bleu=2"),
+        (GateRequest(("rougeL",), 1.0), "rougeL: expected less than its whole scale from 0 to 1, got 1.* rougeL=0.02"),
+        (GateRequest(("exact_match",), 3.0), "whole scale from 0 to 1, got 3"),
+        (GateRequest(("rougeL",), float("nan")), "expected a number of 0 or more, got nan"),
+        (GateRequest(("rougel",)), "Unknown metric of the baseline 'rougel'. Did you mean 'rougeL'"),
     ],
 )
 def test_what_cannot_be_gated_is_refused(
@@ -264,6 +314,49 @@ def test_what_does_not_match_never_passes(baseline: Baseline, tmp_path: Path) ->
     changed = replace(run, result=replace(run.result, metrics=tuple(other)))
     with pytest.raises(StoreError, match="rougeL is not comparable between these runs"):
         candidate.gate_run(changed, baseline, GateRequest())
+
+
+def test_bounded_metrics_have_the_same_default_margin(baseline: Baseline) -> None:
+    labels = ("yes", "no")
+    names = ["accuracy", "balanced_accuracy", "macro_f1", "auroc", "auprc", "prefix_match", "token_f1", "fact_f1"]
+    names += ["rouge2", "sequence_accuracy", "token_accuracy", "bertscore_f1", "exact_match_normalized"]
+    metrics = [registry.metric(name, {}, labels) for name in names]
+    assert resolve_margins([*metrics, OwnProportion()], None, baseline) == dict.fromkeys([*names, "own"], 0.02)
+    for metric in metrics:
+        width = 2.0 if metric.name.startswith("bert") else 1.0
+        assert resolve_margins([metric], width - 0.01, baseline) == {metric.name: width - 0.01}
+        with pytest.raises(ConfigError, match="whole scale"):
+            resolve_margins([metric], width, baseline)
+
+
+class OwnProportion(ExactMatch):
+    """A metric of a user's, which is a proportion and says nothing about bounds."""
+
+    name = "own"
+    bounds = property()  # type: ignore[assignment] # raises an AttributeError, as if it were not there
+
+
+def test_what_cannot_be_gated_is_refused_before_it_is_run(baseline: Baseline, tmp_path: Path) -> None:
+    overrides = ["task=jsonl", f"task.path={tmp_path / 'data.jsonl'}", "task.name=things", "model=echo"]
+    overrides += ["tracking=none", f"store={tmp_path / 'other'}"]
+    table = [
+        ([*overrides, "task.n_validation=10"], GateRequest(("rougeL",)), StoreError, "examples differ"),
+        ([*overrides, f"task.n_validation={N}"], GateRequest(("bleu",)), ConfigError, "expected a margin"),
+    ]
+    for words, gate_request, error, message in table:
+        with pytest.raises(error, match=message):
+            candidate.gate_config(words, baseline, gate_request)
+    assert not (tmp_path / "other" / "stages" / "completions").exists()
+
+
+def test_a_metric_that_cannot_read_the_references_is_not_gated(
+    baseline: Baseline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = replayed(tmp_path, "candidate", good(tmp_path))
+    monkeypatch.setattr(Rouge, "stats", lambda _, completions, __: np.tile([0.0, 1.0], (len(completions), 1)))
+    monkeypatch.setattr("harness.stages.readability._READINGS", {})
+    with pytest.raises(ConfigError, match=r"metric rougeL: rougeL cannot read 80 of 80 references.*chrf"):
+        candidate.gate_run(run, baseline, GateRequest())
 
 
 def in_chunks(
@@ -351,6 +444,6 @@ def test_the_json_summary_has_every_check(baseline: Baseline, tmp_path: Path) ->
 )
 def test_margins_are_read_from_words(words: list[str], expected: object) -> None:
     assert margin(words) == expected
-    for wrong in (["x"], ["0.1", "bleu=1"]):
+    for wrong in (["x"], ["0.1", "bleu=1"], ["0.1", "0.2"], ["bleu=1", "bleu=2"]):
         with pytest.raises(ConfigError, match="--margin: expected"):
             margin(wrong)

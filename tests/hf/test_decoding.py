@@ -1,15 +1,19 @@
-"""The choice of the next token, and the reading of what prompts share."""
+"""The choice of the next token, the reading of what prompts share, and the text of tokens that come one by one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.hf import loading
-from harness.hf.decoding import DecodingBatch, choose
+from harness.hf.decoding import UNFINISHED, WINDOW, DecodingBatch, Detokenizer, choose
+from harness.hf.encoding import TextEncoder
 from harness.types import SamplingParams
+from tests.support.tokenizers import sentencepiece
 
 PROBABILITIES = (0.1, 0.5, 0.15, 0.25)
 
@@ -68,3 +72,24 @@ def test_what_prompts_share_is_read_once_and_changes_nothing(tiny_model: Path, p
         together.advance(chosen, range(len(prompts)))
         for i, row in enumerate(alone):
             row.advance(chosen[i : i + 1], [0])
+
+
+@pytest.mark.parametrize("text", ["A river flows to the sea. " * 30, "naïve 日本 🎉 " * 30, "\n\n" * 60, "🎉" * 60])
+@pytest.mark.parametrize("make", [sentencepiece, None])
+def test_growing_tokens_have_the_text_of_the_whole_and_are_decoded_once(
+    tiny_model: Path, make: Callable[[], Any] | None, text: str
+) -> None:
+    tokenizer = make() if make else loading.load_tokenizer(tiny_model)
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    decode = TextEncoder(tokenizer).decoder(())
+    sizes: list[int] = []
+
+    def counted(tokens: Sequence[int]) -> str:
+        sizes.append(len(tokens))
+        return decode(tokens)
+
+    detokenizer = Detokenizer(counted)
+    for n in range(1, len(ids) + 1):
+        text_so_far, whole = detokenizer.text(ids[:n]), decode(ids[:n])
+        assert text_so_far == whole or whole.endswith(UNFINISHED)  # within a character
+    assert max(sizes) <= 2 * WINDOW

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness.errors import ConfigError, MissingExtra
+from harness.errors import ConfigError, MissingExtra, ModelError
 from harness.hf import weights
+from harness.hf.encoders import load_sentence_encoder, load_token_encoder
 from harness.metrics import embedding
 from harness.metrics.bertscore import BertScore, Kind
 from harness.metrics.embedding import EmbeddingSimilarity
@@ -113,3 +118,99 @@ def test_signatures_name_the_weights_and_no_path(folder: str) -> None:
 def test_a_folder_that_is_no_model(tmp_path: Any) -> None:
     with pytest.raises(ConfigError, match=r"config\.json"):
         stats(EmbeddingSimilarity(model=str(tmp_path), device="cpu"), ["a"], ["b"])
+
+
+@pytest.fixture
+def small(tiny_model: Path, tmp_path: Path) -> Path:
+    """A sentence encoder of two layers with mean pooling, which sentence-transformers can load."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    folder = tmp_path / "encoder"
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2, "num_hidden_layers": 2}
+    BertModel(BertConfig(vocab_size=320, **sizes)).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny_model / name, folder)
+    transformer = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}
+    pooling = {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}
+    (folder / "modules.json").write_text(json.dumps([transformer, pooling]))
+    (folder / "1_Pooling").mkdir()
+    mean = {"word_embedding_dimension": 16, "pooling_mode_mean_tokens": True}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(mean))
+    return folder
+
+
+def with_tensors(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    "name", ["1_Pooling/config.json", "tokenizer.json", "modules.json", "2_Dense/model.safetensors"]
+)
+def test_a_signature_covers_every_file_that_is_read(small: Path, name: str) -> None:
+    before = EmbeddingSimilarity(model=str(small)).signature
+    (small / "README.md").write_text("x")
+    (small / "onnx").mkdir()
+    (small / "onnx" / "config.json").write_text("{}")
+    assert EmbeddingSimilarity(model=str(small)).signature == before
+    file = small / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(file.read_text() + " " if file.exists() else "x")
+    assert EmbeddingSimilarity(model=str(small)).signature != before
+
+
+def lacks_layer(tensors: dict[str, Any]) -> None:
+    for name in [name for name in tensors if "layer.1.output" in name]:
+        del tensors[name]
+
+
+def lacks_pooler(tensors: dict[str, Any]) -> None:
+    for name in [name for name in tensors if name.startswith("pooler.")]:
+        del tensors[name]
+
+
+def has_head(tensors: dict[str, Any]) -> None:
+    tensors["cls.predictions.bias"] = next(iter(tensors.values())).clone()
+
+
+def has_layer(tensors: dict[str, Any]) -> None:
+    tensors["encoder.layer.2.output.dense.bias"] = next(iter(tensors.values())).clone()
+
+
+def has_nan(tensors: dict[str, Any]) -> None:
+    tensors["encoder.layer.1.output.dense.bias"][0] = float("nan")
+
+
+def load_for_sentences(folder: Path) -> Any:
+    return load_sentence_encoder(str(folder), "cpu")
+
+
+def load_for_tokens(folder: Path) -> Any:
+    return load_token_encoder(str(folder), "cpu")
+
+
+@pytest.mark.parametrize("load", [load_for_sentences, load_for_tokens])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lacks_layer, r"4 tensors missing, which would be filled with random numbers \(encoder\.layer\.1"),
+        (has_layer, r"1 tensor that it has no place for \(encoder\.layer\.2"),
+        (has_nan, r"1 tensor with infinite values or NaN \(.*encoder\.layer\.1\.output\.dense\.bias\)"),
+        (lacks_pooler, None),
+        (has_head, None),
+    ],
+)
+def test_damaged_encoders(
+    small: Path, load: Callable[[Path], Any], change: Callable[[dict[str, Any]], Any], message: str | None
+) -> None:
+    with_tensors(small, change)
+    if message is None:
+        assert load(small)
+        return
+    with pytest.raises(ModelError, match=message):
+        load(small)

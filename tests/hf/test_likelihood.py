@@ -10,12 +10,14 @@ import pytest
 
 from harness.errors import ModelError
 from harness.hf import loading
+from harness.hf.encoding import TextEncoder
 from harness.hf.forward import Forward
 from harness.hf.tokens import TokenBatch
 from harness.models.local import LocalModel
 from harness.protocols import LikelihoodModel
 from harness.types import FinishReason, Likelihood, Prompt, SamplingParams, TrainingPair
 from tests.support.running import CHAT, PLAIN, model_of
+from tests.support.tokenizers import ANSWERS, llama, sentencepiece
 
 SENTENCES = (
     "It is water.",
@@ -37,7 +39,7 @@ def alone(model: Any, tokenizer: Any, pair: TrainingPair) -> Likelihood:
     """Return the likelihood of one pair by transformers itself: its loss over the completion, and its argmaxes."""
     import torch
 
-    prompt = loading.encode_prompt(tokenizer, pair.prompt)
+    prompt = TextEncoder(tokenizer).prompts([pair.prompt])[0].ids
     text = pair.completion if pair.prompt.messages else f" {pair.completion}"
     completion = [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
     ids = torch.tensor([[*prompt, *completion]])
@@ -61,6 +63,27 @@ def test_likelihoods_are_transformers_own(tiny_model: Path) -> None:
     model = model_of(tiny_model)
     assert isinstance(model, LikelihoodModel)
     check(model, tiny_model, PAIRS)
+
+
+@pytest.mark.parametrize("end_behind", [False, True])
+def test_a_completion_has_the_tokens_that_it_has_behind_its_prompt(tmp_path: Path, end_behind: bool) -> None:
+    import torch
+
+    reference = llama(sentencepiece(), tmp_path).eval()
+    sentencepiece(end_behind).save_pretrained(tmp_path)
+    tokenizer = sentencepiece()
+    prompts = [f"Q: capital of {question}?\nA:" for question in ANSWERS]
+    pairs = [TrainingPair(Prompt("q", text=p), a) for p, a in zip(prompts, ANSWERS.values(), strict=True)]
+    for prompt, likelihood, pair in zip(prompts, measured(model_of(tmp_path), pairs), pairs, strict=True):
+        whole = [*tokenizer(f"{prompt} {pair.completion}")["input_ids"], tokenizer.eos_token_id]
+        n_prompt = len(tokenizer(prompt)["input_ids"])
+        ids = torch.tensor([whole])
+        labels = ids.clone()
+        labels[:, :n_prompt] = -100
+        with torch.no_grad():
+            loss = float(reference(input_ids=ids, labels=labels).loss)
+        assert likelihood.tokens == len(whole) - n_prompt
+        assert likelihood.nll == pytest.approx(loss * likelihood.tokens, rel=1e-5)
 
 
 @pytest.mark.slow

@@ -52,6 +52,30 @@ def test_an_adapter_without_safetensors_is_refused(tiny_model: Path, adapter: Pa
         loading.load_model(tiny_model, device="cpu", adapter=adapter)
 
 
+def test_a_gguf_file_is_converted_without_what_lies_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import transformers
+
+    for name in ("m.gguf", "adapter_config.json", "generation_config.json", "chat_template.jinja"):
+        (tmp_path / name).write_text("{}")
+    seen: list[str] = []
+
+    def record(folder: str, **_: Any) -> None:
+        seen.extend(path.name for path in Path(folder).iterdir())
+        raise ValueError("not a model")
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", record)
+    with pytest.raises(ModelError, match=r"m\.gguf cannot be loaded as a model \(ValueError: not a model\)"):
+        weights.locate(str(tmp_path / "m.gguf"))
+    assert seen == ["m.gguf"]
+
+
+@pytest.mark.parametrize("content", [b"", b"GGUF", b"GGUF" + bytes(100), b"version https://git-lfs.github.com/spec/v1"])
+def test_a_damaged_gguf_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "m.gguf").write_bytes(content)
+    with pytest.raises(ModelError, match=r"m\.gguf cannot be loaded as a model .* Copy or download its files again"):
+        weights.locate(str(tmp_path / "m.gguf"))
+
+
 @pytest.mark.slow
 def test_the_conversion_of_a_real_model(smollm2: Path) -> None:
     model = loading.load_model(smollm2, device="cpu")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,23 @@ def test_it_is_made_once_and_is_a_model_of_its_own(tiny_model: Path) -> None:
 def test_layers_that_are_not_there_are_refused(tiny_model: Path, keep: list[int]) -> None:
     with pytest.raises(ConfigError, match=r"model\.layers: expected layers from 0 to 1, ascending"):
         pruning.locate(config(tiny_model, keep))
+
+
+def test_only_what_is_read_is_copied(tiny_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    for name in ("optimizer.pt", "README.md", "checkpoint-10/optimizer.pt", "additional_chat_templates/tool_use.jinja"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("x")
+    pruned = pruning.locate(config(folder, [0])).folder
+    extra = {path.relative_to(pruned).as_posix() for path in pruned.rglob("*") if path.is_file()}
+    assert extra - {path.name for path in tiny_model.iterdir()} == {"additional_chat_templates/tool_use.jinja"}
+    assert weights.identify(pruned).chat_template == weights.identify(folder).chat_template
+
+
+def test_a_model_that_counts_its_layers_otherwise(tiny_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    settings = json.loads((folder / "config.json").read_text())
+    settings["n_layer"] = settings.pop("num_hidden_layers")
+    (folder / "config.json").write_text(json.dumps(settings))
+    with pytest.raises(ConfigError, match=r"expected a model with num_hidden_layers .* Leave model\.layers out"):
+        pruning.locate(config(folder, [0]))

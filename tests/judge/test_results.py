@@ -18,6 +18,7 @@ from harness.judge.results import Verdicts
 from harness.store.runs import StoredRun
 from harness.types import ModelIdentity
 from tests.support.fakes import config
+from tests.support.sampled import right_or_wrong, sampled
 
 
 @pytest.fixture
@@ -53,3 +54,14 @@ def test_no_verdict_at_all_is_no_win_rate(runs: list[StoredRun], cluster: str | 
     unread = judgement(runs, JudgeOutcome.NO_VERDICT, None, cluster)
     assert [unread.win_rate.value, unread.win_rate.low, unread.p, unread.trust.flip_rate.value] == [None] * 4
     assert [unread.win_rate.worst, unread.win_rate.best] == [0.0, 1.0]
+
+
+def test_samples_of_a_prompt_are_one_cluster(tmp_path: Path) -> None:
+    right = right_or_wrong(12, 3, 2.0, seed=1)
+    judged = judgement(
+        [sampled(tmp_path, "a", right), sampled(tmp_path, "b", ~right)], JudgeOutcome.WIN, Choice.A, None
+    )
+    assert "12 clusters" in judged.interval
+    flips = judged.trust.flip_rate
+    bounds = stats.binomtest(0, 12).proportion_ci(0.95, method="wilson")
+    assert [flips.n, flips.value, flips.high] == pytest.approx([36, 0.0, bounds.high])

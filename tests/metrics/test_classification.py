@@ -65,3 +65,65 @@ def test_a_reference_that_is_not_a_label() -> None:
 def test_labels_that_are_not_distinct(labels: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"task\.labels"):
         Classification(labels)
+
+
+SENTIMENTS = ["positive", "negative", "neutral"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "text", "label"),
+    [
+        (SENTIMENTS, "Positive.", "positive"),
+        (SENTIMENTS, "  **NEGATIVE**\n", "negative"),
+        (SENTIMENTS, "_neutral_", "neutral"),
+        (SENTIMENTS, "“positive”", "positive"),
+        (SENTIMENTS, "The answer is neutral.", None),
+        (SENTIMENTS, "positively", None),
+        (["1", "2"], "1.", "1"),
+        (["1", "2"], "1.5 stars", None),
+        (["1", "2"], "2 stars", "2"),
+        (["1", "2"], "-1", None),
+        (["-1", "1"], "-1", "-1"),
+        (["1", "10"], "10", "10"),
+        (["正面", "负面"], "「正面」。", "正面"),
+        (["正面", "负面"], "负面，因为", "负面"),
+        (["क", "ख"], "की", None),
+        (["é", "e"], "e\u0301", "é"),
+        (["A", "B"], "A) because", "A"),
+        (["<", ">"], ">", ">"),
+        (["?", "!"], "?", "?"),
+        (["new york", "york"], "New  York", "new york"),
+    ],
+)
+def test_labels_are_read_as_documented(labels: list[str], text: str, label: str | None) -> None:
+    metric = Classification(labels)
+    rows = stats(metric, [text], [label or labels[0]])
+    assert float(metric.per_example(rows)[0]) == (label is not None)
+    assert metric.unread(rows) == ([] if label else [0])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "label"),
+    [
+        ("(positive|negative|neutral)", "The answer is Neutral.", "neutral"),
+        (r"(?:answer is|label:)\s*(\w+)", "Label: NEGATIVE", "negative"),
+        (r"(?:answer is|label:)\s*(\w+)", "positive", "positive"),
+        (r"(?:answer is|label:)\s*(\w+)", "positive, or so I think", None),
+        (r"####\s*(.*)", "It looks negative at first.\n#### positive, clearly", "positive"),
+        ("(positive|negative|neutral)", "not negative but positive", None),
+        ("(positive|negative|neutral)", "negative, yes negative", "negative"),
+        ("answer:( positive)?", "answer:", None),
+    ],
+)
+def test_a_pattern_reads_labels_in_sentences(pattern: str, text: str, label: str | None) -> None:
+    metric = Classification(SENTIMENTS, pattern=pattern)
+    rows = stats(metric, [text], [label or "positive"])
+    assert float(metric.per_example(rows)[0]) == (label is not None)
+    assert metric.unread(rows) == ([] if label else [0])
+    assert f"read:pattern:{pattern}" in metric.signature
+
+
+@pytest.mark.parametrize("pattern", ["(positive", "positive|negative", "(a)(b)", 5])
+def test_a_pattern_that_reads_nothing_is_refused(pattern: str) -> None:
+    with pytest.raises(ConfigError, match=r"metrics\.options\.macro_f1\.pattern: expected .* one group"):
+        Classification(SENTIMENTS, "macro_f1", pattern)

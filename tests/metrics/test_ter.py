@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,24 @@ from rapidfuzz.distance import Levenshtein
 from sacrebleu.metrics.lib_ter import BeamEditDistance, trace_to_alignment, translation_edit_rate
 from sacrebleu.metrics.ter import TER
 
+from harness.errors import ConfigError
 from harness.metrics import ter_edits_batched
 from harness.metrics.ngrams import clipped_matches
 from harness.metrics.ter import Ter, count_edits
-from harness.metrics.ter_edits import align, edits_single, safe_distance
+from harness.metrics.ter_edits import align, beam, edits_single, safe_distance
 from harness.metrics.ter_edits_batched import BLOCK_STARTS, WIDTH, edits_batched
+from harness.metrics.ter_edits_beam import edits_in_beam
 from harness.metrics.token_ids import Encoded
 from tests.support.text_pairs import ADVERSARIAL, drawn, replicated, stats, wiki_pairs
 
-OPTIONS: list[dict[str, Any]] = [{}, {"normalized": True}, {"no_punct": True}, {"case_sensitive": True}]
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"normalized": True},
+    {"no_punct": True},
+    {"case_sensitive": True},
+    {"normalized": True, "asian_support": True},
+    {"no_punct": True, "asian_support": True, "case_sensitive": True},
+]
 words = st.lists(st.sampled_from("abcdef"), max_size=14)
 many_words = st.lists(st.sampled_from("abcdefghijkl"), min_size=1, max_size=WIDTH)
 few_kinds = st.lists(st.sampled_from("ab"), min_size=1, max_size=WIDTH)
@@ -68,6 +78,86 @@ def test_long_texts_in_another_order() -> None:
     hypothesis = reference[40:50] + reference[:15] + reference[50:] + reference[15:40]
     assert safe_distance(60, 60) < np.inf
     assert edits_and_length(hypothesis, reference) == translation_edit_rate(hypothesis, reference)
+
+
+def shuffled(n: int, vocabulary: int, seed: int) -> tuple[list[str], list[str]]:
+    """Return two texts of about n words, of which whole parts stand elsewhere, are missing or are added."""
+    rng = random.Random(seed)
+    reference = [chr(100 + rng.randrange(vocabulary)) for _ in range(n)]
+    hypothesis = list(reference)
+    for _ in range(6):
+        start, target = rng.randrange(len(hypothesis) + 1), rng.randrange(len(hypothesis) + 1)
+        part = hypothesis[start : start + rng.randrange(1, 35)]
+        if rng.random() < 0.7:
+            del hypothesis[start : start + len(part)]
+        hypothesis[target:target] = part if rng.random() < 0.7 else [chr(99)] * len(part)
+    return hypothesis or [chr(99)], reference
+
+
+@given(words.filter(bool), words.filter(bool))
+def test_edits_in_the_beam_are_sacrebleus(hypothesis: list[str], reference: list[str]) -> None:
+    assert edits_in_beam("".join(hypothesis), "".join(reference)) == translation_edit_rate(hypothesis, reference)[0]
+
+
+@pytest.mark.parametrize(("n", "vocabulary", "seed"), [(30, 5, 0), (40, 4, 1), (60, 60, 2), (50, 300, 3), (70, 900, 6)])
+def test_edits_in_the_beam_of_moved_parts_are_sacrebleus(n: int, vocabulary: int, seed: int) -> None:
+    pair = shuffled(n, vocabulary, seed)
+    assert edits_in_beam(*map("".join, pair)) == translation_edit_rate(*pair)[0]
+    assert edits_in_beam(*map("".join, reversed(pair))) == translation_edit_rate(*reversed(pair))[0]
+
+
+@pytest.mark.parametrize(("n_hypothesis", "n_reference"), [(1, 90), (90, 1), (2, 200), (130, 3)])
+def test_edits_in_the_beam_of_unequal_lengths_are_sacrebleus(n_hypothesis: int, n_reference: int) -> None:
+    rng = random.Random(n_reference)
+    pair = [[rng.choice("abcd") for _ in range(n)] for n in (n_hypothesis, n_reference)]
+    assert edits_in_beam(*map("".join, pair)) == translation_edit_rate(*pair)[0]
+
+
+@pytest.mark.parametrize("drift", [False, True])
+def test_both_searches_of_long_texts_agree(drift: bool) -> None:
+    rng = random.Random(0)
+    reference = [chr(200 + min(int(rng.paretovariate(1)), 5000)) for _ in range(1500)]
+    hypothesis = "".join(
+        "" if drift and rng.random() < 0.02 else chr(199) * 2 if drift and rng.random() < 0.02 else word
+        for word in (chr(200 + rng.randrange(5000)) if rng.random() < 0.2 else word for word in reference)
+    )
+    text, distance = "".join(reference), Levenshtein.distance(hypothesis, "".join(reference))
+    single = edits_single(hypothesis, text, distance, 0, safe_distance(len(hypothesis), len(text)))
+    assert edits_in_beam(hypothesis, text) == single
+
+
+def test_memory_grows_with_the_words_and_not_with_their_square() -> None:
+    rng = random.Random(0)
+    peaks = []
+    for n in (1100, 4400):
+        reference = [f"w{i}" for i in range(n)]
+        hypothesis = [f"x{i}" if rng.random() < 0.2 else word for i, word in enumerate(reference)]
+        hypothesis[100:120] = hypothesis[110:120] + hypothesis[100:110]
+        stats(Ter(), ["a b"], ["b a"])
+        tracemalloc.start()
+        edits_and_length(hypothesis, reference)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 6 * peaks[0]
+    assert peaks[1] < 1500 * 4400
+
+
+@given(st.integers(1, 150), st.integers(0, 400))
+def test_the_least_distance_outside_the_beam_is_that_of_all_its_cells(n_hypothesis: int, n_reference: int) -> None:
+    slope, width = beam(n_hypothesis, n_reference)
+    i, j = np.arange(1, n_hypothesis + 1)[:, None], np.arange(n_reference + 1)
+    diagonal = np.floor(i * slope)
+    outside = (j < diagonal - width) | ((j >= diagonal + width) & (i < n_hypothesis))
+    distances = abs(i - j) + abs((n_hypothesis - i) - (n_reference - j))
+    assert safe_distance(n_hypothesis, n_reference) == (distances[outside].min() if outside.any() else np.inf)
+
+
+def test_asian_support_alone_does_nothing_and_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"normalized=true, or no_punct=true"):
+        Ter(asian_support=True)
+    normalized = Ter(normalized=True, asian_support=True)
+    texts = ["今天天气好。"], ["今天天气不好。"]
+    assert float(normalized.aggregate(stats(normalized, *texts)[0])) == pytest.approx(corpus(*texts, **OPTIONS[4]))
 
 
 @given(words, words)

@@ -35,6 +35,12 @@ def test_text_and_stop_rules(decoding: SamplingParams, text: str, reason: Finish
         assert (completion.text, completion.finish_reason, completion.completion_tokens) == (text, reason, tokens)
 
 
+def test_reasoning_is_separated_from_what_is_repeated() -> None:
+    [completion] = echo([Prompt("a", text="<think> one\ntwo </think> What is x?")], SamplingParams(stop=("is",)))
+    assert (completion.text, completion.reasoning) == ("What", "one two")
+    assert completion.raw == "<think> one two </think> What is x? is what was asked. Nothing more is known."
+
+
 def test_the_share_that_fails_is_chosen_by_prompt() -> None:
     failed = {c.example_id for c in echo(PROMPTS, SamplingParams(), error_rate=0.25) if c.error}
     assert 30 <= len(failed) <= 70

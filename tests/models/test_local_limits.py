@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, ModelError
+from harness.hf import loading
 from harness.hf.decoding import DecodingBatch
-from harness.types import FinishReason, Prompt, SamplingParams
+from harness.types import FinishReason, Prompt, SamplingParams, TrainingPair
+from tests.support.memory import allocate_in_python, allocate_on_cpu, fail_on_gpu
 from tests.support.running import CHAT, PLAIN, model_of, outcomes, run
 
 
@@ -25,10 +27,32 @@ def test_a_prompt_longer_than_the_context_is_an_error(tiny_model: Path) -> None:
     assert completions["Rain"].completion_tokens == 4
 
 
-def fail_above(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
-    """Make every step with more than `rows` rows run out of memory, and return the list of batches that began."""
-    import torch
+def test_a_token_that_the_model_has_no_embedding_of_fails_its_prompt_alone(tiny_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    tokenizer = loading.load_tokenizer(folder)
+    tokenizer.add_tokens(["<tool>"])
+    tokenizer.save_pretrained(folder)
+    model = model_of(folder)
+    completions = run(model, [Prompt("new", text="call <tool> now"), PLAIN[0]], SamplingParams(max_tokens=4))
+    assert completions["new"].error == (
+        "the prompt cannot be read: it has the token 320, and the model knows the tokens 0 to 319"
+    )
+    assert completions["Rain"].completion_tokens == 4
+    with pytest.raises(ModelError, match=r"'new': it has the token 320.* Leave the example out"):
+        list(model.likelihoods([TrainingPair(Prompt("new", text="call"), "<tool>")]))
 
+
+def test_a_prompt_of_megabytes_is_an_error_at_once(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(tiny_model)
+    (rendered,) = model.rendered([Prompt("long", text="words " * 700_000)])
+    assert 128 <= rendered.tokens < 1000
+    (completion,) = model.generate([Prompt("long", text="words " * 700_000)], SamplingParams())
+    assert completion.error == "the prompt has 4,199,999 characters, the model takes 1 to 127 tokens"
+    assert completion.prompt_tokens == rendered.tokens
+
+
+def fail_above(monkeypatch: pytest.MonkeyPatch, rows: int, fail: Callable[[], None] = fail_on_gpu) -> list[int]:
+    """Make every step with more than `rows` rows run out of memory, and return the list of batches that began."""
     begun: list[int] = []
     start: Callable[..., None] = DecodingBatch.__init__
     step: Callable[..., Any] = DecodingBatch.logits
@@ -39,7 +63,7 @@ def fail_above(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
 
     def logits(self: DecodingBatch) -> Any:
         if len(self._tokens) > rows:
-            raise torch.OutOfMemoryError
+            fail()
         return step(self)
 
     monkeypatch.setattr(DecodingBatch, "__init__", init)
@@ -47,9 +71,12 @@ def fail_above(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
     return begun
 
 
-def test_a_batch_that_does_not_fit_is_halved(ending_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fail", [allocate_on_cpu, allocate_in_python, fail_on_gpu])
+def test_a_batch_that_does_not_fit_is_halved(
+    ending_model: Path, monkeypatch: pytest.MonkeyPatch, fail: Callable[[], None]
+) -> None:
     expected = outcomes(run(model_of(ending_model), CHAT, SamplingParams(max_tokens=24)))
-    begun = fail_above(monkeypatch, rows=2)
+    begun = fail_above(monkeypatch, rows=2, fail=fail)
     assert outcomes(run(model_of(ending_model), CHAT, SamplingParams(max_tokens=24))) == expected
     assert begun == [7, 4, 2, 2, 2, 1]
 

@@ -8,15 +8,19 @@ from typing import Any
 import pytest
 
 from harness.client.dialect import Dialect
-from harness.client.replies import Refused, Unusable
+from harness.client.endpoint import Endpoint
+from harness.client.replies import Problem
 from harness.client.requests import RequestOutcome, ServiceRequest
 from harness.config import OpenAIModelConfig
 from harness.config.model import EndpointKind
 from harness.errors import ConfigError, ModelError
+from harness.models import openai
 from harness.models.openai import OpenAIModel
 from harness.types import Completion, FinishReason, Message, Prompt, SamplingParams, StopAt
 from tests.support.clients import chat_prompts, model_at, model_on
 from tests.support.fault_server import Behaviour, FaultServer
+from tests.support.odd_answers import OddAnswer, raw
+from tests.support.odd_service import OddService
 
 PLAIN = Prompt("e0", text="two words")
 
@@ -32,8 +36,9 @@ def reply(text: object = "Yes.", reason: str | None = "stop", **more: object) ->
 
 def completion(answer: dict[str, Any], decoding: SamplingParams | None = None) -> Completion:
     dialect = Dialect(config(), decoding or SamplingParams())
-    dialect.check(answer)
-    return dialect.completion(RequestOutcome(ServiceRequest("e0", {}, 1), answer, None, 0.5))
+    read = dialect.answer(json.dumps(answer).encode(), "", Endpoint("https://host/v1"))
+    assert not isinstance(read, Problem), read.message
+    return dialect.completion(RequestOutcome(ServiceRequest("e0", {}, 1), read, None, 0.5))
 
 
 def test_every_decoding_option_is_sent() -> None:
@@ -96,23 +101,38 @@ def test_text_is_truncated_by_the_rule_of_all_backends(stop: tuple[str, ...], st
     assert (result.text, result.finish_reason) == (text, FinishReason.STOP)
 
 
+def test_what_is_withheld_is_an_answer_where_it_had_ended_before() -> None:
+    withheld = reply("Ann was born.\nBerta ki", "content_filter")
+    assert completion(withheld, SamplingParams(stop_at=StopAt.line)).text == "Ann was born."
+    with pytest.raises(AssertionError, match="withheld"):
+        completion(withheld)
+
+
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("stop", "choice", "partial"),
     [
-        ({}, Unusable),
-        ({"choices": []}, Unusable),
-        ({"choices": [{}]}, Unusable),
-        (reply(None), Unusable),
-        (reply("", None), Unusable),
-        (reply(["parts"]), Unusable),
-        (reply("", "content_filter"), Refused),
-        (reply("He ki", "content_filter"), Refused),
-        (reply(None, "tool_calls"), Refused),
+        ((), {}, False),
+        (("x",), {}, True),  # it may have been a stop sequence
+        (("x",), {"stop_reason": None}, False),  # vLLM: the end token
+        (("x",), {"stop_reason": "x"}, True),
+        (("x",), {"stop_reason": 2}, False),
+        (("x",), {"matched_stop": 2}, False),  # SGLang
+        (("x",), {"matched_stop": "x"}, True),
+        (("x",), {"finish_reason": "end_turn"}, False),
+        (("x",), {"finish_reason": "stop_sequence"}, True),
+        (("x",), {"finish_reason": "length"}, False),
+        (("x",), {"native_finish_reason": "end_turn"}, False),
     ],
 )
-def test_a_reply_without_text_is_none(answer: dict[str, Any], expected: type[Exception]) -> None:
-    with pytest.raises(expected):
-        Dialect(config(), SamplingParams()).check(answer)
+def test_whether_the_model_might_have_gone_on(stop: tuple[str, ...], choice: dict[str, Any], partial: bool) -> None:
+    answer = reply()
+    answer["choices"][0] |= choice
+    assert completion(answer, SamplingParams(stop=stop)).partial is partial
+
+
+def test_the_text_is_kept_as_it_came() -> None:
+    result = completion(reply(" Ann.\nBerta", "length"), SamplingParams(stop_at=StopAt.line))
+    assert (result.text, result.raw, result.ended) == ("Ann.", " Ann.\nBerta", FinishReason.LENGTH)
 
 
 def test_usage_is_kept() -> None:
@@ -135,22 +155,63 @@ def test_what_decides_the_text_is_in_the_identity() -> None:
     assert OpenAIModel(config()).identity == OpenAIModel(config(timeout=1.0, concurrency=2)).identity
 
 
-@pytest.mark.parametrize(("refused", "sent"), [("max_tokens", "max_completion_tokens"), ("seed", None), ("stop", None)])
-def test_a_setting_that_a_service_does_not_take(refused: str, sent: str | None) -> None:
+@pytest.mark.parametrize(
+    ("refused", "sent", "notice"),
+    [
+        ("max_tokens", "max_completion_tokens", ""),
+        ("seed", None, "another run may give other completions"),
+        ("stop", None, "truncated at the stop sequences here"),
+        ("temperature", None, "sampled at a temperature of the service's own"),
+        ("top_p", None, "sampled from other tokens"),
+        ("repetition_penalty", None, "a default of the service's own may apply"),
+    ],
+)
+def test_a_setting_that_a_service_does_not_take(refused: str, sent: str | None, notice: str) -> None:
     with FaultServer(Behaviour(refuse={refused: "unsupported_parameter"})) as server:
-        rows = list(model_on(server).generate(chat_prompts(20), SamplingParams(stop=("3",))))
+        rows = list(
+            model_on(server).generate(chat_prompts(20), SamplingParams(temperature=0.5, top_p=0.9, stop=("3",)))
+        )
     assert [row.error for row in rows] == [None] * 20
     assert max(server.seen.billed.values()) == 1
     assert all(refused not in body for body in server.seen.bodies)
     assert sent is None or {body[sent] for body in server.seen.bodies} == {64}
+    for row in rows:
+        assert len(row.notes) == bool(notice)
+        assert notice in "".join(row.notes)
+        assert not notice or f"+model.extra.{refused}=null" in row.notes[0]
 
 
-def test_a_setting_that_decides_the_text_is_not_left_out() -> None:
+def test_many_settings_that_a_service_does_not_take() -> None:
+    refuse = dict.fromkeys(
+        ("max_tokens", "temperature", "top_p", "top_k", "min_p", "seed", "stop"), "unsupported_value"
+    )
+    with FaultServer(Behaviour(refuse=refuse)) as server:
+        rows = list(model_on(server).generate(chat_prompts(20), SamplingParams(temperature=0.5, stop=("3",))))
+    assert [row.error for row in rows] == [None] * 20
+
+
+def test_greedy_completions_that_a_service_samples_are_told_loudly(capsys: pytest.CaptureFixture[str]) -> None:
+    with FaultServer(Behaviour(refuse={"temperature": "unsupported_value"})) as server:
+        (row,) = model_on(server).generate(chat_prompts(1), SamplingParams())
+    assert "NOT greedy" in capsys.readouterr().err
+    assert "NOT greedy" in row.notes[0]
+
+
+def test_a_setting_of_the_users_own_is_not_left_out() -> None:
     with (
-        FaultServer(Behaviour(refuse={"temperature": "unsupported_value"})) as server,
-        pytest.raises(ModelError, match=r"refuses every request: 400 unsupported_value"),
+        FaultServer(Behaviour(refuse={"effort": "unsupported_value"})) as server,
+        pytest.raises(ModelError, match=r"refuses every request: 400 unsupported_value.*\+model\.extra\.effort=null"),
     ):
-        list(model_on(server).generate(chat_prompts(20), SamplingParams()))
+        list(model_on(server, extra={"effort": 3}).generate(chat_prompts(20), SamplingParams()))
+
+
+def test_samples_of_one_prompt_have_seeds_of_their_own() -> None:
+    prompts = [Prompt(f"e{i}", messages=(Message("user", "thing"),), sample=i) for i in range(3)]
+    with FaultServer(Behaviour()) as server:
+        list(model_on(server).generate(prompts, SamplingParams(temperature=1.0, seed=7)))
+    seeds = [body["seed"] for body in server.seen.bodies]
+    assert len(set(seeds)) == 3
+    assert 7 in seeds
 
 
 def test_the_key_is_sent_and_a_missing_one_is_reported_before_any_request(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +264,38 @@ def test_the_end_of_a_model_that_cannot_be_retrieved_is_unknown(monkeypatch: pyt
     assert model_at_nothing().shutdown_date() is None
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert OpenAIModel(config()).shutdown_date() is None
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        raw("<html>sign in</html>", Content_Type="text/html"),
+        raw("[" * 50_000),
+        raw(""),
+        raw("[]"),
+        raw('{"data": []}'),
+        raw('{"shutdown_date": 1800000000}'),
+        raw('{"shutdown_date": "soon"}'),
+        raw('{"shutdown_date": {"year": 2027}}'),
+        raw("{}", 302, Location="http://127.0.0.1:9/"),
+        raw("{}", 500),
+        "says nothing",
+        "drips",
+        "is endless",
+        "no HTTP",
+        "hangs up",
+        "chunks that end early",
+    ],
+)
+def test_a_look_up_never_ends_a_run(reply: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai, "LOOK_UP_SECONDS", 0.5)
+    with OddService({"": OddAnswer(reply)}) as service:
+        assert model_at(service.base_url).shutdown_date() is None
+
+
+def test_the_end_of_a_model_may_have_a_time() -> None:
+    with OddService({"": OddAnswer(raw('{"shutdown_date": "2027-01-14T00:00:00Z"}'))}) as service:
+        assert model_at(service.base_url).shutdown_date() == "2027-01-14"
 
 
 def model_at_nothing() -> OpenAIModel:

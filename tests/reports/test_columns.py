@@ -10,10 +10,13 @@ import pytest
 
 from harness import registry
 from harness.analysis.leaderboard import Leaderboard, by_task
-from harness.reports.columns import COLUMNS, columns, compact
+from harness.config import ReportConfig
+from harness.reports.columns import COLUMNS, columns, compact, footnotes
 from harness.reports.formatting import with_interval
+from harness.reports.html.summary import summary
 from harness.reports.markdown.standings import standings_section
 from harness.reports.terminal.leaderboard import TerminalSink
+from harness.reports.wandb.tables import scores
 from harness.types import FineTuneRecord, Usage
 from tests.support.grids import RunSpec, store
 
@@ -128,3 +131,21 @@ def test_a_terminal_omits_columns_without_information(tmp_path: Path) -> None:
     leaderboard = board(tmp_path, Usage(20, 0, 0, 10, 500, 10.0), Usage(20, 0, 0, 10, 500, 10.0))
     assert [column.short for column in compact(leaderboard)] == ["training s", "s/completion", "parameters"]
     assert len({column.title for column in COLUMNS}) == len(COLUMNS)
+
+
+def test_a_metric_that_cannot_read_references_is_marked_beside_its_score(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = board(tmp_path, Usage(20, 0, 0, None, None, 1.0))
+    entry = shown.entries[0]
+    blind = replace(entry.run.result, metrics=tuple(replace(m, unreadable=7) for m in entry.run.result.metrics))
+    shown = replace(shown, entries=(replace(entry, run=replace(entry.run, result=blind)),))
+    note = "† cannot read some of 20 references: rougeL 7."
+    TerminalSink().write(shown)
+    in_terminal, in_markdown = capsys.readouterr().out, "\n".join(standings_section(shown))
+    for written in (in_terminal, in_markdown):
+        assert "rougeL ↑ †" in written
+        assert note in written
+    assert summary(shown, ReportConfig(name="r"))["metrics"][0]["unreadable"] == 7
+    assert scores(blind.metrics)["rougeL_unreadable_references"] == 7
+    assert footnotes(board(tmp_path, Usage(20, 0, 0, None, None, 1.0), name="read")) == []

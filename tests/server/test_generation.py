@@ -197,3 +197,22 @@ def test_what_is_sent_is_always_a_beginning_of_the_answer(text: str, stops: list
         if end_of(unfinished, decoding) is not None:
             break
         assert whole.startswith(settled(unfinished, decoding))
+
+
+def test_a_prompt_of_megabytes_is_refused_while_others_are_answered(client: OpenAI) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        text = "a word " * 500_000
+        long = pool.submit(client.completions.create, model="tiny", prompt=text, max_tokens=2)
+        short = pool.submit(client.completions.create, model="tiny", prompt="a word", max_tokens=2)
+        assert short.result().choices[0].text is not None
+    with pytest.raises(openai.BadRequestError, match=r"the prompt has 3,499,999 characters, the model takes 1 to 127"):
+        long.result()
+
+
+def test_reasoning_is_answered_as_it_came(client: OpenAI) -> None:
+    options: Any = {"model": "echo", "messages": [{"role": "user", "content": "<think> why </think> so"}]}
+    answer = client.chat.completions.create(**options)
+    stream: Any = client.chat.completions.create(**options, stream=True)
+    text = "<think> why </think> so is what was asked. Nothing more is known."
+    assert answer.choices[0].message.content == text
+    assert "".join(part.choices[0].delta.content or "" for part in stream) == text

@@ -74,6 +74,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
             "unsupported_parameter",
         ),
         (CHAT, CHAT_BODY | {"presence_penalty": 0.5}, 400, "presence_penalty", "unsupported_parameter"),
+        (CHAT, CHAT_BODY | {"repetition_penalty": 1.1}, 400, "repetition_penalty", "unsupported_parameter"),
         (CHAT, CHAT_BODY | {"temprature": 0}, 400, "temprature", "unknown_parameter"),
         (CHAT, CHAT_BODY | {"temperature": 2.5}, 400, "temperature", "invalid_value"),
         (CHAT, CHAT_BODY | {"temperature": "hot"}, 400, "temperature", "invalid_value"),

@@ -111,7 +111,7 @@ def test_statistics_of_one_text_and_two_likelihoods_are_two(tmp_path: Path) -> N
     first = Completion("a", "r", FinishReason.STOP, likelihoods={"r": Likelihood(1.0, 2, 1)})
     other = replace(first, likelihoods={"r": Likelihood(3.0, 2, 1)})
     values = [
-        score([TokenLikelihood()], [example], [completion], StatsConfig(), 0, Store(tmp_path)).metrics[0].score.value
+        score([TokenLikelihood()], [example], [completion], StatsConfig(), Store(tmp_path)).metrics[0].score.value
         for completion in (first, other)
     ]
     assert values == [0.5, 1.5]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.store.digest import digest, digest_lines
-from harness.types import SamplingParams, StopAt
+from harness.types import ModelIdentity, SamplingParams, StopAt
 
 
 def test_the_digest_is_the_same_everywhere() -> None:
@@ -36,3 +38,11 @@ def test_lines_are_framed() -> None:
 def test_what_has_no_canonical_form_is_refused() -> None:
     with pytest.raises(TypeError, match="set has no canonical form"):
         digest({1, 2})
+
+
+def test_where_local_weights_lie_decides_nothing() -> None:
+    here, there = (ModelIdentity("local", path, revision, weights="w") for path, revision in (("/a", ""), ("b/c", "1")))
+    assert digest(here) == digest(there)
+    assert digest(here) != digest(replace(here, weights="x"))
+    assert digest(ModelIdentity("openai", "a", weights="w")) != digest(ModelIdentity("openai", "b", weights="w"))
+    assert digest(ModelIdentity("local", "a")) != digest(ModelIdentity("local", "b"))

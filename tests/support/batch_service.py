@@ -23,6 +23,12 @@ class BatchService:
     """Prompts that are answered with status 500 once."""
     hopeless: set[str] = field(default_factory=set)
     """Prompts that are always refused with status 400."""
+    refuse: tuple[str, ...] = ()
+    """Settings that are refused with status 400, one at a time."""
+    damaged: bytes = b""
+    """Lines before the others in each file of results."""
+    page: bool = False
+    """Whether every answer is a page of HTML."""
     lose: int = 0
     """So many answers to a submission are lost on their way."""
     looks: int = 1
@@ -38,6 +44,8 @@ class BatchService:
 
     def _handle(self, request: httpx2.Request) -> httpx2.Response:
         path, method = request.url.path, request.method
+        if self.page:
+            return httpx2.Response(200, text="<html>sign in</html>", headers={"content-type": "text/html"})
         if path == "/v1/files":
             return self._upload(request.read())
         if match := re.fullmatch(r"/v1/files/(.+)/content", path):
@@ -80,7 +88,10 @@ class BatchService:
         good, bad = [], []
         for line in reversed(lines[:done]):  # in an order that is not guaranteed
             prompt = line["body"]["messages"][-1]["content"]
-            if prompt in self.hopeless or prompt in self.failing:
+            if refused := [name for name in self.refuse if name in line["body"]]:
+                error = {"message": "Unsupported parameter", "param": refused[0], "code": "unsupported_parameter"}
+                bad.append(_line(line, 400, {"error": error}))
+            elif prompt in self.hopeless or prompt in self.failing:
                 self.failing.discard(prompt)
                 status, code = (400, "content_policy") if prompt in self.hopeless else (500, "server_error")
                 bad.append(_line(line, status, {"error": {"message": "no", "code": code}}))
@@ -96,7 +107,7 @@ class BatchService:
         for kind, rows in (("output_file_id", good), ("error_file_id", bad)):
             if rows:
                 batch[kind] = f"file-{len(self.files)}"
-                self.files[batch[kind]] = "\n".join(rows).encode()
+                self.files[batch[kind]] = self.damaged + "\n".join(rows).encode()
 
 
 def _line(line: dict[str, Any], status: int, body: dict[str, Any]) -> str:

@@ -18,7 +18,11 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import unquote
 
-KINDS = ("429", "429 and when", "500", "503", "dropped", "slow", "cut", "cut cleanly", "no choice", "empty choice")
+REPEATED = ("cut cleanly", "no choice", "empty choice")
+"""Whole replies with status 200 and no answer, the same each time."""
+PAID = (*REPEATED, "cut")
+"""Replies with status 200 and no answer; each costs money."""
+KINDS = ("429", "429 and when", "500", "503", "dropped", "slow", *PAID)
 
 
 @dataclass(slots=True)
@@ -49,6 +53,8 @@ class Seen:
     billed: Counter[str] = field(default_factory=Counter)
     """Answers that were written whole to a client that was still there."""
     faults: Counter[str] = field(default_factory=Counter)
+    """By kind, and by prompt those that cost money."""
+    paid_faults: Counter[str] = field(default_factory=Counter)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     authorizations: set[str] = field(default_factory=set)
     at_once: int = 0
@@ -116,8 +122,7 @@ class FaultServer:
         draw = random.Random(f"{does.seed} {prompt} {seen.requests[prompt]}")
         seen.requests[prompt] += 1
         seen.bodies.append(body)
-        kind = draw.choice(does.kinds) if draw.random() < does.faults else ""
-        seen.faults[kind] += bool(kind)
+        kind = self._fault(prompt, draw)
         await asyncio.sleep(does.slow if kind == "slow" else does.latency)
         answer = json.dumps(answered(prompt, body, kind)).encode()
         if kind in _STATUS:
@@ -135,6 +140,16 @@ class FaultServer:
             return False
         seen.billed[prompt] += kind not in ("no choice", "empty choice")
         return await self._send(writer, 200, answer)
+
+    def _fault(self, prompt: str, draw: random.Random) -> str:
+        """Return the kind of fault that a request meets, empty for none; the paid ones strike a prompt once."""
+        does, seen = self.behaviour, self.seen
+        kind = draw.choice(does.kinds) if draw.random() < does.faults else ""
+        if kind in PAID and does.faults < 1 and seen.paid_faults[prompt]:
+            kind = ""
+        seen.paid_faults[prompt] += kind in PAID
+        seen.faults[kind] += bool(kind)
+        return kind
 
     async def _model(self, writer: asyncio.StreamWriter, name: str) -> bool:
         if name not in self.behaviour.endings:

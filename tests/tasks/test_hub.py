@@ -27,7 +27,7 @@ def test_a_folder_of_json_keeps_its_splits(folder: Path) -> None:
     assert (len(corpus.train), len(corpus.validation)) == (6, 2)
     assert corpus.validation[1].prompt == "validation 1?"
     assert corpus.validation[1].slices == {"topic": "fur"}
-    assert corpus.validation[1].origin == f"{folder}/validation:2"
+    assert corpus.validation[1].origin == f"{folder}/validation.jsonl:2"
     assert corpus.licence == "not stated"
 
 
@@ -52,7 +52,7 @@ def test_parquet_with_class_labels(folder: Path) -> None:
     ("options", "message"),
     [
         ({"validation_split": "valid"}, r"Unknown split 'valid'\. Did you mean 'validation'\?"),
-        ({"prompt_key": "promt"}, r"animals/train: 6 of 6 rows .*\n  .*animals/train:1: Unknown key 'promt'"),
+        ({"prompt_key": "promt"}, r"animals/train: 6 of 6 rows .*\n  .*animals/train\.jsonl:1: Unknown key 'promt'"),
         ({"slices": ["topics"]}, r"Unknown key in task\.slices 'topics'"),
         ({"path": "no-such/dataset"}, r"no-such/dataset: expected a hub dataset or a local folder"),
     ],
@@ -72,3 +72,36 @@ def test_hidden_class_labels_are_refused(folder: Path) -> None:
     hub = HubDataset(str(own), train_split="test", validation_split="test", prompt_key="text", completion_key="label")
     with pytest.raises(DataError, match=r"hidden/test:1: has a class label without a name"):
         hub.load()
+
+
+CELLS = ["42", "007", "True", "NA", "null", "1.50", "2020-01-01", "a,b"]
+
+
+@pytest.mark.parametrize(("ending", "sep"), [("csv", ","), ("csv", ";"), ("tsv", "\t")])
+def test_a_cell_of_a_table_is_the_text_that_stands_there(folder: Path, ending: str, sep: str) -> None:
+    own = folder.with_name(f"cells_{ord(sep)}")
+    own.mkdir()
+    lines = [sep.join(f'"{cell}"' for cell in row) for row in [("prompt", "completion"), *((c, c) for c in CELLS)]]
+    (own / f"train.{ending}").write_text("\n".join(lines))
+    corpus = HubDataset(str(own), n_validation=None).load()
+    assert sorted(e.prompt for e in corpus.validation) == sorted(CELLS)
+    assert all(e.prompt == e.reference for e in corpus.validation)
+
+
+def test_the_only_split_is_divided_without_being_named(folder: Path) -> None:
+    (folder / "validation.jsonl").unlink()
+    corpus = HubDataset(str(folder)).load()
+    assert (len(corpus.train), len(corpus.validation)) == (1, 5)
+    assert corpus.notices[0].message.startswith("rows: 5 scored, 1 for training")
+
+
+def test_numbers_and_booleans_of_typed_columns_are_labels(folder: Path) -> None:
+    import datasets
+
+    own = folder.with_name("typed")
+    own.mkdir()
+    columns = {"prompt": ["a", "b"], "completion": [True, False], "n": [1, 2], "x": [0.5, float("nan")]}
+    datasets.Dataset.from_dict(columns).to_parquet(own / "train.parquet")
+    corpus = HubDataset(str(own), n_validation=None).load()
+    examples = sorted(corpus.validation, key=lambda example: example.prompt)
+    assert [(e.reference, e.slices) for e in examples] == [("true", {"n": "1", "x": "0.5"}), ("false", {"n": "2"})]

@@ -17,6 +17,11 @@ def load(tmp_path: Path, content: str | bytes, **options: object) -> Corpus:
     return Jsonl(str(path), **options).load()  # type: ignore[arg-type]
 
 
+def codes(corpus: Corpus) -> list[tuple[str, int]]:
+    """Return the notices but for the line about the split, which every file gets."""
+    return [(notice.code, notice.count) for notice in corpus.notices if notice.code != "split"]
+
+
 def only(corpus: Corpus) -> Example:
     assert corpus.train == ()
     (example,) = corpus.validation
@@ -33,8 +38,11 @@ FILES = [
     (b"\n \n", "got an empty file"),
     (GOOD.encode("utf-16"), "got UTF-16 or binary. To convert it: iconv -f UTF-16"),
     (GOOD.encode("utf-16-le"), "got UTF-16 or binary"),
-    (b"\x1f\x8b\x08\0\0\0", "got UTF-16 or binary"),
-    (f"[{GOOD}]".encode(), "got a JSON list. To convert it: jq -c"),
+    (b"PK\x03\x04 a sheet", "got an Excel or ZIP file; save the sheet as CSV"),
+    (
+        b'{"data": [\n' + GOOD.encode() + b"\n]}",
+        "got one object with the keys data. To convert it: jq -c '.[",
+    ),
 ]
 
 
@@ -53,9 +61,15 @@ ROWS = [
     ('"text"', "expected an object such as"),
     ('{"promt": "a", "completion": "b"}', "Unknown key 'prompt'. Did you mean 'promt'? Valid: completion, promt."),
     ('{"prompt": "a"}', "Valid: prompt. Rename it, or set task.completion_key."),
-    ('{"prompt": 5, "completion": "b"}', "prompt: expected text, got the number 5"),
-    ('{"prompt": "a", "completion": true}', "completion: expected text, got a boolean"),
-    ('{"prompt": "a", "completion": null}', "completion: expected text, got null"),
+    ('{"prompt": "a", "target": "b"}', "Rename it, or set task.completion_key=target."),
+    ('{"Question": "a", "answer": "b"}', "or set task.prompt_key=Question task.completion_key=answer."),
+    (
+        '{"prompt": "a", "completion": "b", "reference": "c"}',
+        "has both 'completion' and 'reference'; set task.",
+    ),
+    ('{"prompt": "a", "completion": null}', "completion: expected text, got null or an empty cell"),
+    ('{"prompt": "a", "completion": NaN}', "completion: expected text, got the number NaN"),
+    ('{"prompt": "a", "completion": "b", "tools": [{"name": "f"}]}', "tools: would change what the model sees"),
     ('{"prompt": ["a"], "completion": "b"}', "prompt: expected text, got a list"),
     ('{"prompt": "", "completion": "b"}', "prompt: expected text, got ''"),
     ('{"prompt": "a", "completion": " \\n"}', "completion: expected text, got ' \\n'"),
@@ -64,6 +78,8 @@ ROWS = [
     ('{"prompt": "a", "prompt": "b", "completion": "c"}', "has 'prompt' twice"),
     ('{"id": 1, "prompt": "a", "completion": "b"}', "id 1 is that of {path}:1 too"),
     ('{"id": [1], "prompt": "a", "completion": "b"}', "id: expected text or a whole number, got a list"),
+    ('{"id": 2.0, "prompt": "a", "completion": "b"}', "id: expected text or a whole number, got the number 2.0"),
+    ('{"id": true, "prompt": "a", "completion": "b"}', "id: expected text or a whole number, got a boolean"),
     ("[" * 100_000, "cannot be read as JSON"),
     (
         '{"messages": "Mole?"}',
@@ -76,6 +92,17 @@ ROWS = [
     (chat({"role": "tool", "content": "x"}, ASK, ANSWER), "messages[0].role: expected one of system, developer"),
     (chat(ASK, {**ANSWER, "content": [{"type": "text"}]}), "messages[1].content: expected text, got a list"),
     (chat(ASK, {**ANSWER, "weight": 0}), "messages[1]: only role and content are supported, got weight"),
+    *(
+        (json.dumps({"messages": [ASK, ANSWER], key: value}), f"{key}: would change what the model sees")
+        for key, value in (
+            ("tools", [{"type": "function"}]),
+            ("parallel_tool_calls", False),
+            ("functions", [{"name": "f"}]),
+            ("tool_choice", "auto"),
+            ("response_format", {"type": "json_object"}),
+            ("system", "Be brief."),
+        )
+    ),
 ]
 
 
@@ -119,14 +146,15 @@ NOTICED = [
 @pytest.mark.parametrize(("content", "code", "count"), NOTICED)
 def test_what_is_tolerated_is_counted(tmp_path: Path, content: bytes, code: str, count: int) -> None:
     corpus = load(tmp_path, content)
-    assert [(notice.code, notice.count) for notice in corpus.notices] == [(code, count)]
+    assert codes(corpus) == [(code, count)]
     assert (only(corpus).prompt, only(corpus).reference, only(corpus).slices) == ("Mole", "An animal.", {})
 
 
 @pytest.mark.parametrize(("n", "start"), [(1, "line with a Windows"), (2, "lines with a Windows")])
 def test_the_noun_of_a_notice_agrees_with_its_count(tmp_path: Path, n: int, start: str) -> None:
     rows = "".join(GOOD.replace("Mole", f"Mole {i}") + "\r\n" for i in range(n))
-    (notice,) = load(tmp_path, rows).notices
+    split, notice = load(tmp_path, rows).notices
+    assert split.message.startswith("row" if n == 1 else "rows")
     assert notice.message.startswith(start)
 
 
@@ -159,13 +187,13 @@ def test_a_conversation_keeps_its_turns_and_is_noticed(tmp_path: Path) -> None:
     corpus = load(tmp_path, chat({"role": "system", "content": "Be brief."}, ASK, ANSWER))
     assert only(corpus).prompt == "Be brief.\n\nMole?"
     assert only(corpus).messages == (Message("system", "Be brief."), Message("user", "Mole?"))
-    assert [notice.code for notice in corpus.notices] == ["conversations"]
+    assert codes(corpus) == [("conversations", 1)]
 
 
 def test_repeated_prompts_stay_in_one_pool_with_ids_of_their_own(tmp_path: Path) -> None:
     rows = [json.dumps({"prompt": f"p{i // 2}", "completion": f"c{i}"}) for i in range(20)]
     corpus = load(tmp_path, "\n".join(rows), validation_pool=5)
-    assert [(notice.code, notice.count) for notice in corpus.notices] == [("duplicate_prompts", 10)]
+    assert codes(corpus) == [("duplicate_prompts", 10)]
     assert len({e.id for e in (*corpus.train, *corpus.validation)}) == 20
     assert not {e.prompt for e in corpus.train} & {e.prompt for e in corpus.validation}
     assert len(corpus.validation) == 4
@@ -178,3 +206,51 @@ def test_two_files_keep_their_roles(tmp_path: Path) -> None:
     assert [e.prompt for e in corpus.validation] == ["Mole"]
     assert [notice.code for notice in corpus.notices] == ["crlf"]
     assert (corpus.name, corpus.source) == ("data", str(tmp_path / "data.jsonl"))
+
+
+@pytest.mark.parametrize("text", ["42", "-7", "1.0", "1.50", "1e5", "true", "false"])
+def test_numbers_and_booleans_are_labels_as_they_are_written(tmp_path: Path, text: str) -> None:
+    corpus = load(tmp_path, f'{{"prompt": {text}, "completion": {text}, "slice": {text}}}')
+    example = only(corpus)
+    assert (example.prompt, example.reference, example.slices) == (text, text, {"slice": text})
+    assert codes(corpus) == [("labels", 2)]
+
+
+def test_ids_with_zeros_before_them_are_others(tmp_path: Path) -> None:
+    rows = [{"id": 7, "prompt": "a", "completion": "b"}, {"id": "007", "prompt": "c", "completion": "d"}]
+    assert {e.id for e in load(tmp_path, "\n".join(map(json.dumps, rows))).validation} == {"7", "007"}
+
+
+def test_a_reference_beside_a_prediction_is_the_completion(tmp_path: Path) -> None:
+    row = {"prompt": "a", "reference": "b", "prediction": "c", "finish_reason": "stop", "topic": "fur"}
+    example = only(load(tmp_path, json.dumps(row)))
+    assert (example.reference, example.slices) == ("b", {"topic": "fur"})
+    own = {"prompt": "a", "gold": "b", "output": "c"}
+    example = only(load(tmp_path, json.dumps(own), completion_key="gold", prediction_key="output"))
+    assert (example.reference, example.slices) == ("b", {})
+
+
+SPLITS = [
+    # rows, n_validation, and what the line about them says
+    (1, "auto", "row: 1 scored, none for training"),
+    (2, "auto", "rows: 2 scored, none for training"),
+    (5, "auto", "rows: 4 scored, 1 for training; task.n_validation=null scores them all"),
+    (24, "auto", "rows: 20 scored, 4 for training; task.n_validation=null scores them all"),
+    (24, 24, "rows: 24 scored, none for training"),
+    (24, None, "rows: 24 scored, none for training"),
+    (80, "auto", "rows: 64 scored, 16 for training; task.n_validation=null scores them all"),
+    (80, "pool", "rows: 64 scored, 16 for training; task.n_validation=null scores them all"),
+    (80, 70, "rows: 70 scored, 10 for training"),
+    (400, "auto", "rows: 64 scored, 16 more for validation, 320 for training; task.n_validation=null scores them all"),
+]
+
+
+@pytest.mark.parametrize(("n", "n_validation", "message"), SPLITS)
+def test_the_split_of_one_file_follows_its_size(
+    tmp_path: Path, n: int, n_validation: int | str | None, message: str
+) -> None:
+    rows = "\n".join(GOOD.replace("Mole", f"Mole {i}") for i in range(n))
+    corpus = load(tmp_path, rows, n_validation=n_validation)
+    assert len(corpus.train) + len(corpus.validation) == n
+    (notice,) = corpus.notices
+    assert (notice.count, notice.message) == (n, message)

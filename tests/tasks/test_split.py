@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import DataError
-from harness.tasks.split import normalise, pools, subset
+from harness.tasks.split import normalise, pool_size, pools, pools_by_size, subset
 from harness.types import Example
 
 
@@ -51,7 +51,8 @@ def test_prompts_that_are_equal_once_normalised_stay_together() -> None:
     for size in range(12):
         train, validation = pools([*examples(9), *same], size, 0)
         assert {e.id in {v.id for v in validation} for e in same} in ({True}, {False})
-        assert size - 2 <= len(validation) <= size
+        assert min(size, 1) <= len(validation)
+        assert size - 2 <= len(validation) <= max(size, 3 * min(size, 1))
         assert len(train) == 12 - len(validation)
 
 
@@ -63,6 +64,8 @@ def test_prompts_that_are_equal_once_normalised_stay_together() -> None:
         ("Straße", "strasse"),
         ("???", "???"),
         ("Su Shi", "su shi"),
+        ("ป้า, ป่า", "ป้า ป่า"),
+        ("C++ & C", "c++ c"),
     ],
 )
 def test_normalise(prompt: str, expected: str) -> None:
@@ -78,3 +81,35 @@ def test_all_and_none() -> None:
 def test_more_than_there_are(n: int) -> None:
     with pytest.raises(DataError, match=rf"expected 0 to 5 .* got {n}"):
         subset(examples(5), n, 0)
+
+
+@given(st.integers(1, 5000))
+def test_the_pools_of_a_file_leave_a_fifth_to_train_on_and_enough_to_score(n: int) -> None:
+    pool = pool_size(n, "auto")
+    assert 1 <= pool <= min(n, 2000)
+    assert pool >= min(64, 0.6 * n)
+    assert n - pool >= n // 5
+    assert n < 12 or n - pool >= 4
+    assert pool_size(n, None) == n
+
+
+def test_a_number_that_is_asked_for_is_reached_though_prompts_repeat() -> None:
+    rows = [Example(f"id{i}", f"prompt {i // 3}", "reference") for i in range(30)]
+    train, validation, (notice,) = pools_by_size(rows, None, 25, 0)
+    assert (len(train), len(validation)) == (3, 27)
+    assert notice.message == "rows: 25 scored, 2 more for validation, 3 for training"
+    same = [Example(f"id{i}", "prompt", "reference") for i in range(30)]
+    assert [len(part) for part in pools_by_size(same, None, "auto", 0)[:2]] == [0, 30]
+
+
+@pytest.mark.parametrize(
+    ("setting", "fix"),
+    [
+        ("task.n_validation", "or use null for all"),
+        ("prompt.shots", r"task\.train_path"),
+        ("finetune.n_train", r"task\.validation_pool"),
+    ],
+)
+def test_what_asks_for_more_than_there_are_is_named(setting: str, fix: str) -> None:
+    with pytest.raises(DataError, match=rf"{setting}: expected 0 to 5 examples.*{fix}"):
+        subset(examples(5), 6, 0, setting)

@@ -106,7 +106,7 @@ function drawMetrics(panel) {
   });
   fill(panel,
     h("h2", {}, "Discriminative power of each metric"),
-    h("p", { class: "note" }, `How many pairs of runs differ significantly on ${counted(board.n, "example")} after Holm's adjustment, and the number of examples with which one test `
+    h("p", { class: "note" }, `How many pairs of runs differ significantly on ${board.size} after Holm's adjustment, and the number of examples with which one test `
       + "detects the median difference between two runs with 80% power. A saturated metric, at the floor or the ceiling for every run, is useless for choosing."),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Metrics" }, h("table", { class: "plain" },
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "metric"), h("th", { scope: "col", class: "number" }, "significant pairs"),
@@ -138,7 +138,7 @@ function drawProvenance(panel) {
   fill(panel,
     h("h2", {}, "Provenance"),
     h("dl", { class: "provenance" },
-      h("dt", {}, "dataset"), h("dd", {}, `${data.name}, ${counted(data.n_validation, "validation example")}; source ${data.source}; licence ${data.licence}; fingerprint `, h("code", {}, data.fingerprint)),
+      h("dt", {}, "dataset"), h("dd", {}, `${data.name}, ${board.size}; source ${data.source}; licence ${data.licence}; fingerprint `, h("code", {}, data.fingerprint)),
       data.notices.map((notice) => h("dd", {}, `${count(notice.count)} ${notice.message}`)),
       h("dt", {}, "versions"), h("dd", {}, listed(board.versions))),
     h("h3", {}, "Runs"),

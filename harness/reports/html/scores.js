@@ -32,6 +32,7 @@ function drawScores(panel) {
   fill(panel,
     h("div", { class: "head" }, h("h2", {}, `Scores: ${named(metric)}`), metricChoice()),
     h("p", { class: "note" }, `${(100 * board.confidence).toFixed(0)}% intervals: ${metric.interval}. Signature: `, h("code", {}, metric.signature)),
+    metric.unreadable > 0 && h("p", { class: "note" }, unread(metric)),
     rows.length ? forest(rows, { from, to, digits: metric.places, label: `${metric.name} of each run` }) : h("p", {}, "No run has a score for this metric."),
     board.pairs.length > 0 && pairTable());
 }

@@ -33,6 +33,7 @@ def summary(board: Leaderboard, config: ReportConfig) -> dict[str, Any]:
             "name": config.name,
             "primary": board.primary,
             "n": board.n,
+            "size": board.size(),
             "confidence": board.confidence,
             "references": config.references,
             "verdict": {"decision": board.verdict.decision, "text": board.verdict.text, "run": board.verdict.run},
@@ -90,6 +91,7 @@ def _metric(board: Leaderboard, name: str) -> dict[str, Any]:
         "up": results[0].higher_is_better,
         "interval": results[0].interval,
         "places": decimals(results),
+        "unreadable": max(result.unreadable for result in results),
     }
 
 
@@ -98,7 +100,7 @@ def _run(entry: Entry, primary: str, names: Sequence[str], slices: Slices) -> di
     metrics = [result.metric(name) for name in names]
     return {
         "id": result.run_id,
-        "name": result.name,
+        "name": entry.name,
         "group": entry.group,
         "created": result.created,
         "command": result.command,

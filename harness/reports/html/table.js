@@ -6,7 +6,7 @@ function drawVerdict() {
   const first = runs[0];
   $("task").replaceChildren(h("strong", {}, board.task), ` · ${board.name}`);
   const facts = [
-    ["examples", count(board.n)], ["runs", String(runs.length)], ["primary metric", board.primary],
+    ["data", board.size], ["runs", String(runs.length)], ["primary metric", board.primary],
     ...(board.incumbent === null ? [] : [["incumbent", runs[board.incumbent].name]]), ["confidence", `${(100 * board.confidence).toFixed(0)}%`], ["created", first.created.slice(0, 10)],
   ];
   $("verdict").className = `verdict ${decision.split(" ")[0]}`;
@@ -34,12 +34,16 @@ function range(metric, of = runs.map((run) => run.scores[metric])) {
 }
 
 const arrow = (up) => (up === null ? "" : up ? "\u00a0↑" : "\u00a0↓");
-const named = (metric) => metric.name + arrow(metric.up);
+const named = (metric) => metric.name + arrow(metric.up) + (metric.unreadable ? "\u00a0†" : "");
+/** What the dagger behind a metric's name means. */
+const unread = (metric) => (metric.unreadable
+  ? `† cannot read ${count(metric.unreadable)} of ${count(board.n)} references: a copy of such a reference falls short of the best score, or another text reaches it` : "");
 
 function columns() {
   const scored = metrics.map((metric, i) => ({
     id: metric.name, label: named(metric), number: true, best: metric.up === false ? 1 : -1, value: (run) => valueOf(run, i),
-    title: metric.up === null ? "a diagnostic: neither direction is better" : metric.up ? "higher is better" : "lower is better",
+    title: (metric.up === null ? "a diagnostic: neither direction is better" : metric.up ? "higher is better" : "lower is better")
+      + (metric.unreadable ? `; ${unread(metric)}` : ""),
     cell: (run) => scoreCell(run.scores[i], i),
   }));
   const costs = [
@@ -99,6 +103,7 @@ function drawLeaderboard(panel) {
       + "(Holm-adjusted paired tests). Click a column head to sort."),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Leaderboard" },
       h("table", { class: "board", id: "leaderboard-table" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows))),
+    metrics.filter((metric) => metric.unreadable).map((metric) => h("p", { class: "note" }, h("b", {}, metric.name), ` ${unread(metric)}`)),
     remarkList());
 }
 

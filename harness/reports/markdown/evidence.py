@@ -58,7 +58,7 @@ def _validity(board: Leaderboard) -> Iterator[str]:
     if not board.validity:
         return
     yield "\n## Discriminative power of each metric\n"
-    yield f"How many pairs of runs differ significantly on {counted(board.n, 'example')} after Holm's adjustment, and"
+    yield f"How many pairs of runs differ significantly on {board.size()} after Holm's adjustment, and"
     yield "the number of examples with which one test detects the median difference between two runs with 80% power."
     saturated = [v.metric for v in board.validity if v.saturation]
     if saturated:

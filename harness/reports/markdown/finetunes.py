@@ -8,7 +8,7 @@ from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.learning_curves import MEANING, MIN_CHANGE, CurveFinding
 from harness.reports.columns import rounded
 from harness.reports.formatting import markdown, number, table
-from harness.types import FineTuneRecord, RunResult
+from harness.types import FineTuneRecord
 from harness.wording import UNKNOWN
 
 HEADER = (
@@ -27,7 +27,7 @@ HEADER = (
 
 def finetune_section(board: Leaderboard, picture: str) -> Iterator[str]:
     """Yield the lines of the section; `picture` is the markdown of the learning curves, or empty."""
-    tuned = [(e.run.result, record) for e in board.entries if (record := e.run.result.finetune)]
+    tuned = [(e, record) for e in board.entries if (record := e.run.result.finetune)]
     if not tuned:
         return
     yield "\n## Fine-tunes\n"
@@ -35,15 +35,15 @@ def finetune_section(board: Leaderboard, picture: str) -> Iterator[str]:
         yield f"{picture}\n"
     yield "Losses are in nats per completion token, at the evaluation whose weights were kept, with their standard"
     yield "error over examples.\n"
-    yield from table(HEADER, [_row(result, record) for result, record in tuned], left=(0, 1))
+    yield from table(HEADER, [_row(entry.name, record) for entry, record in tuned], left=(0, 1))
     yield from _diagnoses(board)
 
 
-def _row(result: RunResult, record: FineTuneRecord) -> list[str]:
+def _row(name: str, record: FineTuneRecord) -> list[str]:
     best = next((p for p in record.curve if p.step == record.best_step), None)
     loss = UNKNOWN if best is None else f"{number(best.validation_loss, 3)} ± {number(best.validation_loss_se, 3)}"
     return [
-        markdown(result.name),
+        markdown(name),
         markdown(record.method),
         f"{record.n_train:,}",
         UNKNOWN if record.parameters_trained is None else f"{record.parameters_trained / 1e6:.2f}M",

@@ -20,7 +20,7 @@ from harness.reports.markdown.standings import standings_section, tradeoff_secti
 from harness.reports.plots import draw
 from harness.store.stages import write_atomic
 from harness.types import RunResult
-from harness.wording import counted
+from harness.wording import sized
 
 
 class MarkdownSink:
@@ -61,7 +61,7 @@ def _provenance(board: Leaderboard) -> Iterator[str]:
     first = board.entries[0].run.result
     data = first.dataset
     yield "\n## Provenance\n"
-    n = counted(data.n_validation, "validation example")
+    n = sized(data.n_validation, data.n_samples, "validation example")
     yield f"- dataset: {markdown(data.name)}, fingerprint `{data.fingerprint}`, {n};"
     yield f"  source {markdown(data.source)}; licence {markdown(data.licence)}"
     for notice in data.notices:

@@ -58,15 +58,15 @@ def _example(board: Leaderboard, config: ReportConfig, picked: SampleSelection, 
     cells = [["*reference*", "", markdown(shorten(example.reference, LIMIT))]] if config.references else []
     for i, prediction in zip(of.runs, shown, strict=True):
         score = number(prediction.scores.get(board.primary), decimals(metrics))
-        name = markdown(board.entries[i].run.result.name)
+        name = markdown(board.entries[i].name)
         cells.append([name, score, _outcome(prediction, known, config.references)])
     yield from table(["run", markdown(board.primary), "completion"], cells, left=(0, 2))
     yield from _behind(board, config, of, shown)
 
 
 def _behind(board: Leaderboard, config: ReportConfig, of: SamplePick, shown: Sequence[Prediction]) -> Iterator[str]:
-    """Yield what the models got and what stood before their answers; no prompts without references, which they quote."""
-    names = [board.entries[i].run.result.name for i in of.runs]
+    """Yield what the models got, unless references are left out, and what preceded their answers."""
+    names = [board.entries[i].name for i in of.runs]
     users: dict[str, list[str]] = {}
     for name, prediction in zip(names, shown, strict=True):
         users.setdefault(prediction.prompt if config.references else "", []).append(name)

@@ -18,7 +18,7 @@ def slice_section(board: Leaderboard) -> Iterator[str]:
     for by_key in board.slices:
         yield f"\n## {markdown(board.primary)} by {markdown(by_key.key)}\n"
         yield from _caption(board, by_key)
-        names = [markdown(entry.run.result.name) for entry in board.entries]
+        names = [markdown(entry.name) for entry in board.entries]
         if by_key.reference is not None:
             names[by_key.reference] += " (reference)"
         yield from table([markdown(by_key.key), "n", *names], _rows(board, by_key))
@@ -29,7 +29,7 @@ def _caption(board: Leaderboard, by_key: SliceTable) -> Iterator[str]:
         return
     marks = [cell.mark for row in by_key.rows for cell in row.cells]
     tested = sum(cell.comparison is not None for row in by_key.rows for cell in row.cells)
-    name = markdown(board.entries[by_key.reference].run.result.name)
+    name = markdown(board.entries[by_key.reference].name)
     chosen = "the incumbent" if board.incumbent is not None else "the best overall"
     if not tested:
         yield f"No slice has the {MIN_EXAMPLES} examples needed for a comparison with {name}, {chosen}.\n"

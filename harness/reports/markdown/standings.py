@@ -9,16 +9,16 @@ from collections.abc import Iterator, Sequence
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.pareto import ParetoFront, ParetoStanding, fronts, on_front
-from harness.reports.columns import FEW_RUNS, cells, columns, remarks, rounded
+from harness.reports.columns import FEW_RUNS, cells, columns, footnotes, mark, remarks, rounded
 from harness.reports.formatting import decimals, markdown, table, with_interval
-from harness.types import MetricResult, RunResult
-from harness.wording import UNKNOWN, counted
+from harness.types import MetricResult
+from harness.wording import UNKNOWN
 
 
 def standings_section(board: Leaderboard) -> Iterator[str]:
     """Yield the lines of the leaderboard: one row per metric for a few runs, one row per run for many."""
     yield "\n## Leaderboard\n"
-    yield f"{counted(board.n, 'validation example')}. Brackets: {board.confidence:.0%} confidence intervals."
+    yield f"{board.size('validation example')}. Brackets: {board.confidence:.0%} confidence intervals."
     if len(board.entries) > 1:
         yield f"Runs that share a letter are statistically tied on {markdown(board.primary)}: their paired difference"
         yield "is not significant after Holm's adjustment."
@@ -31,6 +31,7 @@ def standings_section(board: Leaderboard) -> Iterator[str]:
         if len(names) > 1:
             yield "\n### All metrics\n"
             yield from _by_run(board, names, costs=False)
+    yield from (f"\n{markdown(note)}" for note in footnotes(board))
     yield from _remarks(board)
 
 
@@ -47,7 +48,7 @@ def tradeoff_section(board: Leaderboard, picture: str) -> Iterator[str]:
     yield "*tied* if the better ones are not significantly so. Times are single measurements on the machine that made"
     yield "the run.\n"
     for front in by_cost:
-        lowest_first = " → ".join(markdown(point.entry.run.result.name) for point in on_front(front))
+        lowest_first = " → ".join(markdown(point.entry.name) for point in on_front(front))
         yield f"- Pareto front for {markdown(front.cost.title)}, lowest first: {lowest_first}"
     yield ""
     yield from _tradeoff_table(board, by_cost)
@@ -58,7 +59,7 @@ def _by_metric(board: Leaderboard, names: Sequence[str]) -> Iterator[str]:
     scored = [_scores(board, name) for name in names]
     rows = [[_title(name, scores), *_cells(scores)] for name, scores in zip(names, scored, strict=True)]
     rows += [[markdown(c.title), *(markdown(c.cell(run, board.primary)) for run in runs)] for c in columns(board)]
-    yield from table(["metric", *(_label(e.run.result, e.group) for e in board.entries)], rows)
+    yield from table(["metric", *(_label(e.name, e.group) for e in board.entries)], rows)
 
 
 def _by_run(board: Leaderboard, names: Sequence[str], costs: bool) -> Iterator[str]:
@@ -69,7 +70,7 @@ def _by_run(board: Leaderboard, names: Sequence[str], costs: bool) -> Iterator[s
     yield from table(
         header,
         [
-            [markdown(e.run.result.name), e.group, *scores, *map(markdown, cells(board, e.run.result, shown))]
+            [markdown(e.name), e.group, *scores, *map(markdown, cells(board, e.run.result, shown))]
             for e, scores in zip(board.entries, by_run, strict=True)
         ],
         left=(0, 1),
@@ -81,14 +82,14 @@ def _remarks(board: Leaderboard) -> Iterator[str]:
     runs: dict[str, list[str]] = {}
     for entry in board.entries:
         for remark in remarks(entry.run.result, board.primary, truncations=False):
-            runs.setdefault(remark, []).append(markdown(entry.run.result.name))
+            runs.setdefault(remark, []).append(markdown(entry.name))
     if runs:
         yield "\n### Errors and warnings\n"
         yield from (f"- {markdown(remark)}: {', '.join(names)}" for remark, names in runs.items())
 
 
-def _label(result: RunResult, group: str) -> str:
-    return f"{markdown(result.name)} ({group})" if group else markdown(result.name)
+def _label(name: str, group: str) -> str:
+    return f"{markdown(name)} ({group})" if group else markdown(name)
 
 
 def _scores(board: Leaderboard, name: str) -> list[MetricResult | None]:
@@ -97,7 +98,7 @@ def _scores(board: Leaderboard, name: str) -> list[MetricResult | None]:
 
 def _title(name: str, results: Sequence[MetricResult | None]) -> str:
     arrows = {True: " ↑", False: " ↓", None: ""}
-    return markdown(name) + next(arrows[r.higher_is_better] for r in results if r)
+    return markdown(name) + next(arrows[r.higher_is_better] for r in results if r) + mark(results)
 
 
 def _cells(results: Sequence[MetricResult | None]) -> list[str]:
@@ -112,7 +113,7 @@ def _tradeoff_table(board: Leaderboard, by_cost: Sequence[ParetoFront]) -> Itera
     yield from table(
         header,
         [
-            [markdown(e.run.result.name), e.group, score, *(cell for front in by_cost for cell in _tradeoff(front, i))]
+            [markdown(e.name), e.group, score, *(cell for front in by_cost for cell in _tradeoff(front, i))]
             for i, (e, score) in enumerate(zip(board.entries, scores, strict=True))
         ],
         left=(0, 1, *range(4, len(header), 2)),

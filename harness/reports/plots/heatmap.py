@@ -98,7 +98,7 @@ def _overall(board: Leaderboard, entries: Sequence[Entry]) -> SliceRow:
 
 
 def _names(entries: Sequence[Entry], table: SliceTable) -> list[str]:
-    names = [label(entry.run.result.name) for entry in entries]
+    names = [label(entry.name) for entry in entries]
     if table.reference is not None and table.reference < len(names):
         names[table.reference] += " (reference)"
     return names
@@ -107,7 +107,7 @@ def _names(entries: Sequence[Entry], table: SliceTable) -> list[str]:
 def _legend(board: Leaderboard, table: SliceTable) -> str:
     if table.reference is None:
         return ""
-    name = label(board.entries[table.reference].run.result.name)
+    name = label(board.entries[table.reference].name)
     marks = f"▲ significantly better, ▼ significantly worse than {name} (Benjamini-Hochberg-adjusted)"
     pale = any(_is_pale(row) for row in table.rows)
     return f"{marks}\npale: fewer than {MIN_EXAMPLES} examples, not tested" if pale else marks

@@ -55,7 +55,7 @@ def applies(board: Leaderboard) -> bool:
 def draw(board: Leaderboard) -> Figure:
     """Draw one panel per known cost; numbers are places on the leaderboard."""
     panels = fronts(board)
-    names = [f"{i + 1}  {label(entry.run.result.name)}" for i, entry in enumerate(board.entries)]
+    names = [f"{i + 1}  {label(entry.name)}" for i, entry in enumerate(board.entries)]
     canvas = figure(0.8 + 4.2 * len(panels) + 3.2, max(3.6, 1.6 + 0.16 * min(len(names), MAX_NAMES)))
     grid = canvas.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for front, axes in zip(panels, grid, strict=True):

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.reports.plots.style import COLOURS, figure, label
-from harness.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,10 +35,10 @@ def draw(board: Leaderboard) -> Figure:
         if score.low is not None and score.high is not None:
             axes.plot([score.low, score.high], [row, row], color=colour, linewidth=2)
         axes.plot([value], [row], marker, color=colour, markersize=6)
-    labels = [f"{label(entry.run.result.name)}  {entry.group}" for entry, _, _ in scored]
+    labels = [f"{label(entry.name)}  {entry.group}" for entry, _, _ in scored]
     axes.set_yticks(range(len(scored)), labels)
     axes.set_ylim(len(scored) - 0.5, -0.5)
-    axes.set_xlabel(f"{board.primary}, {board.confidence:.0%} interval, {counted(board.n, 'example')}")
+    axes.set_xlabel(f"{board.primary}, {board.confidence:.0%} interval, {board.size()}")
     if len({entry.run.result.finetune is None for entry, _, _ in scored}) == 2:
         axes.plot([], [], "o", color=COLOURS[0], label="fine-tuned")
         axes.plot([], [], "s", color=COLOURS[1], label="not fine-tuned")

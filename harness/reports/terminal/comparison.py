@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.analysis.comparisons import Aligned, MetricComparison
+from harness.analysis.comparisons import Aligned, MetricComparison, run_labels
 from harness.analysis.training_seeds import RecipePair
 from harness.analysis.unpaired import MetricFinding, UnpairedComparison
 from harness.reports.columns import remarks
@@ -53,12 +54,12 @@ def print_comparison(report: ComparisonReport) -> None:
         out.print(Text(title, style="bold"))
         out.print(table, "")
 
-    show(f"{metric}: {counted(report.aligned.n, 'shared example')}", _ranking(report))
+    show(f"{metric}: {counted(report.aligned.n, 'shared example')}{_in_clusters(report.aligned)}", _ranking(report))
     show(f"{metric}: all pairs, Holm-adjusted", _pairs(report, out))
     if report.recipes:
         rows: list[Row] = [((p.first.name, p.second.name), p.comparison, p.p_adjusted) for p in report.recipes]
-        show(f"{metric}: training seeds as replicates, Holm-adjusted", _table(("first", "second"), rows))
-    first, second = (visible(run.result.name) for run in report.aligned.runs[:2])
+        show(f"{metric}: seeds as replicates, Holm-adjusted", _table(("first", "second"), rows))
+    first, second = map(visible, run_labels(report.aligned.runs)[:2])
     if len(report.metrics) > 1:
         by_metric = [((compared.metric,), compared.between(0, 1).comparison) for compared in report.metrics]
         show(f"{first} minus {second} on every metric, {BENJAMINI_HOCHBERG}", _table(("metric",), _adjusted(by_metric)))
@@ -72,9 +73,14 @@ def print_comparison(report: ComparisonReport) -> None:
         out.print(Text(f"· {note}", style="dim"))
 
 
+def _in_clusters(aligned: Aligned) -> str:
+    n = aligned.n_units(np.arange(aligned.n))
+    return "" if aligned.clusters is None else f" in {counted(n, 'cluster')}"
+
+
 def print_unpaired(unpaired: UnpairedComparison) -> None:
     """Print the difference on every metric, and notes that say first of all that the comparison is unpaired."""
-    first, second = (visible(run.result.name) for run in unpaired.runs)
+    first, second = map(visible, run_labels(unpaired.runs))
     table = Table()
     table.add_column("metric")
     for column in ("examples", "difference", "p adjusted"):
@@ -176,6 +182,6 @@ def _notes(report: ComparisonReport) -> Iterator[str]:
     yield "n for 80% power: the examples needed to detect a true difference as large as the observed one"
     if report.aligned.left_out:
         yield report.aligned.left_out
-    for run in report.aligned.runs:
+    for run, label in zip(report.aligned.runs, run_labels(report.aligned.runs), strict=True):
         for remark in remarks(run.result, report.main.metric):
-            yield f"{visible(run.result.name)}: {visible(remark)}"
+            yield f"{visible(label)}: {visible(remark)}"

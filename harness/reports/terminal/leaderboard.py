@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.leaderboard import Leaderboard
-from harness.reports.columns import FEW_RUNS, TRUNCATED, Column, cells, compact, remarks
+from harness.reports.columns import FEW_RUNS, TRUNCATED, Column, cells, compact, footnotes, mark, remarks
 from harness.reports.formatting import decimals, visible, with_interval
 from harness.reports.terminal import console
-from harness.wording import UNKNOWN, counted
+from harness.wording import UNKNOWN
 
 NARROWEST = 14
 """The least width of the column of metric names; longer names wrap."""
@@ -36,9 +36,11 @@ class TerminalSink:
         in_table = not by_metric and any(column.title == TRUNCATED for column in costs)
         out.print(Text(_title(leaderboard), style="bold"))
         out.print(by_metric or _by_run(leaderboard, costs, n_metrics))
+        for note in footnotes(leaderboard):
+            out.print(Text(note, style="yellow"))
         for entry in leaderboard.entries:
             for remark in remarks(entry.run.result, leaderboard.primary, truncations=not in_table):
-                out.print(Text(f"· {entry.run.result.name}: {remark}", style="yellow"))
+                out.print(Text(f"· {entry.name}: {remark}", style="yellow"))
         out.print(Text(leaderboard.verdict.text, style="bold"))
         return []
 
@@ -53,7 +55,7 @@ def _by_metric(board: Leaderboard, out: Console) -> Table | None:
     }
     costs = {c.short: [c.cell(entry.run.result, board.primary) for entry in board.entries] for c in compact(board)}
     scores = [max(map(len, column)) for column in zip(*rows.values(), *costs.values(), strict=True)]
-    names = [visible(e.run.result.name) + (f" ({e.group})" if e.group else "") for e in board.entries]
+    names = [visible(e.name) + (f" ({e.group})" if e.group else "") for e in board.entries]
     whole = [max(len(name), width) for name, width in zip(names, scores, strict=True)]
     longest, lines = max(map(len, [*rows, *costs])), 3 * len(names) + 4
     if longest + sum(whole) + lines <= out.width:
@@ -93,13 +95,13 @@ def _by_run(board: Leaderboard, costs: Sequence[Column], n_metrics: int) -> Tabl
             Text(with_interval(r.score, places[n]) if r else UNKNOWN) for n, r in zip(names, results, strict=True)
         ]
         taken = map(Text, cells(board, entry.run.result, costs))
-        table.add_row(Text(visible(entry.run.result.name)), entry.group, first, *taken, *others)
+        table.add_row(Text(visible(entry.name)), entry.group, first, *taken, *others)
     return table
 
 
 def _fitting(board: Leaderboard, width: int) -> tuple[list[Column], int]:
     """Return the cost columns that fit the width, and how many metrics fit beside them and the primary one."""
-    longest = max(len(visible(entry.run.result.name)) for entry in board.entries)
+    longest = max(len(visible(entry.name)) for entry in board.entries)
     room, chosen = width - longest - 14 - SCORE_WIDTH, []
     for column in compact(board):
         texts = [column.short, *(column.cell(entry.run.result, board.primary) for entry in board.entries)]
@@ -111,11 +113,12 @@ def _fitting(board: Leaderboard, width: int) -> tuple[list[Column], int]:
 
 
 def _title(board: Leaderboard) -> str:
-    return f"{board.label}: {counted(board.n, 'validation example')}, {board.confidence:.0%} intervals"
+    return f"{board.label}: {board.size('validation example')}, {board.confidence:.0%} intervals"
 
 
 def _arrow(board: Leaderboard, name: str) -> str:
-    metric = next((r for e in board.entries if (r := e.run.result.metric(name))), None)
-    if metric is None or metric.higher_is_better is None:
+    """Return the direction of a metric, and the mark of one that cannot read some references."""
+    results = [r for e in board.entries if (r := e.run.result.metric(name))]
+    if not results or results[0].higher_is_better is None:
         return " "
-    return "↑" if metric.higher_is_better else "↓"
+    return ("↑" if results[0].higher_is_better else "↓") + mark(results)

@@ -58,7 +58,7 @@ def build(board: Leaderboard, tracking: TrackingConfig, entity: str) -> Any:
         project=tracking.project,
         entity=entity,
         title=title[:128],
-        description=f"{counted(len(board.entries), 'run')} on {counted(board.n, 'validation example')}",
+        description=f"{counted(len(board.entries), 'run')} on {board.size('validation example')}",
         blocks=blocks,
         width="fluid",
     )

@@ -72,6 +72,8 @@ def scores(metrics: Sequence[MetricResult]) -> Line:
     for metric in metrics:
         score = metric.score
         line |= {metric.name: score.value, f"{metric.name}_low": score.low, f"{metric.name}_high": score.high}
+        if metric.unreadable:
+            line[f"{metric.name}_unreadable_references"] = metric.unreadable
         if score.errors:
             line |= {f"{metric.name}_worst": score.worst, f"{metric.name}_best": score.best}
     return line

@@ -64,7 +64,7 @@ def test_names_are_shown_as_text(tmp_path: Path) -> None:
     [
         ({n: {"model": {"name": f"m{n}"}} for n in "abcd"}, {"ma", "mb", "mc", "md"}, {"fine-tune"}),
         (
-            {n: {"model": {"name": f"m{n in 'ab'}"}, "seed": n in "ac"} for n in "abcd"},
+            {n: {"model": {"name": f"m{n in 'ab'}"}, "finetune": {"seed": n in "ac"}} for n in "abcd"},
             {"mTrue", "mFalse"},
             {"seed True", "seed False"},
         ),

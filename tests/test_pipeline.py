@@ -181,4 +181,4 @@ def test_the_validation_loss_is_not_measured_on_scored_examples(tmp_path: Path, 
     assert unused is not None
     assert len(unused.validation) == 2
     every.finetune.n_train = None  # type: ignore[attr-defined]
-    assert [n.code for n in prepare(every).dataset.notices] == ["loss_on_scored"]
+    assert "loss_on_scored" in [notice.code for notice in prepare(every).dataset.notices]

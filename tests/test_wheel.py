@@ -94,7 +94,7 @@ def test_it_runs_elsewhere_without_extras(installed: Path, tmp_path: Path) -> No
     done = run(installed, tmp_path, "run", "metrics=fast", "tracking=none", without=EXTRAS)
     assert done.returncode == 0, done.stderr
     assert str(installed) in done.stdout.splitlines()[0]
-    assert (tmp_path / "reports" / "jsonl" / "echo-chat" / "leaderboard.md").exists()
+    assert (tmp_path / "reports" / "data" / "echo-chat" / "leaderboard.md").exists()
     assert list((tmp_path / ".harness" / "runs").glob("echo-chat-*/results.json"))
     for command in (["report"], ["baseline", "accept", "echo-chat"], ["gate", "echo-chat"]):
         done = run(installed, tmp_path, *command, without=EXTRAS)

@@ -67,7 +67,7 @@ class TokenizingModel(Model, Protocol):
         ...
 
     def encoded(self, completions: Sequence[str]) -> list[EncodedText]:
-        """Return each completion as the tokens that the model has to generate for it, the end-of-text token included."""
+        """Return each completion as the tokens that the model has to generate, the end-of-text token included."""
         ...
 
 

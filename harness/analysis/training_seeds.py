@@ -1,7 +1,7 @@
 """Comparisons of recipes: runs that differ only in the seed of training or of sampling are replicates of one recipe.
 
-A difference between two single fine-tunes holds for those two sets of weights, and one between two sampled runs for those
-texts. Only replicates show whether doing it again would give the same difference.
+A difference between two single fine-tunes holds for those two sets of weights, and one between two sampled runs for
+those texts. Only replicates show whether doing it again would give the same difference.
 """
 
 from __future__ import annotations

@@ -67,6 +67,7 @@ def _hydra_arguments(options: argparse.Namespace) -> list[str]:
     if options.show_prompts is not None and options.show_prompts < 1:
         raise ConfigError(f"--show-prompts: expected 1 or more, got {options.show_prompts}")
     words = sorted(words, key=lambda word: word not in ("-m", "--multirun"))  # Hydra takes these before overrides only
+    words = compose.with_own_keys(words)
     words += ["dry_run=true"] if options.dry_run else []
     return words + ([f"show_prompts={options.show_prompts}"] if options.show_prompts is not None else [])
 

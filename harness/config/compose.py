@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness import config as schema
+from harness.config.decides import settings_of_schema
 from harness.config.escapes import unescape
 from harness.errors import ConfigError, unknown
 from harness.paths import stem
@@ -101,6 +102,20 @@ def choices(group: str, config_dirs: Sequence[str | Path] = ()) -> list[str]:
     return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
+def with_own_keys(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides with `++` before those of mappings with keys of the user's own, such as `model.extra.KEY=1`.
+
+    Hydra takes a key that is not there for a misspelt one.
+    """
+    open_names = {name for name, setting in settings_of_schema(schema.HarnessConfig) if setting and setting.any_key}
+    return [f"++{word}" if _is_within(word, open_names) else word for word in overrides]
+
+
+def _is_within(override: str, names: Collection[str]) -> bool:
+    name = override.partition("=")[0]
+    return "=" in override and any(name == of or name.startswith(f"{of}.") for of in names)
+
+
 def explain(
     error: Exception, typed: type = schema.HarnessConfig, config_dirs: Sequence[str | Path] = ()
 ) -> ConfigError:
@@ -144,7 +159,7 @@ def _composed(name: str, overrides: Sequence[str], typed: type[T]) -> T:
     register()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            config = compose(name, overrides=list(overrides))
+            config = compose(name, overrides=with_own_keys(overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, typed, _config_dirs(overrides)) from error
     return _resolved(config, typed)

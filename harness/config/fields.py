@@ -41,6 +41,8 @@ class Setting:
     decides: Decides
     seed: bool = False
     label: bool = False
+    any_key: bool = False
+    """Whether it is a mapping with keys of the user's own."""
 
     @property
     def affects_results(self) -> bool:
@@ -83,6 +85,7 @@ def check_seed(key: str, seed: object, most: int = MAX_SEED) -> None:
 
 
 def _field(default: Any, factory: Callable[[], Any] | None, setting: Setting) -> Any:
+    setting = dataclasses.replace(setting, any_key=factory is dict)
     metadata = {"setting": setting, "decides": setting.decides.value}
     if factory is not None:
         return dataclasses.field(default_factory=factory, metadata=metadata)

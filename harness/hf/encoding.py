@@ -59,15 +59,11 @@ class TextEncoder:
         self._options = dict(template_options or {})
 
     def rendered(self, prompt: Prompt) -> str:
-        """Return the one text that the model gets; ConfigError where a chat template is missing or refuses it.
-
-        Spaces at the end of a plain prompt are left out: the model begins its answer with one, as in all texts that
-        it was trained on.
-        """
+        """Return the one text that the model gets; ConfigError where a chat template is missing or refuses it."""
         if prompt.rendered:
             return prompt.rendered
         if not prompt.messages:
-            return prompt.text.rstrip(" ") or prompt.text
+            return prompt.text
         if not self._tokenizer.chat_template:
             raise ConfigError("This model has no chat template. Set prompt.style=plain.")
         turns = [{"role": message.role, "content": message.content} for message in prompt.messages]

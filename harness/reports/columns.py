@@ -73,6 +73,15 @@ def remarks(result: RunResult, primary: str, truncations: bool = True) -> list[s
     return [*lines, *result.warnings]
 
 
+def shared_remarks(board: Leaderboard, truncations: bool = True) -> list[tuple[str, list[str]]]:
+    """Return each remark once, with the names of the runs that it is about; see `remarks`."""
+    runs: dict[str, list[str]] = {}
+    for entry in board.entries:
+        for remark in remarks(entry.run.result, board.primary, truncations):
+            runs.setdefault(remark, []).append(entry.name)
+    return list(runs.items())
+
+
 def mark(results: Iterable[MetricResult | None]) -> str:
     """Return what stands behind the name of a metric that cannot read some references."""
     return UNREADABLE if any(result and result.unreadable for result in results) else ""
@@ -88,8 +97,8 @@ def footnotes(board: Leaderboard) -> list[str]:
     if not marked:
         return []
     return [
-        f"{UNREADABLE.strip()} cannot read some of {counted(board.n, 'reference')}: {', '.join(marked)}. A copy of "
-        "such a reference falls short of the best score, or another text reaches it"
+        f"{UNREADABLE.strip()} cannot read some of {counted(board.n, 'reference')}: {', '.join(marked)}. A perfect "
+        "copy of one falls short of the best score, or a wrong text reaches it"
     ]
 
 

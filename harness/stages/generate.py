@@ -107,7 +107,8 @@ def completion_warnings(completions: Sequence[Completion], decoding: SamplingPar
     if unmarked:
         warnings.append(f"{unmarked:,} {of} have no {marker!r} (task.answer_after): the whole text is scored")
     notes = Counter(note for completion in ok for note in completion.notes)
-    warnings += [f"{n:,} {of}: {note}" for note, n in notes.most_common(_MOST_NOTES)]
+    shares = ((note, "" if n == len(completions) else f" ({n:,} {of})") for note, n in notes.most_common(_MOST_NOTES))
+    warnings += [f"{note}{share}" for note, share in shares]
     return tuple(warnings)
 
 

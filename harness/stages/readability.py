@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +65,8 @@ class ReferenceReading:
     """Those that hold nothing that the metric counts, and are left out of its score."""
     truncated: tuple[int, ...] = ()
     """Those that are longer than an encoder reads."""
+    is_foreign: bool = False
+    """Whether an unreadable one is in another script than that of ASCII: the others are too short."""
 
     @property
     def is_refused(self) -> bool:
@@ -157,7 +159,10 @@ def _scored(metrics: Sequence[Metric], examples: Sequence[Example]) -> Iterator[
             unreadable |= uncounted
         share = float(weights[unreadable].sum() / max(weights.sum(), 1.0))
         left_out = _rows(uncounted & ~unreadable)
-        yield ReferenceReading(metric.name, len(examples), _rows(unreadable), share, uncounted=left_out)
+        foreign = any(not examples[i].reference.isascii() for i in _rows(unreadable))
+        yield ReferenceReading(
+            metric.name, len(examples), _rows(unreadable), share, uncounted=left_out, is_foreign=foreign
+        )
 
 
 def _falls_short(
@@ -219,12 +224,12 @@ def _rows(mask: Mask) -> tuple[int, ...]:
 def _findings(of_metrics: Sequence[ReferenceReading]) -> list[tuple[str, tuple[int, ...], str]]:
     """Return code, rows and message of each finding, with the metrics that share it in one."""
     messages = {
-        "unreadable": "that {} cannot read: a copy of such a reference falls short of the best score, or a text "
-        "without its letters or its minus reaches it",
+        "unreadable": "that {} cannot read: a perfect copy falls short of the best score, or a wrong text reaches it",
         "uncounted": "with nothing that {} counts, which are left out of its score",
         "beyond_encoder": "longer than the encoder of {} reads: what follows its limit is not compared",
     }
     metrics: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    foreign = {read.metric for read in of_metrics if read.is_foreign}
     for read in of_metrics:
         parts = (read.unreadable, read.uncounted, read.truncated)
         for code, rows in zip(messages, parts, strict=True):
@@ -232,13 +237,19 @@ def _findings(of_metrics: Sequence[ReferenceReading]) -> list[tuple[str, tuple[i
                 metrics.setdefault((code, rows), []).append(read.metric)
     n = max((read.n for read in of_metrics), default=0)
     return [
-        (code, rows, f"of {counted(n, 'reference')} {messages[code].format(', '.join(names))}{_hint(code, names)}")
+        (
+            code,
+            rows,
+            f"of {counted(n, 'reference')} {messages[code].format(', '.join(names))}{_hint(code, names, foreign)}",
+        )
         for (code, rows), names in metrics.items()
     ]
 
 
-def _hint(code: str, names: Sequence[str]) -> str:
-    """Return the options that may help, where there are any."""
+def _hint(code: str, names: Sequence[str], foreign: Collection[str]) -> str:
+    """Return the options that may help, or why none does."""
+    if code == "unreadable" and not set(names) & set(foreign) and set(names) & {"bleu", "rouge2"}:
+        return "; they are too short for it: read chrf, token_f1 or exact_match"
     hints = []
     if code == "unreadable" and {*names} & {*registry.FAMILIES["rouge"]}:
         hints.append("+metrics.options.rouge.tokenizer=unicode")
@@ -252,7 +263,7 @@ def unreadable_in_words(read: ReferenceReading, examples: Sequence[Example]) -> 
     first = examples[read.unreadable[0]]
     return (
         f"{read.metric} cannot read {len(read.unreadable):,} of {counted(read.n, 'reference')}, such as "
-        f"{origin_of(first)} {quoted(first.reference)}: a copy of one falls short of the best score, or a text without "
+        f"{origin_of(first)} {quoted(first.reference)}: a perfect copy falls short of the best, or a text without "
         "its letters or its minus reaches it, so that right answers are not told from wrong ones"
     )
 

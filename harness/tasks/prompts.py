@@ -30,6 +30,8 @@ def render(example: Example, task: TaskConfig, style: PromptConfig, shots: Seque
     """Return the prompt of one example, after the solved examples in `shots`; ConfigError for a template without slot.
 
     A chat prompt has one system message at most, then the turns of the solved examples, then those of the example.
+    Spaces at the end of a plain prompt are left out: a model begins its answer with one, as in all texts that it was
+    trained on.
     """
     if style.style is PromptStyle.chat:
         system, turns = _conversation(example, task)
@@ -43,7 +45,8 @@ def render(example: Example, task: TaskConfig, style: PromptConfig, shots: Seque
         raise ConfigError("prompt.system: a plain prompt has no system message. Put the text into task.template.")
     parts = [continued(_fill(task.template, shot.prompt, "template"), shot.reference) for shot in shots]
     parts.append(_fill(task.template, example.prompt, "template"))
-    return Prompt(example.id, source=example.prompt, text=task.separator.join(parts))
+    text = task.separator.join(parts)
+    return Prompt(example.id, source=example.prompt, text=text.rstrip(" ") or text)
 
 
 def plain_text(prompt: Prompt) -> str:

@@ -111,7 +111,8 @@ def _opening(text: str, prompt: Prompt | None) -> str | None:
     for opening, closing in REASONING_TAGS.items():
         if begins.startswith(opening) or before.endswith(opening):
             return opening
-        if closing in text and opening not in text:  # a chat template opened it where it cannot be seen
+        closed, opened = text.find(closing), text.find(opening)
+        if closed >= 0 and not 0 <= opened < closed:  # a chat template opened it where it cannot be seen
             return opening
     return None
 

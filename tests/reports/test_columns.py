@@ -95,7 +95,7 @@ def test_terminal_and_report_show_the_same_runs_and_costs(
         assert text in report
 
 
-@pytest.mark.parametrize(("n", "width", "remarks"), [(2, 160, 2), (5, 160, 0), (5, 46, 5)])
+@pytest.mark.parametrize(("n", "width", "remarks"), [(2, 160, 1), (5, 160, 0), (5, 46, 1)])
 def test_truncations_are_a_remark_where_no_column_has_them(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

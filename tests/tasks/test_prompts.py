@@ -57,7 +57,7 @@ def test_shots_follow_the_system_message_with_their_own_turns() -> None:
     ]
     assert prompt_notices([row], style, [shot]) == ()
     assert [n.code for n in prompt_notices([EXAMPLE], style, [shot])] == ["shot_system"]
-    assert [m.role for m in render(EXAMPLE, task, style, [shot]).messages][0] == "user"
+    assert render(EXAMPLE, task, style, [shot]).messages[0].role == "user"
 
 
 def test_a_system_message_for_a_plain_prompt_is_refused() -> None:
@@ -76,6 +76,15 @@ def test_plain_shots_end_where_the_completion_starts() -> None:
     prompt = render(EXAMPLE, TASK, PromptConfig("plain", PromptStyle.plain), [SHOT])
     assert prompt.text == "Title: Ada\nText: Another language.\n\nTitle: C++ {x}\nText:"
     assert prompt.messages == ()
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [("Q: {prompt}\nA: ", "Q: C++ {x}\nA:"), ("Q: {prompt}\nA:\n", "Q: C++ {x}\nA:\n"), ("{prompt}", "C++ {x}")],
+)
+def test_spaces_at_the_end_of_a_plain_prompt_are_left_to_the_answer(template: str, text: str) -> None:
+    task = TaskConfig(name="t", dataset="jsonl", template=template)
+    assert render(EXAMPLE, task, PromptConfig("plain", PromptStyle.plain)).text == text
 
 
 @pytest.mark.parametrize(("style", "key"), [(PromptStyle.chat, "instruction"), (PromptStyle.plain, "template")])

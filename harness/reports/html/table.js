@@ -37,7 +37,7 @@ const arrow = (up) => (up === null ? "" : up ? "\u00a0↑" : "\u00a0↓");
 const named = (metric) => metric.name + arrow(metric.up) + (metric.unreadable ? "\u00a0†" : "");
 /** What the dagger behind a metric's name means. */
 const unread = (metric) => (metric.unreadable
-  ? `† cannot read ${count(metric.unreadable)} of ${count(board.n)} references: a copy of such a reference falls short of the best score, or another text reaches it` : "");
+  ? `† cannot read ${count(metric.unreadable)} of ${count(board.n)} references: a perfect copy of one falls short of the best score, or a wrong text reaches it` : "");
 
 function columns() {
   const scored = metrics.map((metric, i) => ({
@@ -120,7 +120,9 @@ function compare(a, b, way) {
 }
 
 function remarkList() {
-  const remarks = runs.flatMap((run) => run.remarks.map((remark) => h("li", {}, h("b", {}, run.name), `: ${remark}`)));
-  if (!remarks.length) return [];
+  const names = new Map();
+  for (const run of runs) for (const remark of run.remarks) names.set(remark, [...(names.get(remark) ?? []), run.name]);
+  if (!names.size) return [];
+  const remarks = [...names].map(([remark, of]) => h("li", {}, h("b", {}, of.length === runs.length && of.length > 1 ? `all ${of.length} runs` : of.join(", ")), `: ${remark}`));
   return [h("details", { class: "remarks", open: remarks.length <= 6 }, h("summary", {}, `Errors and warnings (${remarks.length})`), h("ul", {}, remarks))];
 }

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.pareto import ParetoFront, ParetoStanding, fronts, on_front
-from harness.reports.columns import FEW_RUNS, cells, columns, footnotes, mark, remarks, rounded
+from harness.reports.columns import FEW_RUNS, cells, columns, footnotes, mark, rounded, shared_remarks
 from harness.reports.formatting import decimals, markdown, table, with_interval
 from harness.types import MetricResult
 from harness.wording import UNKNOWN
@@ -79,13 +79,9 @@ def _by_run(board: Leaderboard, names: Sequence[str], costs: bool) -> Iterator[s
 
 def _remarks(board: Leaderboard) -> Iterator[str]:
     """Yield what a reader of the scores must know, with the runs that share a remark in one line."""
-    runs: dict[str, list[str]] = {}
-    for entry in board.entries:
-        for remark in remarks(entry.run.result, board.primary, truncations=False):
-            runs.setdefault(remark, []).append(markdown(entry.name))
-    if runs:
+    if shared := shared_remarks(board, truncations=False):
         yield "\n### Errors and warnings\n"
-        yield from (f"- {markdown(remark)}: {', '.join(names)}" for remark, names in runs.items())
+        yield from (f"- {markdown(remark)}: {', '.join(map(markdown, names))}" for remark, names in shared)
 
 
 def _label(name: str, group: str) -> str:

@@ -14,13 +14,15 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.leaderboard import Leaderboard
-from harness.reports.columns import FEW_RUNS, TRUNCATED, Column, cells, compact, footnotes, mark, remarks
+from harness.reports.columns import FEW_RUNS, TRUNCATED, Column, cells, compact, footnotes, mark, shared_remarks
 from harness.reports.formatting import decimals, visible, with_interval
 from harness.reports.terminal import console
-from harness.wording import UNKNOWN
+from harness.wording import UNKNOWN, at_most
 
 NARROWEST = 14
 """The least width of the column of metric names; longer names wrap."""
+NAMED = 3
+"""The most runs that a remark names."""
 SCORE_WIDTH = 24
 """Characters that a score with its interval takes."""
 
@@ -38,9 +40,10 @@ class TerminalSink:
         out.print(by_metric or _by_run(leaderboard, costs, n_metrics))
         for note in footnotes(leaderboard):
             out.print(Text(note, style="yellow"))
-        for entry in leaderboard.entries:
-            for remark in remarks(entry.run.result, leaderboard.primary, truncations=not in_table):
-                out.print(Text(f"· {entry.name}: {remark}", style="yellow"))
+        n = len(leaderboard.entries)
+        for remark, names in shared_remarks(leaderboard, truncations=not in_table):
+            runs = f"all {n} runs" if len(names) == n > 1 else ", ".join(at_most(names, NAMED))
+            out.print(Text(f"· {runs}: {remark}", style="yellow"))
         out.print(Text(leaderboard.verdict.text, style="bold"))
         return []
 

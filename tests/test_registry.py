@@ -142,7 +142,7 @@ def test_completions_of_other_options_are_another_models() -> None:
 
 
 def test_a_familys_options_are_those_of_its_members_and_their_own_go_before() -> None:
-    options = {"rouge": {"tokenizer": "unicode", "stem": False}, "rougeL": {"stem": True}}
+    options: dict[str, dict[str, object]] = {"rouge": {"tokenizer": "unicode", "stem": False}, "rougeL": {"stem": True}}
     config = MetricsConfig(["rouge1", "rougeL", "chrf"], options)
     signatures = [metric.signature for metric in registry.metrics(config, tokenizer="of-the-model")]
     assert signatures[0].startswith("rouge1|tok:unicode|stem:none")

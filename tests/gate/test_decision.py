@@ -333,7 +333,7 @@ class OwnProportion(ExactMatch):
     """A metric of a user's, which is a proportion and says nothing about bounds."""
 
     name = "own"
-    bounds = property()  # type: ignore[assignment] # raises an AttributeError, as if it were not there
+    bounds = property()  # raises an AttributeError, as if it were not there
 
 
 def test_what_cannot_be_gated_is_refused_before_it_is_run(baseline: Baseline, tmp_path: Path) -> None:

@@ -128,7 +128,12 @@ def small(tiny_model: Path, tmp_path: Path) -> Path:
 
     torch.manual_seed(0)
     folder = tmp_path / "encoder"
-    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2, "num_hidden_layers": 2}
+    sizes: dict[str, Any] = {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_attention_heads": 2,
+        "num_hidden_layers": 2,
+    }
     BertModel(BertConfig(vocab_size=320, **sizes)).save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(tiny_model / name, folder)

@@ -207,7 +207,7 @@ def test_adapters_of_another_base(tiny_model: Path, tmp_path: Path, changed: dic
 
     settings = AutoConfig.from_pretrained(tiny_model)
     settings.update(changed)
-    adapter = lora(AutoModelForCausalLM.from_config(settings), tmp_path / "adapter")
+    adapter = lora(AutoModelForCausalLM.from_config(settings), tmp_path / "adapter")  # type: ignore[no-untyped-call]
     with pytest.raises(ModelError, match=rf"does not fit the model .*{message}"):
         loading.load_model(tiny_model, device="cpu", adapter=adapter)
 

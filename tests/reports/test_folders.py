@@ -24,7 +24,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, StoredRun]:
     """Three runs of one task: two on the same examples, one on others, each started by a command of its own."""
     folder = tmp_path_factory.mktemp("runs")
     other = replace(config(folder, "echo-chat"))
-    other.task = replace(other.task, path=str(write_corpus(folder / "other.jsonl", 40)))
+    other.task = replace(other.task, path=str(write_corpus(folder / "other.jsonl", 40)))  # type: ignore[call-arg]
     made = {"a": config(folder, "echo-chat"), "b": config(folder, "second"), "other": other}
     made["b"].generation.max_tokens = 3
     commands = {name: f"python -m harness run model={name} 'task.stop=[\"`\"]'" for name in made}
@@ -95,7 +95,7 @@ def test_two_datasets_of_one_task_have_reports_that_say_which_is_which(
 
 
 def test_boards_are_told_apart_by_the_least_that_does(runs: Mapping[str, StoredRun]) -> None:
-    def data(*changes: dict[str, object]) -> list[str]:
+    def data(*changes: Mapping[str, object]) -> list[str]:
         a = runs["a"]
         changed = [replace(a, result=replace(a.result, dataset=replace(a.result.dataset, **c))) for c in changes]  # type: ignore[arg-type]
         return [board.data for board in by_task(changed, stored_metric)]

@@ -110,9 +110,16 @@ def _warnings(prepared: Prepared, answers: _Answers) -> Iterator[str]:
 
 
 def say_notices(dataset: DatasetRecord) -> None:
-    """Print what a user should know about the data of a run, before any work."""
+    """Print what a user should know about the data of a run, before any work; the runs of a sweep say it once."""
     for notice in dataset.notices:
-        say(f"data: {notice.count:,} {notice.message}")
+        line = f"data: {notice.count:,} {notice.message}"
+        if (dataset.fingerprint, line) not in _SAID:
+            _SAID.add((dataset.fingerprint, line))
+            say(line)
+
+
+_SAID: set[tuple[str, str]] = set()
+"""Notices that this process has printed."""
 
 
 def show(

@@ -6,10 +6,10 @@ comes out of it, is shown by `run --show-prompts`, and is kept with each predict
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.config import PromptConfig, PromptStyle, TaskConfig
 from harness.protocols import LookupModel, Model, TokenizingModel
@@ -17,7 +17,7 @@ from harness.tasks.rows import NoticeTexts, Origins, notices, origin_of
 from harness.tasks.stopping import settle
 from harness.types import Completion, EncodedText, Example, FinishReason, Notice, Prompt, SamplingParams, StopAt
 
-LIMITS = ("reference_truncated", "not_decodable")
+LIMITS = ("reference_truncated", "reference_reasoning", "not_decodable")
 """Notices that belong beside the scores: a perfect model would not reach the best one."""
 
 
@@ -26,9 +26,7 @@ def rendered(model: Model, prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
     if not isinstance(model, TokenizingModel):
         return tuple(prompts)
     texts = model.rendered(prompts)
-    return tuple(
-        dataclasses.replace(prompt, rendered=encoded.text) for prompt, encoded in zip(prompts, texts, strict=True)
-    )
+    return tuple(replace(prompt, rendered=encoded.text) for prompt, encoded in zip(prompts, texts, strict=True))
 
 
 def stop_sequences(task: TaskConfig, style: PromptConfig, examples: Sequence[Example]) -> tuple[str, ...]:
@@ -55,11 +53,13 @@ def reference_notices(
     tokenizer = model if isinstance(model, TokenizingModel) else None
     encoded = tokenizer.encoded(references) if tokenizer else [_estimated(text) for text in references]
     origins: Origins = defaultdict(list)
+    reasoning_alone = replace(decoding, stop=(), stop_at=StopAt.none)
     for example, text in zip(examples, encoded, strict=True):
         separated = style.style is PromptStyle.plain and task.separator and task.separator in example.reference
         for code, applies in (
             ("separator_in_reference", separated),
-            ("reference_truncated", _truncated(example.reference, decoding)),
+            ("reference_truncated", _changed(example.reference, replace(decoding, answer_after=""))),
+            ("reference_reasoning", _changed(example.reference, reasoning_alone)),
             ("over_limit", text.tokens > decoding.max_tokens),
             ("not_decodable", text.decoded.strip() != example.reference.strip()),
         ):
@@ -93,6 +93,11 @@ def _texts(decoding: SamplingParams, longest: str) -> NoticeTexts:
             "reference",
             f"that {_rules(decoding)} truncates, so that no completion can equal it; change the rule or the references",
         ),
+        "reference_reasoning": (
+            "reference",
+            f"with {decoding.answer_after or 'a reasoning tag such as </think>'} in it, before which all counts as "
+            "reasoning, so that no completion can equal it; set task.answer_after to another marker, or to '' for none",
+        ),
         "over_limit": (
             "reference",
             f"longer than {limit}, so that no completion can equal it; raise the limit (the longest has {longest})",
@@ -104,7 +109,7 @@ def _texts(decoding: SamplingParams, longest: str) -> NoticeTexts:
     }
 
 
-def _truncated(reference: str, decoding: SamplingParams) -> bool:
+def _changed(reference: str, decoding: SamplingParams) -> bool:
     """Return whether a model that gives the reference word for word would be scored on a part of it."""
     whole = settle(reference, decoding, Completion("", reference, FinishReason.STOP))
     return whole.text != reference.strip()
@@ -114,6 +119,4 @@ def _rules(decoding: SamplingParams) -> str:
     rules = [f"task.stop={list(decoding.stop)}"] if decoding.stop else []
     if decoding.stop_at is not StopAt.none:
         rules.append(f"task.stop_at={decoding.stop_at.value}")
-    if decoding.answer_after != "":
-        rules.append(f"task.answer_after={decoding.answer_after or 'null (</think>)'}")
     return " or ".join(rules)

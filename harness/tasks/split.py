@@ -116,7 +116,8 @@ def subset(examples: Sequence[Example], n: int | None, seed: int, setting: str =
     """
     if n is not None and not 0 <= n <= len(examples):
         name, fix = f"{setting}: " if setting else "", _MORE.get(setting, "Lower the number, or use null for all.")
-        raise DataError(f"{name}expected 0 to {len(examples)} examples, as many as there are, got {n}. {fix}")
+        limit = f"0 to {len(examples)} examples, as many as there are" if examples else "0, as there is no example"
+        raise DataError(f"{name}expected {limit}, got {n}. {fix}")
     return tuple(sorted(examples, key=lambda example: (_rank("subset", seed, example.id), example.id))[:n])
 
 

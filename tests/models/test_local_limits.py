@@ -47,7 +47,7 @@ def test_a_prompt_of_megabytes_is_an_error_at_once(tiny_model: Path, monkeypatch
     (rendered,) = model.rendered([Prompt("long", text="words " * 700_000)])
     assert 128 <= rendered.tokens < 1000
     (completion,) = model.generate([Prompt("long", text="words " * 700_000)], SamplingParams())
-    assert completion.error == "the prompt has 4,199,999 characters, the model takes 1 to 127 tokens"
+    assert completion.error == "the prompt has 4,200,000 characters, the model takes 1 to 127 tokens"
     assert completion.prompt_tokens == rendered.tokens
 
 

@@ -137,6 +137,11 @@ class TextEncoder:
             )
         )
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether the chat template always writes the same, which the clock and chance would change."""
+        return not re.search(r"strftime_now|random", str(self._tokenizer.chat_template))
+
     @cached_property
     def _start(self) -> list[int]:
         """The tokens that the tokenizer puts before every text, such as one for its beginning."""

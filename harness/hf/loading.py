@@ -5,12 +5,13 @@ Nothing that is loaded can run code: only safetensors are read, and remote code 
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,15 @@ def resolve_dtype(dtype: str, device: str) -> str:
     if dtype not in DTYPES:
         raise ConfigError(unknown("dtype", dtype, ("auto", *DTYPES)))
     return dtype
+
+
+def text_versions() -> list[str]:
+    """Return the versions of the packages that decide which text and tokens a prompt becomes."""
+    versions = []
+    for name in ("transformers", "tokenizers", "jinja2"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+    return versions
 
 
 def load_tokenizer(folder: Path, adapter: Path | None = None) -> PreTrainedTokenizerBase:

@@ -22,6 +22,7 @@ from harness.errors import ConfigError, ModelError
 from harness.hf import integrity, weights
 from harness.hf.loading import guarded
 from harness.store.digest import digest
+from harness.store.memo import cache_dir
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +49,7 @@ def _pruned(folder: Path, layers: Sequence[int]) -> Path:
         )
     if not layers or list(layers) != sorted(set(layers)) or layers[0] < 0 or layers[-1] >= depth:
         raise ConfigError(f"model.layers: expected layers from 0 to {depth - 1}, ascending, got {list(layers)}")
-    pruned = weights.cache_dir() / "layers" / digest([weights.identify(folder), layers])
+    pruned = cache_dir() / "layers" / digest([weights.identify(folder), layers])
     pruned.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{pruned}.lock"):
         if not pruned.exists():

@@ -25,6 +25,7 @@ from harness.hf import loading
 from harness.hf.integrity import read_settings, refuse_missing_quantiser
 from harness.progress import track
 from harness.store.digest import digest
+from harness.store.memo import cache_dir
 from harness.store.stages import write_atomic
 from harness.wording import at_most, counted
 
@@ -82,13 +83,6 @@ class Digests:
         default_factory=dict, compare=False, repr=False, metadata={"decides": "nothing"}
     )
     """Inode, size and times of each file when it was digested."""
-
-
-def cache_dir() -> Path:
-    """Return where converted weights are kept: $HARNESS_CACHE, or finetune-harness in the user's cache folder."""
-    if chosen := os.environ.get("HARNESS_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finetune-harness"
 
 
 def locate(path: str, revision: str | None = None) -> Located:

@@ -8,7 +8,6 @@ its version, as in sacrebleu's tokenisers `zh` and `char`. Hangul has spaces bet
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from functools import cache
 
@@ -23,6 +22,8 @@ UNSPACED = (
 JOINERS = "\u200c\u200d"
 """Between letters they change how these are joined, and between emoji they make one of several."""
 _SKIN_TONES = "\U0001f3fb-\U0001f3ff"
+_SEARCHED = [*range(0x80, 0x20000), *range(0xE0000, 0xE0200)]
+"""Where marks and symbols are; what is between and beyond is Han, not assigned, or for private use."""
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
@@ -74,7 +75,7 @@ def _unspaced_or_not() -> re.Pattern[str]:
 
 def _ranges(category: str) -> str:
     """Return the ranges of all characters of a category, or of all categories that start with the letter."""
-    points = [p for p in range(128, sys.maxunicode + 1) if unicodedata.category(chr(p)).startswith(category)]
+    points = [p for p in _SEARCHED if unicodedata.category(chr(p)).startswith(category)]
     starts = [p for p, before in zip(points, [-2, *points], strict=False) if p != before + 1]
     ends = [p for p, after in zip(points, [*points[1:], -2], strict=True) if p + 1 != after]
     return "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from harness.hf import integrity, likelihood, loading, memory, pruning, weights
 from harness.hf.decoding import UNFINISHED, DecodingBatch, Detokenizer, choose
 from harness.hf.encoding import Decoder, EncodedPrompt, TextEncoder
 from harness.hf.tokens import TokenLimits
+from harness.store import memo
 from harness.store.digest import digest
 from harness.tasks.growing import StopWatch, ends
 from harness.tasks.stopping import REASONING_TAGS, has_rule, settle
@@ -164,12 +165,34 @@ class LocalModel:
 
         A text that is far too long for the model has at least that many tokens.
         """
-        encoded = self._encoder.prompts(prompts, self._max_length)
-        return [EncodedText(prompt.text, len(prompt.ids), prompt.text) for prompt in encoded]
+
+        def compute() -> list[tuple[str, int]]:
+            return [(prompt.text, len(prompt.ids)) for prompt in self._encoder.prompts(prompts, self._max_length)]
+
+        return [EncodedText(text, n, text) for text, n in self._remembered("rendered", prompts, compute)]
 
     def encoded(self, completions: Sequence[str]) -> list[EncodedText]:
         """Return each completion with the tokens that the model has to generate for it, and what they decode to."""
-        return self._encoder.completions(completions, self._decode_text())
+
+        def compute() -> list[tuple[int, str]]:
+            encoded = self._encoder.completions(completions, self._decode_text())
+            return [(text.tokens, text.decoded) for text in encoded]
+
+        known = self._remembered("encoded", completions, compute)
+        return [EncodedText(text, n, decoded) for text, (n, decoded) in zip(completions, known, strict=True)]
+
+    def _remembered(self, kind: str, texts: Sequence[Any], compute: Callable[[], list[Any]]) -> list[Any]:
+        """Return what the tokenizer makes of texts, without loading it where that is known from an earlier run.
+
+        What a template writes that is not always the same, such as the date, is not kept.
+        """
+        inputs = [kind, self.identity, self._config.template_options, loading.text_versions(), texts]
+        known: list[Any] | None = memo.recall(inputs)
+        if known is None:
+            known = compute()
+            if self._encoder.is_constant:
+                memo.remember(inputs, known)
+        return known
 
     @cached_property
     def _notes(self) -> tuple[str, ...]:

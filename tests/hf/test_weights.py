@@ -19,22 +19,6 @@ from harness.hf import loading, weights
 from harness.progress import Bar
 
 
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({"HARNESS_CACHE": "/a/b", "XDG_CACHE_HOME": "/c"}, "/a/b"),
-        ({"XDG_CACHE_HOME": "/c"}, "/c/finetune-harness"),
-        ({"HOME": "/home/me"}, "/home/me/.cache/finetune-harness"),
-    ],
-)
-def test_cache_dir(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: str) -> None:
-    for name in ("HARNESS_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert weights.cache_dir() == Path(expected)
-
-
 def test_a_folder_is_itself(tiny_model: Path) -> None:
     assert weights.locate(str(tiny_model)) == weights.Located(tiny_model, revision="")
 

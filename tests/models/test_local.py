@@ -16,7 +16,7 @@ from harness.hf.encoding import TextEncoder
 from harness.models import local
 from harness.protocols import Model, TokenizingModel
 from harness.tasks.samples import drawn, sample_id
-from harness.types import Example, FinishReason, Message, Prompt, SamplingParams, StopAt
+from harness.types import EncodedText, Example, FinishReason, Message, Prompt, SamplingParams, StopAt
 from tests.support.running import CHAT, PLAIN, TITLES, model_of, outcomes, run
 from tests.support.tokenizers import merging
 
@@ -251,3 +251,33 @@ def test_other_architectures_equal_generate(tiny_model: Path, tmp_path: Path, ar
     assert outcomes(run(model_of(folder, batch_size=4), CHAT, SamplingParams(max_tokens=24))) == generated(
         folder, CHAT, 24
     )
+
+
+def test_what_the_tokenizer_makes_of_texts_is_known_without_it(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    prompts = [Prompt("1", messages=(Message("user", "Rain"),)), Prompt("2", text="Snow")]
+
+    def read() -> tuple[list[EncodedText], list[EncodedText]]:
+        model = model_of(tiny_model)
+        return model.rendered(prompts), model.encoded(["falls", "<s>"])
+
+    first = read()
+    monkeypatch.setattr(loading, "load_tokenizer", lambda *_: pytest.fail("loaded"))
+    assert read() == first
+    monkeypatch.undo()
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    loads, load = [], loading.load_tokenizer
+
+    def counted(folder: Path, adapter: Path | None = None) -> Any:
+        loads.append(folder)
+        return load(folder, adapter)
+
+    monkeypatch.setattr(loading, "load_tokenizer", counted)
+    clock = tmp_path / "clock"
+    shutil.copytree(tiny_model, clock)
+    (clock / "chat_template.jinja").write_text("{{ strftime_now('%Y') }}{{ messages[0].content }}")
+    for _ in range(2):
+        model_of(clock).rendered(prompts)
+    assert len(loads) == 2

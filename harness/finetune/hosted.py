@@ -135,7 +135,10 @@ class OpenAIFineTuner:
 
     def _upload(self, client: OpenAI, name: str, content: bytes) -> str:
         with jobs.explained(f"upload the {name} file"):
-            return client.files.create(file=(f"{name}.jsonl", content), purpose="fine-tune").id
+            file_id = client.files.create(file=(f"{name}.jsonl", content), purpose="fine-tune").id
+            if not isinstance(file_id, str):
+                raise ValueError("expected a file with an id")
+            return file_id
 
     def _record(
         self, client: OpenAI, job: FineTuningJob, train: Sequence[TrainingPair], folder: Path

@@ -45,7 +45,7 @@ def create(client: OpenAI, key: str, request: dict[str, Any]) -> FineTuningJob:
     """Start a job with a single request; where its answer is lost, look for the job."""
     try:
         with explained("start the job"):
-            return client.with_options(max_retries=0).fine_tuning.jobs.create(**request, metadata={KEY: key})
+            return _job(client.with_options(max_retries=0).fine_tuning.jobs.create(**request, metadata={KEY: key}))
     except _Unanswered as error:
         job = find(client, key)
         if job is None:
@@ -63,7 +63,7 @@ def wait(client: OpenAI, job: FineTuningJob, seconds: float, sleep: Callable[[fl
         with track("finetune", unit="steps") as bar:
             while True:
                 with explained(f"read job {job.id}"):
-                    job = client.fine_tuning.jobs.retrieve(job.id)
+                    job = _job(client.fine_tuning.jobs.retrieve(job.id))
                     _events(client, job.id, seen, bar)
                 if job.status == DONE:
                     return job
@@ -136,6 +136,21 @@ def explained(action: str) -> Iterator[None]:
         ) from error
     except openai.APIError as error:
         raise FineTuneError(f"cannot {action}: {_message(error)}.") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # a page of HTML, or JSON of another form
+        if action == "start the job":
+            raise _Unanswered(f"its answer cannot be read: {error}") from error
+        raise FineTuneError(
+            f"cannot {action}: the service's answer is of another form than OpenAI's ({error}). Check model.base_url."
+        ) from error
+
+
+def _job(answer: object) -> FineTuningJob:
+    """Return the service's answer where it is a job; ValueError otherwise."""
+    from openai.types.fine_tuning import FineTuningJob
+
+    if not isinstance(answer, FineTuningJob) or not isinstance(answer.id, str):
+        raise ValueError(f"expected a job, got {type(answer).__name__}")
+    return answer
 
 
 def _message(error: openai.APIError) -> str:

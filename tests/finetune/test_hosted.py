@@ -6,9 +6,11 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from harness import registry
@@ -281,3 +283,35 @@ def test_without_a_key_nothing_starts(
     )
     with pytest.raises(Exception, match="OPENAI_API_KEY is not set"):
         hosted.fit(pairs, [], tmp_path)
+
+
+@dataclass
+class OddService(Service):
+    """Answers the requests whose path ends so with something else than OpenAI's objects."""
+
+    odd: str = ""
+    reply: httpx2.Response = field(default_factory=lambda: httpx2.Response(200))
+
+    def answer(self, request: httpx2.Request) -> httpx2.Response:
+        if f"{request.method} {request.url.path}".endswith(self.odd):
+            return httpx2.Response(200, content=self.reply.content, headers=self.reply.headers)
+        return super().answer(request)
+
+
+ODD_REPLIES = [
+    httpx2.Response(200, html="<html>Sign in</html>"),
+    httpx2.Response(200, json=[]),
+    httpx2.Response(200, json={"data": "none"}),
+    httpx2.Response(200, content=b"{", headers={"content-type": "application/json"}),
+]
+
+
+@pytest.mark.parametrize("reply", ODD_REPLIES)
+@pytest.mark.parametrize(
+    "odd", ["GET /v1/fine_tuning/jobs", "POST /v1/files", "POST /v1/fine_tuning/jobs", "jobs/ftjob-1"]
+)
+def test_answers_of_another_form_are_errors(
+    tuner: Tuner, pairs: list[TrainingPair], tmp_path: Path, odd: str, reply: httpx2.Response
+) -> None:
+    with pytest.raises(FineTuneError):
+        tuner(OddService(odd=odd, reply=reply)).fit(pairs, pairs, tmp_path)

@@ -189,6 +189,11 @@ def _check_folder(folder: Path) -> None:
         settings = read_settings(folder / "config.json")
         if not settings.get("model_type"):
             raise ModelError(f"{folder}/config.json: expected a model_type, got none. Copy or download the file again.")
+        if settings.get("is_encoder_decoder") is True:
+            raise ModelError(
+                f"{folder} is an encoder-decoder model ({settings['model_type']}), which does not continue a text. Set "
+                "model.path to a causal language model."
+            )
         refuse_missing_quantiser(folder, settings)
         return
     if has_adapter:

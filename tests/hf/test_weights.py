@@ -348,3 +348,9 @@ def test_a_folder_that_is_no_adapter(tiny_model: Path, adapter: Path, tmp_path: 
     cut("adapter_config.json", 5)(adapter)
     with pytest.raises(ModelError, match=r"adapter_config\.json: expected JSON"):
         weights.identify(tiny_model, adapter)
+
+
+def test_an_encoder_decoder_is_refused_before_anything_is_read_of_it(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "t5", "is_encoder_decoder": true}')
+    with pytest.raises(ModelError, match=r"is an encoder-decoder model \(t5\).* Set model.path to a causal"):
+        weights.locate(str(tmp_path))

@@ -6,7 +6,7 @@ Nothing is trained or generated here, so that a wrong setting costs nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from harness.config import (
     FineTuneConfig,
     FineTuneMethod,
     HarnessConfig,
+    PromptStyle,
     ReplayModelConfig,
     TaskConfig,
     TrackingMode,
@@ -86,7 +87,7 @@ def prepare(config: HarnessConfig) -> Prepared:
     trained_on = (*shots, *(planned.examples if planned else ()))
     decoding = _sampling_params(config, stop_sequences(config.task, config.prompt, examples))
     findings = (
-        *_scored_notice(config, corpus, len(examples)),
+        *_setting_notices(config, corpus, len(examples)),
         *audit(trained_on, examples, config.task.allow_leakage),
         *prompt_notices(examples, config.prompt, shots),
         *reference_notices(model, examples, config.task, config.prompt, decoding),
@@ -139,13 +140,14 @@ def _metrics(config: HarnessConfig, model: Model) -> tuple[tuple[Metric, ...], s
     return metrics, _primary(config, metrics)
 
 
-def _scored_notice(config: HarnessConfig, corpus: Corpus, n: int) -> tuple[Notice, ...]:
-    """Return a notice where a validation file of its own is scored in part, though nobody asked for that."""
+def _setting_notices(config: HarnessConfig, corpus: Corpus, n: int) -> Iterator[Notice]:
+    """Yield a notice where a validation file is scored in part unasked, and where a setting reaches no prompt."""
     said = any(notice.code == "split" for notice in corpus.notices)
-    if config.task.n_validation != AUTO or said or n == len(corpus.validation):
-        return ()
-    message = f"validation examples: {n} scored; task.n_validation=null scores them all"
-    return (Notice("scored", message, len(corpus.validation)),)
+    if config.task.n_validation == AUTO and not said and n < len(corpus.validation):
+        message = f"validation examples: {n} scored; task.n_validation=null scores them all"
+        yield Notice("scored", message, len(corpus.validation))
+    if config.prompt.style is PromptStyle.plain and getattr(config.model, "template_options", {}):
+        yield Notice("template_unused", "plain prompts, which model.template_options do not reach; use prompt=chat", n)
 
 
 def _dataset_record(corpus: Corpus, examples: Sequence[Example], findings: Sequence[Notice], n: int) -> DatasetRecord:

@@ -212,3 +212,14 @@ def test_samples_of_completions_that_exist_are_looked_up_by_id(tmp_path: Path) -
     prepared = prepare(config(data, *words))
     completions = list(prepared.model.generate(prepared.prompts, prepared.decoding))
     assert [c.text for c in completions] == ["0"] * 24 + ["1"] * 23 + [None]
+
+
+def test_what_is_scored_in_part_or_reaches_no_prompt_is_said(tmp_path: Path, tiny_model: Path) -> None:
+    train, data = write(tmp_path / "train.jsonl", 3), write(tmp_path / "own.jsonl", 80)
+    options = ["model=local", f"model.path={tiny_model}", "model.template_options={shout: true}", "prompt=plain"]
+    own = config(data, f"task.train_path={train}", "task.allow_leakage=true", *options)
+    notices = {notice.code: notice for notice in prepare(own).dataset.notices}
+    assert (notices["scored"].count, notices["template_unused"].count) == (80, 64)
+    assert notices["scored"].message == "validation examples: 64 scored; task.n_validation=null scores them all"
+    whole = config(data, f"task.train_path={train}", "task.allow_leakage=true", "task.n_validation=null", "model=echo")
+    assert not {"scored", "template_unused"} & {notice.code for notice in prepare(whole).dataset.notices}

@@ -19,6 +19,8 @@ _TOKENS = "access|auth|api|bearer|refresh|session|hf|hub"
 _SECRET = re.compile(rf"(?:^|_)(?:{_KINDS}|(?:{_TOKENS})_?token)$|^token$")
 _USER = re.compile(r"(?<=://)[^/@\s]+@")
 _ASSIGNED = re.compile(r"(?<![\w.-])([\w.-]+)=([^\s,&}\]'\"]+)")
+_IN_BRACES = re.compile(r"(?<=[{,])(\s*)([\w.-]+)(\s*:\s*)([^\s,}\]'\"]+|'[^']*'|\"[^\"]*\")")
+"""A key and its value in a mapping of Hydra's command line, such as `{api-key: abc}`."""
 _LONG = 8
 """Shorter values of the environment, such as `1`, are not redacted: they occur everywhere and are not secrets."""
 _REFERENCE = re.compile(r"env:([A-Za-z_]\w*)")
@@ -72,8 +74,8 @@ def redacted(value: Any) -> Any:
     """Return plain JSON values with secrets replaced by `[redacted]`.
 
     A secret is the text under a key that names one (`api_key`, `HF_TOKEN`, `db.password`), the value of a `KEY=VALUE`
-    with such a key, the user part of a URL, and the value of an environment variable with such a name, or that was
-    read for a service.
+    or `{KEY: VALUE}` with such a key, the user part of a URL, and the value of an environment variable with such a
+    name, or that was read for a service.
     """
     named = [v for k, v in os.environ.items() if len(v) >= _LONG and _names_secret(k)]
     return _redacted(value, sorted({*named, *_READ}, key=len, reverse=True))
@@ -91,8 +93,11 @@ def _redacted(value: Any, known: list[str], key: str = "") -> Any:
     for secret in known:
         value = value.replace(secret, REDACTED)
     value = _USER.sub(f"{REDACTED}@", value)
-    return _ASSIGNED.sub(
+    value = _ASSIGNED.sub(
         lambda m: f"{m[1]}={REDACTED}" if _names_secret(m[1]) and not referenced(m[2]) else m[0], value
+    )
+    return _IN_BRACES.sub(
+        lambda m: f"{m[1]}{m[2]}{m[3]}{REDACTED}" if _names_secret(m[2]) and not referenced(m[4]) else m[0], value
     )
 
 

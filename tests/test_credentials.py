@@ -29,6 +29,9 @@ def test_other_names_keep_their_text(name: str) -> None:
     ("text", "shown"),
     [
         ("run seed=1 +metrics.options.x.api_key=abc n=3", f"run seed=1 +metrics.options.x.api_key={REDACTED} n=3"),
+        ("run +model.extra={api-key: abc, n: 3}", f"run +model.extra={{api-key: {REDACTED}, n: 3}}"),
+        ("{n: 3,password: 'a b', x: env:MY_VAR}", f"{{n: 3,password: {REDACTED}, x: env:MY_VAR}}"),
+        ("say {token: env:MY_TOKEN}", "say {token: env:MY_TOKEN}"),
         ("https://me:pass@host/v1", f"https://{REDACTED}@host/v1"),
         ("https://host/v1?token=abc&n=1", f"https://host/v1?token={REDACTED}&n=1"),
         ("the value is longsecretvalue.", f"the value is {REDACTED}."),

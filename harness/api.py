@@ -200,8 +200,9 @@ def run(overrides: Sequence[str] = (), *, config_dir: str | None = None) -> Run:
 
     words = [*compose.search_path(config_dir), *overrides]
     config = compose.run_config(words)
-    if config.dry_run:
-        raise ConfigError("dry_run: a run has no scores then. Leave dry_run=true out.")
+    for name in ("dry_run", "show_prompts"):
+        if getattr(config, name):
+            raise ConfigError(f"{name}: a run has no scores then. Leave {name} out.")
     return Run(pipeline.run(config, shlex.join(["python", "-m", "harness", "run", *words])))
 
 

@@ -105,8 +105,9 @@ def test_what_cannot_be_loaded_or_compared() -> None:
         harness.load_run("none")
     with pytest.raises(ConfigError, match="expected two runs or more, got 1"):
         harness.compare(run("good"))
-    with pytest.raises(ConfigError, match="dry_run"):
-        harness.run(["dry_run=true"])
+    for override in ("dry_run=true", "show_prompts=1"):
+        with pytest.raises(ConfigError, match=override.partition("=")[0]):
+            harness.run([override])
 
 
 def test_a_config_folder_of_ones_own(data: Path) -> None:

@@ -17,6 +17,7 @@ from harness.cli.durations import Durations
 from harness.client import pricing
 from harness.client.requests import prompt_tokens
 from harness.config import HarnessConfig
+from harness.pipeline import say_notices
 from harness.protocols import HostedFineTuner, HostedModel, Model
 from harness.stages import finetune, generate, likelihood, preflight
 from harness.stages.finetune import PlannedFineTune
@@ -80,6 +81,7 @@ class PlannedRequests:
 def plan(config: HarnessConfig) -> DryRunPlan:
     """Check everything that a run needs, as the run does, and return what it would do."""
     prepared = prepare(config)
+    say_notices(prepared.dataset)
     store = Store(Path(config.store))
     preflight.require_settings(prepared, config, store)
     model, fine_tune = prepared.model, prepared.finetune

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from harness.client.requests import BYTES_PER_TOKEN
 from harness.config import PromptConfig, PromptStyle, TaskConfig
 from harness.protocols import LookupModel, Model, TokenizingModel
 from harness.tasks.rows import NoticeTexts, Origins, notices, origin_of
@@ -73,9 +74,9 @@ def estimate_tokens(text: str) -> int:
     """Estimate the tokens of a text where no tokenizer is at hand.
 
     It is the larger of 1.4 per word (SmolLM2's tokenizer has 1.37 for Wikipedia's English sentences) and, for scripts
-    without spaces, one per four bytes of UTF-8.
+    without spaces, one per `BYTES_PER_TOKEN` of UTF-8.
     """
-    return max(math.ceil(1.4 * len(text.split())), len(text.encode("utf-8", "replace")) // 4)
+    return max(math.ceil(1.4 * len(text.split())), len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
 
 
 def _estimated(text: str) -> EncodedText:

@@ -201,3 +201,10 @@ def test_runs_without_a_record_that_can_be_read_are_left_out(tmp_path: Path) -> 
     run: StoredRun = pipeline.run(config(tmp_path, n=8), "command")
     (run.folder / "results.json").write_text("{")
     assert plan(config(tmp_path)).seconds is None
+
+
+def test_what_is_known_of_the_data_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = config(tmp_path, "truncated")
+    settings.generation.max_tokens = 1
+    plan(settings)
+    assert "longer than generation.max_tokens=1, so that no completion can equal it" in capsys.readouterr().err

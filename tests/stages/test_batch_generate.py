@@ -86,8 +86,8 @@ def test_what_always_fails_is_an_error_after_three_batches(tmp_path: Path) -> No
     assert "batch_expired" in str(rows[7].error)
 
 
-def test_a_restart_waits_for_the_batch_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    service = BatchService(looks=2)
+def interrupt(service: BatchService, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send a batch of ten prompts, and stop while it is waited for."""
 
     def interrupted(_seconds: float) -> None:
         raise KeyboardInterrupt
@@ -95,7 +95,12 @@ def test_a_restart_waits_for_the_batch_that_is_there(tmp_path: Path, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr("time.sleep", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            complete(service, tmp_path)
+            complete(service, store)
+
+
+def test_a_restart_waits_for_the_batch_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = BatchService(looks=2)
+    interrupt(service, tmp_path, monkeypatch)
     assert right(complete(service, tmp_path, n=12))  # two more prompts than before go in a batch of their own
     assert len(service.batches) == 2
     assert max(Counter(service.ran).values()) == 1
@@ -178,14 +183,7 @@ def test_a_service_of_pages_is_no_batch_api(tmp_path: Path) -> None:
 
 def test_a_batch_of_other_stop_sequences_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service = BatchService(looks=2)
-
-    def interrupted(_seconds: float) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr("time.sleep", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            complete(service, tmp_path)
+    interrupt(service, tmp_path, monkeypatch)
     model = BatchedModel(MODEL, Store(tmp_path), 0.001, service.client())
     rows = generate.complete(model, chat_prompts(10), SamplingParams(stop=("5",)), Store(tmp_path))[0]
     assert rows[5].text == "You said: thing"

@@ -54,8 +54,8 @@ def write(folder: Path, name: str, say: Callable[[int], str]) -> None:
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A folder with data, an accepted baseline, and one test; each test sets the completions of the candidate."""
-    monkeypatch.delenv("HARNESS_STORE", raising=False)
-    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    for name in ("HARNESS_STORE", "GITHUB_STEP_SUMMARY", "CI", "BUILD_NUMBER"):  # of the last two pytest says more
+        monkeypatch.delenv(name, raising=False)
     write(pytester.path, "data", reference)
     write(pytester.path, "candidate", accepted)
     (pytester.path / "train.jsonl").write_text('{"prompt": "Other", "completion": "No.", "topic": "a"}\n')

@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from harness.wording import printable
+
 QUIET_SECONDS = 2.0
 """A task that takes less time leaves no line behind."""
 LINE_SECONDS = 10.0
@@ -114,8 +116,8 @@ def track(label: str, total: int = 0, unit: str = "") -> Iterator[Bar]:
 
 
 def say(text: str) -> None:
-    """Print a line to stderr, because stdout is reserved for results."""
-    print(text, file=sys.stderr, flush=True)
+    """Print lines to stderr, because stdout is reserved for results; control characters in them are only shown."""
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 COLLECT_AFTER = 100_000

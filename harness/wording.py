@@ -6,10 +6,25 @@ a completion are written is in `harness.reports.formatting`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 UNKNOWN = "–"
 """Written where there is no value."""
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Characters that a terminal or a browser obeys rather than shows: controls and marks of direction."""
+
+
+def visible(text: str) -> str:
+    """Return `text` on one line, with control and bidirectional characters replaced by visible symbols."""
+    return printable(text.replace("\r\n", "\n").replace("\n", " ⏎ ").replace("\t", " "))
+
+
+def printable(text: str) -> str:
+    """Return `text` with its lines, and with control and bidirectional characters replaced by visible symbols."""
+    return _CONTROL.sub(_picture, text)
 
 
 def counted(n: int, noun: str, plural: str = "") -> str:
@@ -49,3 +64,10 @@ def p_value(p: float | None, places: int = 3) -> str:
         return UNKNOWN
     least = 10.0**-places
     return f"< {least:.{places}f}" if p < least else f"{p:.{places}f}"
+
+
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from harness import registry
 from harness.errors import StoreError
 from harness.protocols import Metric
+from harness.store.files import write_atomic
 from harness.store.runs import StoredRun, find_runs
-from harness.store.stages import write_atomic
 from harness.types import FloatArray
 
 FILE = Path(__file__).with_name("population.npz")

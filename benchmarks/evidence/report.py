@@ -15,7 +15,7 @@ from benchmarks.evidence.rates import Case, Rate
 from benchmarks.evidence.results import PROMISED_FROM, Evidence, last, pooled
 from harness.reports.formatting import table
 from harness.stats.noninferiority import GateOutcome
-from harness.store.stages import write_atomic
+from harness.store.files import write_atomic
 from harness.wording import UNKNOWN
 
 FOLDER = "evidence"

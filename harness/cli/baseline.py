@@ -13,10 +13,10 @@ from harness.gate.accepted import ACCEPT, losses, summary_of
 from harness.gate.baseline import Baseline, accept, find_folder, folder_for, load
 from harness.gate.diff import Changes, changes
 from harness.paths import BASELINES
-from harness.reports.formatting import number, shorten, visible, with_interval
+from harness.reports.formatting import number, shorten, with_interval
 from harness.store.runs import find_run, result_json
 from harness.store.stages import store_root
-from harness.wording import difference, sized
+from harness.wording import difference, sized, visible
 
 MAX_EXAMPLES, MAX_CHARACTERS = 10, 160
 """Examples that a diff shows, and characters of each completion."""

@@ -20,7 +20,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from harness.credentials import redacted
-from harness.store.stages import write_atomic
+from harness.store.files import write_atomic
 
 _FOLDER, _JOBS = "HARNESS_SWEEP_FOLDER", "HARNESS_SWEEP_JOBS"
 

@@ -26,7 +26,7 @@ from harness.finetune.hosted_file import CostEstimate, chat_file, estimate, requ
 from harness.finetune.schedule import auto_batch_size, finetune_inputs
 from harness.progress import say
 from harness.store.digest import digest
-from harness.store.stages import write_atomic
+from harness.store.files import write_atomic
 from harness.types import FineTuneRecord, ModelIdentity, TrainingPair
 
 if TYPE_CHECKING:

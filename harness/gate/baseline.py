@@ -27,13 +27,13 @@ from pydantic import TypeAdapter, ValidationError
 from harness.config.decides import affecting, with_own_seeds
 from harness.errors import ConfigError, StoreError
 from harness.gate.accepted import ACCEPT, TITLE, require_replaceable, several, summaries_below
-from harness.reports.formatting import decimals, table, visible, with_interval
+from harness.reports.formatting import decimals, table, with_interval
 from harness.store.digest import digest_lines
+from harness.store.files import write_atomic
 from harness.store.runs import StoredRun
-from harness.store.stages import write_atomic
 from harness.tasks.audit import fingerprint
 from harness.types import FinishReason, FloatArray, RunResult
-from harness.wording import counted, sized
+from harness.wording import counted, sized, visible
 
 SCHEMA_VERSION = 1
 LARGE = 512 * 1024

@@ -12,12 +12,12 @@ from harness.gate.decision import CheckResult, GateResult, cannot_fail, scores
 from harness.gate.pairing import Paired
 from harness.gate.rules import Check
 from harness.protocols import Metric
-from harness.reports.formatting import decimals_of, markdown, number, shorten, table, visible
+from harness.reports.formatting import decimals_of, markdown, number, shorten, table
 from harness.stages.score import MAX_SLICES
 from harness.stats.comparison import direction
 from harness.stats.noninferiority import GateOutcome
 from harness.types import Completion, FinishReason
-from harness.wording import counted, difference
+from harness.wording import counted, difference, visible
 
 MAX_EXAMPLES, MAX_SHOWN_SLICES = 5, 3
 """Examples and slices that are shown."""

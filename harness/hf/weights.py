@@ -25,8 +25,8 @@ from harness.hf import loading
 from harness.hf.integrity import read_settings, refuse_missing_quantiser
 from harness.progress import track
 from harness.store.digest import digest
+from harness.store.files import write_atomic
 from harness.store.memo import cache_dir
-from harness.store.stages import write_atomic
 from harness.wording import at_most, counted
 
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")

@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from harness.judge.pairwise import JudgedExample
-from harness.store.stages import Store, write_atomic
+from harness.store.files import write_atomic
+from harness.store.stages import Store
 from harness.types import ModelIdentity, Score
 from harness.wording import counted
 

@@ -12,20 +12,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from harness.analysis.slices import Mark
 from harness.types import MetricResult, Score
-from harness.wording import UNKNOWN, counted, interval
+from harness.wording import UNKNOWN, counted, interval, visible
 
 SIGNS = {Mark.BETTER: " ▲", Mark.WORSE: " ▼", Mark.NONE: "", Mark.TOO_FEW: ""}
 """What stands behind a score in a slice."""
 _ENTITY = {c: f"&#{ord(c)};" for c in "\\`*_{}[]<>()#+-.!|~$&@:=^"}
 """HTML entities are always literal text in markdown; a backslash is not, inside a table."""
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>|~$&@^]|:(?=//)|(?<=www)\.|^\s*(?:[#+=-]+|\d+[.)](?=\s|$))")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def visible(text: str) -> str:
-    """Return `text` on one line, with control and bidirectional characters replaced by visible symbols."""
-    one_line = text.replace("\r\n", "\n").replace("\n", " ⏎ ").replace("\t", " ")
-    return _CONTROL.sub(_picture, one_line)
 
 
 def markdown(text: str) -> str:
@@ -82,10 +75,3 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Collection
     yield f"| {' | '.join('---' if i in left else '---:' for i in range(len(header)))} |"
     for row in rows:
         yield f"| {' | '.join(row)} |"
-
-
-def _picture(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "␡" if code == 0x7F else f"⟨U+{code:04X}⟩"

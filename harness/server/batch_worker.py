@@ -25,7 +25,7 @@ from harness.server.generation import collected
 from harness.server.requests import validated
 from harness.server.responses import wire
 from harness.server.settings import Limits
-from harness.store.stages import Log
+from harness.store.logs import Log
 
 GENERATION = {"/v1/chat/completions": CHAT, "/v1/completions": COMPLETIONS}
 

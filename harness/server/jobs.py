@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from harness.config import LocalModelConfig, LoraConfig, TrainingConfig
 from harness.server import ids
-from harness.store.stages import Log
+from harness.store.logs import Log
 from harness.types import CurvePoint, FineTuneRecord
 
 if TYPE_CHECKING:

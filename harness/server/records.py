@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from harness.errors import StoreError
 from harness.server.errors import missing
 from harness.server.ids import IdKind, check, is_id
-from harness.store.stages import write_atomic
+from harness.store.files import write_atomic
 
 
 class Record(Protocol):

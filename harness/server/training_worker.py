@@ -21,7 +21,8 @@ from harness.finetune.schedule import finetune_inputs, training_schedule
 from harness.server.jobs import JOB, OUTCOME, Failure, FineTuningJob, JobEvents, TrainingOutcome
 from harness.server.training_files import read_pairs
 from harness.stages.finetune import PlannedFineTune, train_or_load
-from harness.store.stages import Store, write_atomic
+from harness.store.files import write_atomic
+from harness.store.stages import Store
 from harness.types import CurvePoint, TrainingPair
 
 DONE = "done"

@@ -24,7 +24,8 @@ from harness.progress import Bar, say, track
 from harness.protocols import Model
 from harness.stages.generate import completion_inputs, prompt_key
 from harness.store.digest import digest
-from harness.store.stages import Log, Store
+from harness.store.logs import Log
+from harness.store.stages import Store
 from harness.types import Completion, ModelIdentity, Prompt, SamplingParams
 from harness.wording import counted
 

@@ -20,7 +20,8 @@ from harness.finetune.schedule import finetune_inputs
 from harness.protocols import FineTuner, Model
 from harness.stages.rendering import rendered
 from harness.store.digest import digest
-from harness.store.stages import Store, write_atomic
+from harness.store.files import write_atomic
+from harness.store.stages import Store
 from harness.tasks.prompts import render
 from harness.tasks.split import n_scored, subset
 from harness.types import Corpus, Example, FineTuneRecord, Notice, StageRecord, TrainingPair

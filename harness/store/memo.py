@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.store.digest import digest
-from harness.store.stages import write_atomic
+from harness.store.files import write_atomic
 
 MOST_BYTES = 4_000_000
 """Larger results are computed again: for so many prompts the libraries' own time is small."""

@@ -21,7 +21,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import ConfigError, StoreError, unknown
-from harness.store.stages import write_atomic
+from harness.store.files import write_atomic
 from harness.types import FloatArray, Prediction, RunResult
 
 SCHEMA_VERSION = 2

@@ -15,7 +15,7 @@ import pytest
 
 from harness.models.openai import OpenAIModel
 from harness.stages import generate
-from harness.store.stages import Log
+from harness.store.logs import Log
 from harness.types import Completion, FinishReason, SamplingParams
 from tests.support.clients import chat_prompts, model_on
 from tests.support.fault_server import KINDS, REPEATED, Behaviour, FaultServer

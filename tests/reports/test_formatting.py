@@ -7,8 +7,9 @@ import re
 
 import pytest
 
-from harness.reports.formatting import bounds, decimals, markdown, shorten, visible, with_interval
+from harness.reports.formatting import bounds, decimals, markdown, shorten, with_interval
 from harness.types import MetricResult, Score
+from harness.wording import visible
 
 NASTY = [
     "a | b || c",

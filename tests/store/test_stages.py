@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StoreError
-from harness.store.stages import Store, write_atomic
+from harness.store.files import write_atomic
+from harness.store.stages import Store
 from harness.types import Completion, FinishReason, SamplingParams
 
 

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from harness.stages import generate
-from harness.store.stages import Store, write_atomic
+from harness.store.files import write_atomic
+from harness.store.stages import Store
 from harness.types import SamplingParams
 from tests.support.clients import chat_prompts, model_at
 

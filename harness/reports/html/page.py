@@ -19,7 +19,7 @@ from harness.config import ReportConfig
 from harness.reports.folders import PAGE, report_folder
 from harness.reports.html.blocks import blocks
 from harness.reports.html.summary import plain, summary
-from harness.store.stages import write_atomic
+from harness.store.files import write_atomic
 
 SCRIPTS = ("dom", "data", "state", "table", "scores", "evidence", "curves", "browse", "cards", "main")
 """The script files, concatenated in this order."""

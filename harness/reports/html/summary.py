@@ -13,8 +13,9 @@ from harness.analysis.pareto import ParetoFront, fronts
 from harness.analysis.slices import SliceCell
 from harness.config import ReportConfig
 from harness.reports.columns import remarks
-from harness.reports.formatting import decimals, visible
+from harness.reports.formatting import decimals
 from harness.types import MetricResult, Score
+from harness.wording import visible
 
 DIGITS = 7
 """Significant digits of the embedded numbers."""

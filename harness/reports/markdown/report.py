@@ -18,7 +18,7 @@ from harness.reports.markdown.samples import sample_section
 from harness.reports.markdown.slices import slice_section
 from harness.reports.markdown.standings import standings_section, tradeoff_section
 from harness.reports.plots import draw
-from harness.store.stages import write_atomic
+from harness.store.files import write_atomic
 from harness.types import RunResult
 from harness.wording import sized
 

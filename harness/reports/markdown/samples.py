@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from harness.analysis.leaderboard import Leaderboard
 from harness.analysis.samples import SamplePick, SampleSelection, pick_samples
 from harness.config import ReportConfig
-from harness.reports.formatting import decimals, markdown, markdown_lines, number, shorten, table, visible
+from harness.reports.formatting import decimals, markdown, markdown_lines, number, shorten, table
 from harness.types import FinishReason, Prediction
+from harness.wording import visible
 
 LIMIT = 400
 """Characters of a completion that the report shows."""

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.reports.formatting import shorten, visible
+from harness.reports.formatting import shorten
+from harness.wording import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

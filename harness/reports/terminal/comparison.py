@@ -19,12 +19,12 @@ from harness.analysis.comparisons import Aligned, MetricComparison, run_labels
 from harness.analysis.training_seeds import RecipePair
 from harness.analysis.unpaired import MetricFinding, UnpairedComparison
 from harness.reports.columns import remarks
-from harness.reports.formatting import number, visible
+from harness.reports.formatting import number
 from harness.reports.terminal import PIPED, console
 from harness.stats.comparison import Comparison
 from harness.stats.multiplicity import benjamini_hochberg, is_significant
 from harness.stats.power import PowerPlan, detectable_difference, pairs_needed
-from harness.wording import UNKNOWN, counted, difference, p_value
+from harness.wording import UNKNOWN, counted, difference, p_value, visible
 
 BENJAMINI_HOCHBERG = "Benjamini-Hochberg-adjusted"
 UNPAIRED_NOTE = (

@@ -8,10 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.judge.record import Judgement
-from harness.reports.formatting import bounds, visible, with_interval
+from harness.reports.formatting import bounds, with_interval
 from harness.reports.terminal import console
 from harness.types import Score
-from harness.wording import counted, p_value
+from harness.wording import counted, p_value, visible
 
 PLACES = 3
 

@@ -15,9 +15,9 @@ from rich.text import Text
 
 from harness.analysis.leaderboard import Leaderboard
 from harness.reports.columns import FEW_RUNS, TRUNCATED, Column, cells, compact, footnotes, mark, shared_remarks
-from harness.reports.formatting import decimals, visible, with_interval
+from harness.reports.formatting import decimals, with_interval
 from harness.reports.terminal import console
-from harness.wording import UNKNOWN, at_most
+from harness.wording import UNKNOWN, at_most, visible
 
 NARROWEST = 14
 """The least width of the column of metric names; longer names wrap."""

@@ -25,7 +25,7 @@ from harness.reports.plots import draw
 from harness.reports.wandb import artifacts, history, tables
 from harness.reports.wandb.tables import Cell, evidence, leaderboard_id, session_id
 from harness.store.digest import digest
-from harness.store.stages import write_atomic
+from harness.store.files import write_atomic
 from harness.types import RunResult
 
 LAYOUT = 3
